@@ -1,0 +1,2 @@
+//! The `coppice` program.
+fn main() {}
