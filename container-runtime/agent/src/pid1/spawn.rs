@@ -1,0 +1,221 @@
+//! Starts one process for the host.
+//!
+//! ```text
+//! agent: fork ──▶ place in leaf ──▶ open the gate ──▶ read the fault pipe: closed = it runs
+//! child:   wait at the gate ─────────────▶ session, stdio, environment ──▶ exec, or tell errno
+//! ```
+//!
+//! Invariant: the child runs no instruction of the program before it is in its leaf, and an
+//! answer means that the program was executed.
+
+use std::{
+    ffi::CString,
+    io::{self, Read, Write},
+    os::fd::OwnedFd,
+};
+
+use coppice_wire::{agent::Spawn, paths::ENV_BOOT};
+use nix::{
+    errno::Errno,
+    fcntl::{OFlag, open},
+    sys::{
+        resource::{Resource, getrlimit, setrlimit},
+        signal::{SigHandler, SigSet, SigmaskHow, Signal, sigprocmask},
+        stat::Mode,
+        wait::waitpid,
+    },
+    unistd::{
+        ForkResult, Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, execve, fork, pipe2, setsid,
+    },
+};
+
+use super::cgroups::{CgroupError, Cgroups};
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SpawnError {
+    #[error("the program of `{id}` must be an absolute path")]
+    NoProgram { id: String },
+    #[error("an argument or variable of `{id}` holds a zero byte")]
+    ZeroByte { id: String },
+    #[error(transparent)]
+    Cgroup(#[from] CgroupError),
+    #[error("could not {what} for `{id}`")]
+    Prepare {
+        id: String,
+        what: &'static str,
+        source: io::Error,
+    },
+    #[error("could not run `{program}` for `{id}`")]
+    Exec {
+        id: String,
+        program: String,
+        source: io::Error,
+    },
+}
+
+/// A running process and the agent's ends of its outputs.
+#[derive(Debug)]
+pub(super) struct Child {
+    pub(super) pid: i32,
+    pub(super) out: OwnedFd,
+    pub(super) err: OwnedFd,
+}
+
+/// Starts what `spawn` says, in its leaf.
+pub(super) fn spawn(spawn: &Spawn, boot: &str, cgroups: &Cgroups) -> Result<Child, SpawnError> {
+    let id = &spawn.id;
+    let prepare = |what| {
+        move |errno: Errno| SpawnError::Prepare {
+            id: id.clone(),
+            what,
+            source: errno.into(),
+        }
+    };
+    let zero_byte = |_| SpawnError::ZeroByte { id: id.clone() };
+    let argv = c_strings(spawn.argv.iter().cloned()).map_err(zero_byte)?;
+    let variables = spawn
+        .env
+        .iter()
+        .filter(|(name, _)| *name != ENV_BOOT)
+        .map(|(name, value)| format!("{name}={value}"))
+        .chain([format!("{ENV_BOOT}={boot}")]);
+    let env = c_strings(variables).map_err(zero_byte)?;
+    let cwd = spawn.cwd.as_deref().unwrap_or("/");
+    let program = argv
+        .first()
+        .filter(|program| program.as_bytes().starts_with(b"/"))
+        .ok_or_else(|| SpawnError::NoProgram { id: id.clone() })?;
+
+    cgroups.make(&spawn.leaf)?;
+    let pipe = || pipe2(OFlag::O_CLOEXEC).map_err(prepare("make a pipe"));
+    let (out, child_out) = pipe()?;
+    let (err, child_err) = pipe()?;
+    let (gate, open_gate) = pipe()?;
+    let (fault, child_fault) = pipe()?;
+    let null = open(
+        "/dev/null",
+        OFlag::O_RDONLY | OFlag::O_CLOEXEC,
+        Mode::empty(),
+    )
+    .map_err(prepare("open /dev/null"))?;
+
+    // SAFETY: the agent has one thread, so the child may use everything it has copied.
+    match unsafe { fork() }.map_err(prepare("fork"))? {
+        ForkResult::Child => {
+            drop(open_gate);
+            let errno = become_program(&Becoming {
+                gate,
+                stdio: [null, child_out, child_err],
+                cwd,
+                program,
+                argv: &argv,
+                env: &env,
+            });
+            let _ = io::Write::write(
+                &mut std::fs::File::from(child_fault),
+                &(errno as i32).to_ne_bytes(),
+            );
+            // SAFETY: ends the child at once; nothing of the agent's must be run or flushed in it.
+            unsafe { libc::_exit(127) }
+        }
+        ForkResult::Parent { child } => {
+            drop((gate, child_out, child_err, child_fault, null));
+            if let Err(error) = cgroups.place(child.as_raw(), &spawn.leaf) {
+                drop(open_gate);
+                reap(child);
+                return Err(error.into());
+            }
+            // The child is alive and reads, or is gone and the fault pipe says so.
+            let _ = std::fs::File::from(open_gate).write_all(b"g");
+            let mut errno = [0; 4];
+            if std::fs::File::from(fault).read_exact(&mut errno).is_ok() {
+                reap(child);
+                return Err(SpawnError::Exec {
+                    id: id.clone(),
+                    program: spawn.argv.first().cloned().unwrap_or_default(),
+                    source: io::Error::from_raw_os_error(i32::from_ne_bytes(errno)),
+                });
+            }
+            Ok(Child {
+                pid: child.as_raw(),
+                out,
+                err,
+            })
+        }
+    }
+}
+
+struct Becoming<'a> {
+    gate: OwnedFd,
+    stdio: [OwnedFd; 3],
+    cwd: &'a str,
+    program: &'a CString,
+    argv: &'a [CString],
+    env: &'a [CString],
+}
+
+/// In the child: waits at the gate and becomes the program; returns only when that failed.
+fn become_program(becoming: &Becoming<'_>) -> Errno {
+    let mut byte = [0];
+    match nix::unistd::read(&becoming.gate, &mut byte) {
+        Ok(1) => {}
+        Ok(_) => return Errno::ECANCELED,
+        Err(errno) => return errno,
+    }
+    let run = || -> Result<(), Errno> {
+        // A process just forked leads no group, so this only fails where it does not matter.
+        let _ = setsid();
+        let [null, out, err] = &becoming.stdio;
+        dup2_stdin(null)?;
+        dup2_stdout(out)?;
+        dup2_stderr(err)?;
+        reset_signals()?;
+        restore_descriptor_limit();
+        chdir(becoming.cwd)?;
+        execve(becoming.program, becoming.argv, becoming.env)?;
+        Ok(())
+    };
+    run().err().unwrap_or(Errno::UnknownErrno)
+}
+
+/// Signals as a fresh process has them: none blocked, none ignored.
+fn reset_signals() -> Result<(), Errno> {
+    for signal in Signal::iterator() {
+        // KILL and STOP refuse, and have only one disposition anyway.
+        // SAFETY: the default disposition runs no code of ours.
+        let _ = unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) };
+    }
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
+}
+
+/// The agent raises its own limit; programs that size tables by it expect the usual one.
+fn restore_descriptor_limit() {
+    const USUAL: u64 = 1024;
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, USUAL.min(hard), hard);
+    }
+}
+
+/// A child that will end now by itself.
+fn reap(child: Pid) {
+    while waitpid(child, None) == Err(Errno::EINTR) {}
+}
+
+fn c_strings(words: impl IntoIterator<Item = String>) -> Result<Vec<CString>, std::ffi::NulError> {
+    words.into_iter().map(CString::new).collect()
+}
+
+/// Raises the agent's own descriptor limit as far as it may: every process costs it two pipes.
+pub(super) fn raise_descriptor_limit() {
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
+
+/// Makes reads of the agent's end return at once when there is nothing.
+pub(super) fn set_nonblocking(fd: &OwnedFd) -> Result<(), Errno> {
+    use nix::fcntl::{FcntlArg, fcntl};
+    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
+    fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+    Ok(())
+}
