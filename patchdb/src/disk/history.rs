@@ -1,0 +1,117 @@
+//! The stored revisions: who changed what, when and why.
+
+use coppice_clock::Wall;
+use heed::{RoTxn, RwTxn, WithoutTls};
+use serde::{Deserialize, Serialize};
+
+use super::{DamagedRow, Table, seal, unseal};
+use crate::{
+    position::Why,
+    tree::{Op, json_ops},
+};
+
+/// One durable revision as the history keeps it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct LogEntry {
+    /// Its number; the first change of a document has 1.
+    #[serde(skip)]
+    pub durable: u64,
+    /// When it was committed.
+    pub at: Wall,
+    /// Who made it and why.
+    pub why: Why,
+    /// What it did, seen from the root. May name private places.
+    pub ops: Vec<Op>,
+}
+
+/// A revision on its way to the disk.
+pub(crate) struct HistoryEntry {
+    durable: u64,
+    value: Vec<u8>,
+}
+
+impl HistoryEntry {
+    pub(crate) fn new(durable: u64, at: Wall, why: &Why, ops: &[Op]) -> Self {
+        #[derive(Serialize)]
+        struct Stored<'a> {
+            at: Wall,
+            why: &'a Why,
+            #[serde(serialize_with = "serialize_ops")]
+            ops: &'a [Op],
+        }
+
+        let body =
+            serde_json::to_vec(&Stored { at, why, ops }).expect("a node always has a JSON form");
+        Self {
+            durable,
+            value: seal(&durable.to_be_bytes(), &body),
+        }
+    }
+}
+
+fn serialize_ops<S: serde::Serializer>(ops: &&[Op], serializer: S) -> Result<S::Ok, S::Error> {
+    json_ops(ops, serializer)
+}
+
+pub(super) fn append(
+    table: Table,
+    txn: &mut RwTxn<'_>,
+    entries: &[HistoryEntry],
+) -> Result<(), heed::Error> {
+    for entry in entries {
+        table.put(txn, &entry.durable.to_be_bytes(), &entry.value)?;
+    }
+    Ok(())
+}
+
+/// Removes what is older than `keep_from`; a few rows in the usual case.
+pub(super) fn prune(table: Table, txn: &mut RwTxn<'_>, keep_from: u64) -> Result<(), heed::Error> {
+    while let Some((key, _)) = table.first(txn)? {
+        let Ok(key) = <[u8; 8]>::try_from(key) else {
+            break;
+        };
+        if u64::from_be_bytes(key) >= keep_from {
+            break;
+        }
+        table.delete(txn, &key)?;
+    }
+    Ok(())
+}
+
+pub(super) fn range(
+    table: Table,
+    txn: &RoTxn<'_, WithoutTls>,
+    from: u64,
+    to: u64,
+) -> Result<Result<Vec<LogEntry>, DamagedRow>, heed::Error> {
+    let (first, last) = (from.to_be_bytes(), to.to_be_bytes());
+    if from > to {
+        return Ok(Ok(Vec::new()));
+    }
+    let bounds = (
+        std::ops::Bound::Included(&first[..]),
+        std::ops::Bound::Included(&last[..]),
+    );
+    let mut entries = Vec::new();
+    for row in table.range(txn, &bounds)? {
+        let (key, value) = row?;
+        match read(key, value) {
+            Ok(entry) => entries.push(entry),
+            Err(row) => return Ok(Err(row)),
+        }
+    }
+    Ok(Ok(entries))
+}
+
+pub(super) fn read(key: &[u8], value: &[u8]) -> Result<LogEntry, DamagedRow> {
+    let damaged = |reason| DamagedRow {
+        name: format!("revision {key:?}"),
+        reason,
+    };
+    let number = <[u8; 8]>::try_from(key).map_err(|_| damaged("its number has not 8 bytes"))?;
+    let body = unseal(key, value)?;
+    let mut entry: LogEntry =
+        serde_json::from_slice(body).map_err(|_| damaged("it is not a revision"))?;
+    entry.durable = u64::from_be_bytes(number);
+    Ok(entry)
+}

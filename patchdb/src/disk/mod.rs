@@ -1,0 +1,348 @@
+//! The store on disk: one LMDB environment with three databases.
+//!
+//! | database | key | value |
+//! | --- | --- | --- |
+//! | `doc` | pointer | a leaf of the document, see [`rows`] |
+//! | `history` | durable revision, big endian | who, when, why and the operations |
+//! | `meta` | a name | counters and versions |
+//!
+//! Invariant: the three change together in one transaction, and a transaction is on the disk when
+//! [`Disk::write`] returns. LMDB never overwrites what the last committed state uses, so a failure
+//! at any moment leaves that state.
+//!
+//! ```text
+//! open ──write──▶ open
+//!   │ a failed meta page write makes LMDB refuse everything after it
+//!   └──▶ failed ──next write: close, map again──▶ open
+//! ```
+
+mod history;
+mod lock;
+mod meta;
+mod rows;
+
+use std::{
+    fs,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::{PoisonError, RwLock},
+};
+
+use heed::{
+    CommitOrAbort, CompactionOption, Database, Env, EnvOpenOptions, MdbError, RoTxn, RwTxn,
+    WithoutTls, types::Bytes,
+};
+
+pub use history::LogEntry;
+pub use rows::DamagedRow;
+
+pub(crate) use history::HistoryEntry;
+pub(crate) use lock::OwnerLock;
+pub(crate) use meta::Meta;
+pub(crate) use rows::{RowChanges, row_changes, seal, unseal};
+
+use crate::{
+    error::{DiskReadError, OpenError},
+    tree::Node,
+};
+
+type Table = Database<'static, Bytes, Bytes>;
+
+/// The open store.
+pub(crate) struct Disk {
+    dir: PathBuf,
+    map_size: usize,
+    /// `None` only while it is being mapped again.
+    opened: RwLock<Option<Opened>>,
+    // After `opened`: the map is gone before another process may lock.
+    _lock: OwnerLock,
+}
+
+struct Opened {
+    env: Env<WithoutTls>,
+    doc: Table,
+    history: Table,
+    meta: Table,
+}
+
+/// Everything one durable transaction writes.
+pub(crate) struct Batch<'a> {
+    pub(crate) rows: &'a RowChanges,
+    pub(crate) history: &'a [HistoryEntry],
+    /// Revisions before this one leave the history.
+    pub(crate) keep_from: u64,
+    pub(crate) meta: &'a Meta,
+    /// Whether the list of opens in `meta` has changed.
+    pub(crate) opens: bool,
+}
+
+/// What a store holds when it is opened.
+pub(crate) struct Loaded {
+    pub(crate) tree: Node,
+    /// `None` in a new store.
+    pub(crate) meta: Option<Meta>,
+}
+
+/// What `check` found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CheckReport {
+    /// Rows of the document that were read.
+    pub rows: u64,
+    /// Revisions of the history that were read.
+    pub revisions: u64,
+    /// Every row that is not what was written.
+    pub damaged: Vec<DamagedRow>,
+    /// Whether what is on disk is what is in memory.
+    pub matches_memory: bool,
+}
+
+impl CheckReport {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.damaged.is_empty() && self.matches_memory
+    }
+}
+
+impl Disk {
+    pub(crate) fn open(dir: &Path, map_size: usize) -> Result<Self, OpenError> {
+        make_private_dir(dir)?;
+        let lock = OwnerLock::take(dir)?;
+        let opened = Opened::map(dir, map_size).map_err(|source| OpenError::Database {
+            dir: dir.to_owned(),
+            source,
+        })?;
+        sync_dir(dir)?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            map_size,
+            opened: RwLock::new(Some(opened)),
+            _lock: lock,
+        })
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Reads the document, unless it is newer than `schema` or this code.
+    pub(crate) fn load(&self, schema: u32) -> Result<Loaded, OpenError> {
+        let damaged = |row| OpenError::Damaged {
+            dir: self.dir.clone(),
+            row,
+        };
+        let database = |source| OpenError::Database {
+            dir: self.dir.clone(),
+            source,
+        };
+        let newer = |found, known| OpenError::Newer {
+            dir: self.dir.clone(),
+            found,
+            known,
+        };
+        let meta = self
+            .read(|opened, txn| meta::load(opened.meta, txn))
+            .map_err(database)?;
+        let Some(meta) = meta.transpose().map_err(damaged)? else {
+            return Ok(Loaded {
+                tree: Node::Null,
+                meta: None,
+            });
+        };
+        if meta.format > meta::FORMAT {
+            return Err(newer(meta.format, meta::FORMAT));
+        }
+        if meta.schema > schema {
+            return Err(newer(meta.schema, schema));
+        }
+        let tree = self
+            .read(|opened, txn| {
+                let mut builder = rows::TreeBuilder::default();
+                for row in opened.doc.iter(txn)? {
+                    let (key, value) = row?;
+                    if let Err(row) = builder.add(key, value) {
+                        return Ok(Err(row));
+                    }
+                }
+                Ok(Ok(builder.finish()))
+            })
+            .map_err(database)?
+            .map_err(damaged)?;
+        Ok(Loaded {
+            tree,
+            meta: Some(meta),
+        })
+    }
+
+    /// Writes everything or nothing; on `Ok` it is on the disk.
+    pub(crate) fn write(&self, batch: &Batch<'_>) -> Result<(), heed::Error> {
+        let result = self.read_lock(|opened| {
+            let mut txn = opened.env.write_txn()?;
+            opened.fill(&mut txn, batch)?;
+            txn.commit()
+        });
+        if let Err(heed::Error::Mdb(MdbError::Panic)) = &result {
+            self.map_again()?;
+        }
+        result
+    }
+
+    /// LMDB refuses all work after it failed to write a meta page. What was committed is still
+    /// good, so closing and mapping the file again is the way on without a restart.
+    fn map_again(&self) -> Result<(), heed::Error> {
+        tracing::warn!(dir = %self.dir.display(), "mapping the store again after a failed write");
+        let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        *opened = None;
+        *opened = Some(Opened::map(&self.dir, self.map_size)?);
+        Ok(())
+    }
+
+    /// The stored revisions `from..=to`, oldest first; shorter when the history begins later.
+    pub(crate) fn history(&self, from: u64, to: u64) -> Result<Vec<LogEntry>, DiskReadError> {
+        self.read(|opened, txn| history::range(opened.history, txn, from, to))
+            .map_err(|source| DiskReadError::Database {
+                dir: self.dir.clone(),
+                source,
+            })?
+            .map_err(|row| DiskReadError::Damaged {
+                dir: self.dir.clone(),
+                row,
+            })
+    }
+
+    /// Reads every row. `memory` is the document that should be there; the caller is the writer,
+    /// so nothing moves meanwhile.
+    pub(crate) fn check(&self, memory: &Node) -> Result<CheckReport, DiskReadError> {
+        self.read(|opened, txn| {
+            let mut report = CheckReport::default();
+            let mut builder = rows::TreeBuilder::default();
+            for row in opened.doc.iter(txn)? {
+                let (key, value) = row?;
+                report.rows += 1;
+                report.damaged.extend(builder.add(key, value).err());
+            }
+            for row in opened.history.iter(txn)? {
+                let (key, value) = row?;
+                report.revisions += 1;
+                report.damaged.extend(history::read(key, value).err());
+            }
+            report.matches_memory = builder.finish().equals(memory);
+            Ok(report)
+        })
+        .map_err(|source| DiskReadError::Database {
+            dir: self.dir.clone(),
+            source,
+        })
+    }
+
+    /// Writes a compact, complete copy to `file`, which must not exist yet.
+    pub(crate) fn copy_to(&self, file: &Path) -> Result<(), heed::Error> {
+        self.read_lock(|opened| {
+            let mut copy = fs::OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .open(file)?;
+            copy.set_permissions(fs::Permissions::from_mode(0o600))?;
+            opened
+                .env
+                .copy_to_file(&mut copy, CompactionOption::Enabled)?;
+            copy.sync_all()?;
+            Ok(())
+        })
+    }
+
+    fn read<T>(
+        &self,
+        f: impl FnOnce(&Opened, &RoTxn<'_, WithoutTls>) -> Result<T, heed::Error>,
+    ) -> Result<T, heed::Error> {
+        self.read_lock(|opened| {
+            let txn = opened.env.read_txn()?;
+            f(opened, &txn)
+        })
+    }
+
+    fn read_lock<T>(
+        &self,
+        f: impl FnOnce(&Opened) -> Result<T, heed::Error>,
+    ) -> Result<T, heed::Error> {
+        let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
+        // Absent only when mapping it again failed; the next write tries once more.
+        if let Some(opened) = opened.as_ref() {
+            return f(opened);
+        }
+        drop(opened);
+        self.map_again()?;
+        let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
+        opened.as_ref().map_or(Err(MdbError::Panic.into()), f)
+    }
+}
+
+impl Opened {
+    fn map(dir: &Path, map_size: usize) -> Result<Self, heed::Error> {
+        let mut options = EnvOpenOptions::new().read_txn_without_tls();
+        options.map_size(map_size).max_dbs(3).max_readers(512);
+        // SAFETY: the files lie in a folder only we may enter, the owner lock keeps other
+        // processes that follow our rules out, and no flag weakens LMDB's own locking or syncing.
+        let env = unsafe { options.open(dir)? };
+        let txn = env.write_txn()?;
+        let [doc, history, meta] = env
+            .create_databases_and_commit(txn, |open, txn| {
+                let mut table = |name| open.create_database::<Bytes, Bytes>(txn, Some(name));
+                let tables = [table("doc")?, table("history")?, table("meta")?];
+                Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(tables))
+            })?
+            .unwrap_commit();
+        Ok(Self {
+            env,
+            doc,
+            history,
+            meta,
+        })
+    }
+
+    fn fill(&self, txn: &mut RwTxn<'_>, batch: &Batch<'_>) -> Result<(), heed::Error> {
+        for (key, value) in batch.rows {
+            match value {
+                Some(value) => self.doc.put(txn, key, value)?,
+                None => {
+                    self.doc.delete(txn, key)?;
+                }
+            }
+        }
+        history::append(self.history, txn, batch.history)?;
+        history::prune(self.history, txn, batch.keep_from)?;
+        meta::save(self.meta, txn, batch.meta, batch.opens)
+    }
+}
+
+/// Makes the folder, for its owner only.
+pub(crate) fn make_private_dir(dir: &Path) -> Result<(), OpenError> {
+    let io = |source| OpenError::Io {
+        path: dir.to_owned(),
+        source,
+    };
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(io)?;
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).map_err(io)
+}
+
+/// A file is durable only when its name is: LMDB syncs the file, this the folder and its parent.
+pub(crate) fn sync_dir(dir: &Path) -> Result<(), OpenError> {
+    for dir in [Some(dir), dir.parent()].into_iter().flatten() {
+        let dir = if dir.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            dir
+        };
+        fs::File::open(dir)
+            .and_then(|opened| opened.sync_all())
+            .map_err(|source| OpenError::Io {
+                path: dir.to_owned(),
+                source,
+            })?;
+    }
+    Ok(())
+}
