@@ -1,0 +1,111 @@
+import { ChangeDetectionStrategy, Component, ElementRef, inject, signal, viewChild } from '@angular/core';
+import { TuiButton } from '@taiga-ui/core';
+import { TuiButtonLoading } from '@taiga-ui/kit';
+import { Server } from '../state/server';
+import { Mark } from '../ui/mark';
+import { loginSentence } from '../words/errors';
+
+@Component({
+  selector: 'cop-login-page',
+  imports: [Mark, TuiButton, TuiButtonLoading],
+  changeDetection: ChangeDetectionStrategy.OnPush,
+  template: `
+    <main>
+      <form class="card" (submit)="login($event)">
+        <cop-mark />
+        <div>
+          <h1>Welcome back</h1>
+          <p class="muted">Log in to <strong>{{ host }}</strong></p>
+        </div>
+        <!-- Password managers want to know whose password this is. -->
+        <input class="visually-hidden" type="text" autocomplete="username" value="admin" tabindex="-1" aria-hidden="true" readonly />
+        <label>
+          <span>Password</span>
+          <input
+            #password
+            class="control"
+            type="password"
+            name="password"
+            autocomplete="current-password"
+            autofocus
+            required
+            aria-describedby="login-error"
+            [attr.aria-invalid]="error() !== null"
+            (input)="error.set(null)"
+          />
+        </label>
+        <p id="login-error" class="error" role="alert">{{ error() }}</p>
+        <button tuiButton type="submit" [loading]="busy()">Log in</button>
+        <p class="small muted">
+          Forgot it? On the server itself, the first run printed it and keeps it in the file
+          <span class="mono">password</span> of its data folder.
+        </p>
+      </form>
+    </main>
+  `,
+  styles: `
+    main {
+      min-block-size: 100dvh;
+      display: grid;
+      place-content: center;
+      padding: 1rem;
+    }
+
+    form {
+      --cop-mark: 3rem;
+
+      display: flex;
+      flex-direction: column;
+      gap: 1rem;
+      inline-size: min(24rem, calc(100vw - 2rem));
+      padding: 2rem;
+    }
+
+    label span {
+      display: block;
+      margin-block-end: 0.375rem;
+      font-weight: 600;
+      font-size: 0.9375rem;
+    }
+
+    strong {
+      color: var(--tui-text-primary);
+      overflow-wrap: anywhere;
+    }
+
+    .error {
+      min-block-size: 1.25rem;
+      margin-block: -0.5rem;
+      color: var(--cop-bad);
+      font-size: 0.875rem;
+      line-height: 1.25rem;
+    }
+  `,
+})
+export class LoginPage {
+  private readonly server = inject(Server);
+  private readonly password = viewChild.required<ElementRef<HTMLInputElement>>('password');
+  protected readonly host = location.hostname;
+  protected readonly busy = signal(false);
+  protected readonly error = signal<string | null>(null);
+
+  protected async login(event: Event): Promise<void> {
+    event.preventDefault();
+    const field = this.password().nativeElement;
+    if (field.value === '') {
+      this.error.set('Type the password first.');
+      field.focus();
+      return;
+    }
+    this.busy.set(true);
+    this.error.set(null);
+    try {
+      await this.server.login(field.value);
+    } catch (error) {
+      this.error.set(loginSentence(error));
+      field.select();
+    } finally {
+      this.busy.set(false);
+    }
+  }
+}

@@ -1,0 +1,24 @@
+import { ChangeDetectionStrategy, Component, inject, input } from '@angular/core';
+import { TuiButton, TuiDialogService } from '@taiga-ui/core';
+import { PolymorpheusComponent } from '@taiga-ui/polymorpheus';
+
+/** Shows a text as a QR code in a dialog; the encoder is loaded on the first use. */
+@Component({
+  selector: 'cop-qr-button',
+  imports: [TuiButton],
+  changeDetection: ChangeDetectionStrategy.OnPush,
+  template: `
+    <button tuiIconButton type="button" size="s" appearance="flat-grayscale" iconStart="@tui.qr-code" title="Show as QR code" (click)="show()">
+      Show as QR code
+    </button>
+  `,
+})
+export class QrButton {
+  readonly value = input.required<string>();
+  private readonly dialogs = inject(TuiDialogService);
+
+  protected async show(): Promise<void> {
+    const { QrDialog } = await import('./qr.dialog');
+    this.dialogs.open(new PolymorpheusComponent(QrDialog), { label: 'Scan with a phone', size: 's', data: this.value() }).subscribe();
+  }
+}
