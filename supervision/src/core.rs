@@ -49,3 +49,10 @@ pub use rules::{
     Shutdown, Strategy,
 };
 pub(crate) use state::{Effect, Input, KILL_GRACE, State};
+
+#[cfg(test)]
+mod interleaving_tests;
+#[cfg(test)]
+mod otp_model;
+#[cfg(test)]
+mod otp_tests;

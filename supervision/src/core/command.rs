@@ -235,7 +235,6 @@ impl State {
     pub(super) fn remove(&mut self, key: Key, turn: &mut Turn) {
         if let Some(child) = self.children.remove(&key) {
             self.names.remove(&child.id);
-            self.restarts.forget(key);
             turn.push(Effect::Removed { key });
         }
     }

@@ -3,7 +3,7 @@
 //! A dynamic supervisor ends all children at once; each has its own limit.
 
 use super::{
-    child::{Key, Life, Why},
+    child::{Child, Key, Life, Why},
     command::{CommandError, CommandId},
     state::{Deferred, Effect, Phase, State, Turn},
 };
@@ -39,13 +39,11 @@ impl State {
                     turn.push(Effect::CancelStart { key });
                 }
                 Life::Running { .. } if !ordered => self.begin_stop(key, Vec::new(), turn),
-                Life::Running { .. }
-                | Life::Stopping { .. }
-                | Life::Down
-                | Life::Dead { .. }
-                | Life::Retry { .. }
-                | Life::Waiting { .. }
-                | Life::Parked { .. } => {}
+                // Their timers must find nothing to start any more.
+                Life::Retry { .. } | Life::Waiting { .. } | Life::Parked { .. } => {
+                    self.child_mut(key).life = Life::Down;
+                }
+                Life::Running { .. } | Life::Stopping { .. } | Life::Down | Life::Dead { .. } => {}
             }
         }
     }
@@ -62,6 +60,10 @@ impl State {
             return false;
         };
         let key = *key;
+        // One after another, also behind a stop that a command had begun.
+        if self.is_ordered() && self.children.values().any(Child::is_changing) {
+            return false;
+        }
         match &child.life {
             Life::Running { .. } => {
                 self.begin_stop(key, Vec::new(), turn);

@@ -69,6 +69,9 @@ impl State {
                 });
             }
             _ => {
+                // From here on the cause is one of the group: if another one does not come up,
+                // that one is tried again, and this one with it.
+                self.child_mut(cause).life = Life::Down;
                 self.phase = Phase::Regrouping {
                     cause,
                     stage: GroupStage::Starting {
