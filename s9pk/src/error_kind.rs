@@ -23,6 +23,8 @@ pub enum ErrorKind {
     Pack = 23,
     /// The package is well-formed, but not the one that is wanted here.
     ValidateS9pk = 24,
+    /// What is on the disk is not what was written there.
+    DiskCorrupted = 25,
     /// An identifier is malformed.
     InvalidId = 30,
     /// Signature, hash or commitment do not match the contents.
