@@ -1,7 +1,13 @@
 //! What can go wrong with a store, by operation. Messages name the object and the next step; they
 //! do not repeat their source.
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use nix::{errno::Errno, sys::statvfs::statvfs};
 
 use crate::{
     change::ChangeError,
@@ -109,8 +115,8 @@ impl CommitError {
         matches!(self, Self::Full { .. } | Self::Disk { .. })
     }
 
-    pub(crate) fn disk(dir: &std::path::Path, source: heed::Error) -> Self {
-        if is_full(&source) {
+    pub(crate) fn disk(dir: &Path, source: heed::Error) -> Self {
+        if is_full(dir, &source) {
             Self::Full {
                 dir: dir.to_owned(),
             }
@@ -210,15 +216,21 @@ pub enum ImportError {
     Commit(#[from] CommitError),
 }
 
-pub(crate) fn is_full(error: &heed::Error) -> bool {
+/// A disk with less than this left is full: LMDB writes up to 256 KiB at a time.
+const FULL_BYTES: u64 = 1 << 20;
+
+/// Whether writing below `dir` failed for want of space.
+pub(crate) fn is_full(dir: &Path, error: &heed::Error) -> bool {
     match error {
         heed::Error::Mdb(heed::MdbError::MapFull) => true,
-        heed::Error::Io(error) => {
-            matches!(
-                error.raw_os_error(),
-                Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG)
-            )
-        }
+        heed::Error::Io(error) => match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG) => true,
+            // What LMDB makes of a write that was cut short. A disk fails that way as well, so
+            // look at what is left; when that cannot be told, it is the disk.
+            Some(Errno::EIO) => statvfs(dir)
+                .is_ok_and(|disk| disk.blocks_available() * disk.fragment_size() < FULL_BYTES),
+            _ => false,
+        },
         _ => false,
     }
 }

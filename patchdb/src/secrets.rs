@@ -236,7 +236,7 @@ impl SecretInner {
 
     fn failed(&self, source: heed::Error) -> SecretError {
         let dir = self.dir.clone();
-        if is_full(&source) {
+        if is_full(&dir, &source) {
             SecretError::Full { dir }
         } else {
             SecretError::Disk { dir, source }
