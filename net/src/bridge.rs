@@ -64,8 +64,6 @@ pub async fn ensure(name: &str, subnet: &Subnet) -> Result<(), BridgeError> {
         }
         None => create(&netlink, name, subnet).await?,
     };
-    // Before the address: one that is still being checked for duplicates cannot be bound to, and
-    // a bridge without a port would stay in that state for ever.
     sysctl::prepare(name)?;
     let addresses = [
         (IpAddr::V4(subnet.gateway_v4()), subnet.v4().prefix_len()),

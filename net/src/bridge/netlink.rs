@@ -6,7 +6,10 @@
 use std::{io, net::IpAddr};
 
 use futures_util::TryStreamExt;
-use rtnetlink::packet_route::link::{InfoKind, LinkAttribute, LinkInfo};
+use rtnetlink::packet_route::{
+    address::AddressHeaderFlags,
+    link::{InfoKind, LinkAttribute, LinkInfo},
+};
 use tokio::task::JoinHandle;
 
 /// The kernel refused something about an interface.
@@ -121,12 +124,11 @@ impl Netlink {
         address: IpAddr,
         prefix: u8,
     ) -> Result<(), NetlinkError> {
-        let added = self
-            .handle
-            .address()
-            .add(index, address, prefix)
-            .execute()
-            .await;
+        let mut request = self.handle.address().add(index, address, prefix);
+        // No other host can have it, and an address under duplicate detection cannot be bound to
+        // yet; on a bridge without a port that state would last.
+        request.message_mut().header.flags |= AddressHeaderFlags::Nodad;
+        let added = request.execute().await;
         match added {
             Err(error) => {
                 let source = to_io(error);

@@ -16,10 +16,9 @@ pub struct SysctlError {
     source: io::Error,
 }
 
-/// What must hold before the bridge gets its addresses.
+/// What must hold before the bridge carries anything: no container is its router.
 pub(super) fn prepare(bridge: &str) -> Result<(), SysctlError> {
     if has_ipv6() {
-        set(&format!("net/ipv6/conf/{bridge}/accept_dad"), "0")?;
         set(&format!("net/ipv6/conf/{bridge}/accept_ra"), "0")?;
     }
     Ok(())
@@ -34,6 +33,8 @@ pub(super) fn forward(bridge: &str) -> Result<(), SysctlError> {
     // Containers may not exchange frames (see `firewall`); the host answers their ARP requests for
     // each other and so becomes the way between them, where the rules are.
     set(&format!("net/ipv4/conf/{bridge}/proxy_arp_pvlan"), "1")?;
+    // Without this such an answer waits for up to 0.8 s, in case a better one exists.
+    set(&format!("net/ipv4/neigh/{bridge}/proxy_delay"), "0")?;
     if has_ipv6() {
         if read("net/ipv6/conf/all/forwarding").is_some_and(|value| value == "0") {
             keep_router_advertisements()?;

@@ -1,0 +1,257 @@
+//! Requests on their way to the core.
+//!
+//! Invariant: the core may be away at any time and for as long as a restart takes, and a request
+//! waits for it: the socket it is sent to is held by the heart, so connecting succeeds and the
+//! request lies in the kernel until the core comes back and reads it. A request with side effects
+//! is sent once.
+//!
+//! Because a connection to an absent core looks like one to a busy core, silence alone says
+//! nothing. After [`CORE_SILENCE`] we ask the core something trivial on another connection: any
+//! answer at all means it is there and working, and we wait on; none means it is away, and the
+//! client is told so.
+//!
+//! ```text
+//!  sent ─► answer ─► done
+//!   │ 30 s of silence ─► ask ─┬─ any answer within 5 s ─► wait on
+//!   │                         └─ none ─► 503, try again in 5 s
+//!   └ broken off ─┬─ GET, HEAD ─► sent once more ─► …
+//!                 └─ else ─► 503, may have been done
+//! ```
+
+use std::{
+    io,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{
+    HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri,
+    header::{CONTENT_LENGTH, RETRY_AFTER},
+    request,
+};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::{Body as _, Incoming};
+use hyper_util::{
+    client::legacy::Client as HttpClient,
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+};
+use tokio::{net::UnixStream, time::timeout};
+use tower::Service;
+
+use super::{
+    body::{Body, answer, empty},
+    limits::{CORE_SILENCE, RPC_BYTES},
+    pages,
+    serve::RequestView,
+    upstream::{Switch, absolute},
+};
+
+/// How long the core may take to answer anything at all.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
+
+/// When a connection attempt finds the queue full.
+const QUEUE_FULL: Duration = Duration::from_millis(50);
+
+/// How long a connection is kept for the next request.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// Whom the request is from, as the core learns it.
+const PEER: HeaderName = HeaderName::from_static("x-coppice-peer");
+
+/// There is one host behind the socket; its name is never resolved.
+const CORE: &str = "core";
+
+/// The way to the core.
+pub(super) struct CoreLink {
+    client: HttpClient<Connector, Body>,
+    silence: Duration,
+}
+
+/// Why there is no answer.
+enum Absence {
+    /// It was not there to take the request.
+    Away,
+    /// It went away with the request.
+    BrokenOff,
+    /// The client's body was longer than allowed.
+    TooLong,
+}
+
+impl CoreLink {
+    pub(super) fn new(socket: PathBuf) -> Self {
+        Self {
+            client: HttpClient::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(IDLE)
+                .set_host(false)
+                .build(Connector {
+                    socket: Arc::from(socket),
+                }),
+            silence: CORE_SILENCE,
+        }
+    }
+
+    /// Sends a request on, as one from `peer`, and its answer back.
+    pub(super) async fn forward(&self, peer: IpAddr, request: Request<Incoming>) -> Response<Body> {
+        let (mut parts, body) = request.into_parts();
+        let view = (
+            RequestView::from(&parts).is_navigation(),
+            parts.method.clone(),
+        );
+        let is_rpc = parts.uri.path().starts_with("/rpc");
+        if is_rpc && declared_length(&parts).is_some_and(|length| length > RPC_BYTES) {
+            return too_long();
+        }
+        let switch = Switch::prepare(&mut parts);
+        if let Some(uri) = absolute(&parts.uri, CORE) {
+            parts.uri = uri;
+        }
+        if let Ok(peer) = HeaderValue::from_str(&peer.to_string()) {
+            parts.headers.insert(PEER, peer);
+        }
+        let repeatable =
+            (parts.method == Method::GET || parts.method == Method::HEAD) && body.is_end_stream();
+        let body: Body = if is_rpc {
+            let most = usize::try_from(RPC_BYTES).unwrap_or(usize::MAX);
+            Limited::new(body, most).boxed_unsync()
+        } else {
+            body.map_err(Into::into).boxed_unsync()
+        };
+        let spare = repeatable.then(|| parts.clone());
+        let mut outcome = self.send(Request::from_parts(parts, body)).await;
+        if let (Err(Absence::BrokenOff), Some(parts)) = (&outcome, spare) {
+            outcome = self.send(Request::from_parts(parts, empty())).await;
+        }
+        match outcome {
+            Ok(response) => switch.finish(response),
+            Err(Absence::TooLong) => too_long(),
+            Err(absence) => say_absent(&absence, view.0),
+        }
+    }
+
+    async fn send(&self, request: Request<Body>) -> Result<Response<Incoming>, Absence> {
+        let mut answer = std::pin::pin!(self.client.request(request));
+        loop {
+            match timeout(self.silence, &mut answer).await {
+                Ok(Ok(response)) => return Ok(response),
+                Ok(Err(error)) => {
+                    let reason: &dyn std::error::Error = &error;
+                    tracing::debug!(reason, "the core broke off");
+                    return Err(if caused_by::<LengthLimitError>(&error) {
+                        Absence::TooLong
+                    } else if error.is_connect() {
+                        Absence::Away
+                    } else {
+                        Absence::BrokenOff
+                    });
+                }
+                Err(_) if self.is_there().await => {}
+                Err(_) => return Err(Absence::Away),
+            }
+        }
+    }
+
+    /// Whether the core answers anything, be it "not found".
+    async fn is_there(&self) -> bool {
+        let Ok(ask) = Request::head(format!("http://{CORE}/")).body(empty()) else {
+            return false;
+        };
+        matches!(
+            timeout(SIGN_OF_LIFE, self.client.request(ask)).await,
+            Ok(Ok(_))
+        )
+    }
+}
+
+fn declared_length(parts: &request::Parts) -> Option<u64> {
+    parts
+        .headers
+        .get(CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
+}
+
+fn caused_by<E: std::error::Error + 'static>(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.is::<E>() {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
+fn too_long() -> Response<Body> {
+    answer(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "text/plain; charset=utf-8",
+        "This request is longer than 4 MiB. Send files to /rest/ instead.\n",
+    )
+}
+
+fn say_absent(absence: &Absence, person: bool) -> Response<Body> {
+    let (title, text) = match absence {
+        Absence::Away | Absence::TooLong => (
+            "Coppice is restarting",
+            "Your services go on without it. This usually takes a few seconds; please try again.",
+        ),
+        Absence::BrokenOff => (
+            "Coppice restarted while it worked on this",
+            "It may or may not have been done: look before you try again. Your services were not \
+             touched by the restart.",
+        ),
+    };
+    let mut response = if person {
+        pages::passing_trouble(StatusCode::SERVICE_UNAVAILABLE, title, text)
+    } else {
+        answer(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "text/plain; charset=utf-8",
+            format!("{title}. {text}\n"),
+        )
+    };
+    response
+        .headers_mut()
+        .insert(RETRY_AFTER, HeaderValue::from_static("5"));
+    response
+}
+
+/// Connects to the core's socket, whatever host is asked for.
+#[derive(Clone)]
+struct Connector {
+    socket: Arc<Path>,
+}
+
+impl Service<Uri> for Connector {
+    type Response = TokioIo<UnixStream>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let socket = Arc::clone(&self.socket);
+        Box::pin(async move {
+            loop {
+                match UnixStream::connect(&socket).await {
+                    Ok(stream) => return Ok(TokioIo::new(stream)),
+                    // The queue is full: the core is away and many are waiting, or it is busy. Who
+                    // asked decides how long to wait.
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        tokio::time::sleep(QUEUE_FULL).await;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        })
+    }
+}
