@@ -29,7 +29,7 @@ pub(super) fn launch(options: &Subcontainer) -> Result<i32, Failure> {
     let status = relay::run(Some(report), terminal, |lifeline| {
         init(options, environment, Some(lifeline))
     })?;
-    leader::unmount_proc(&options.root);
+    leader::unmount_dead_proc(&options.root);
     Ok(relay::exit_status(status))
 }
 

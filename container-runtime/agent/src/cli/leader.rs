@@ -1,6 +1,10 @@
 //! Pid 1 of a subcontainer that has no command, and the end of an earlier one.
 
-use std::{fs, os::fd::AsRawFd, path::Path};
+use std::{
+    fs,
+    os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd},
+    path::Path,
+};
 
 use nix::{
     errno::Errno,
@@ -10,6 +14,7 @@ use nix::{
     sys::{
         signal::{SigSet, Signal, kill},
         stat::Mode,
+        statfs::{PROC_SUPER_MAGIC, fstatfs},
         wait::{WaitPidFlag, WaitStatus, waitpid},
     },
     unistd::Pid,
@@ -32,14 +37,11 @@ pub(super) fn mount_proc(root: &Path) -> Result<(), Failure> {
         }
         _ => {}
     }
-    // An image may have a link there: mounted through it, /proc would land anywhere.
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let dir = open(&at, flags, Mode::empty()).doing(|| format!("open {}", at.display()))?;
-    let target = format!("/proc/self/fd/{}", dir.as_raw_fd());
+    let dir = open_proc(root).doing(|| format!("open {}", at.display()))?;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(
         Some("proc"),
-        target.as_str(),
+        path_of(&dir).as_str(),
         Some("proc"),
         flags,
         None::<&str>,
@@ -47,21 +49,41 @@ pub(super) fn mount_proc(root: &Path) -> Result<(), Failure> {
     .doing(|| format!("mount proc on {}", at.display()))
 }
 
-/// Takes the root's `/proc` away again.
-pub(super) fn unmount_proc(root: &Path) {
-    // More than one when a leader was replaced in a hurry; EINVAL when none is left.
-    while umount2(
-        &root.join("proc"),
-        MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW,
-    )
-    .is_ok()
+/// Takes away every `/proc` of the root whose namespace is dead. One that lives is a later
+/// leader's: this may run while that one starts.
+pub(super) fn unmount_dead_proc(root: &Path) {
+    while let Ok(dir) = open_proc(root)
+        && is_dead_proc(&dir)
+        && unmount(&dir).is_ok()
     {}
+}
+
+/// The directory itself: an image may have a link there, and through it /proc would land anywhere.
+fn open_proc(root: &Path) -> Result<OwnedFd, Errno> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    open(&root.join("proc"), flags, Mode::empty())
+}
+
+/// Names the very mount that was opened, whatever its path leads to by now.
+fn path_of(dir: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", dir.as_raw_fd())
+}
+
+fn unmount(dir: &OwnedFd) -> Result<(), Errno> {
+    umount2(path_of(dir).as_str(), MntFlags::MNT_DETACH)
+}
+
+/// A namespace without a pid 1 can never have a process again.
+fn is_dead_proc(dir: &OwnedFd) -> bool {
+    fstatfs(dir).is_ok_and(|found| found.filesystem_type() == PROC_SUPER_MAGIC)
+        && !Path::new(&path_of(dir)).join("1").exists()
 }
 
 /// Kills the leader of this root, if one lives, and waits until it is gone.
 pub(super) fn end_earlier(root: &Path) -> Result<(), Failure> {
-    let Ok(namespace) = fs::read_link(root.join("proc/1/ns/pid")) else {
-        unmount_proc(root);
+    unmount_dead_proc(root);
+    let (Ok(namespace), Ok(proc)) = (fs::read_link(root.join("proc/1/ns/pid")), open_proc(root))
+    else {
         return Ok(());
     };
     for pid in pids_in("/proc") {
@@ -77,20 +99,18 @@ pub(super) fn end_earlier(root: &Path) -> Result<(), Failure> {
         let fd = i32::try_from(Errno::result(fd).doing(|| format!("watch process {pid}"))?)
             .unwrap_or(-1);
         // SAFETY: the kernel just gave us this descriptor; nobody else has it.
-        let pidfd = unsafe { <std::os::fd::OwnedFd as std::os::fd::FromRawFd>::from_raw_fd(fd) };
+        let pidfd = unsafe { OwnedFd::from_raw_fd(fd) };
         kill(Pid::from_raw(pid), Signal::SIGKILL)
             .doing(|| format!("end the earlier leader {pid}"))?;
-        let mut gone = [PollFd::new(
-            std::os::fd::AsFd::as_fd(&pidfd),
-            PollFlags::POLLIN,
-        )];
+        let mut gone = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
         if poll(&mut gone, PollTimeout::from(GONE_WITHIN_MS)).doing(|| "wait".into())? == 0 {
             return Err(Failure::new(format!(
                 "the earlier leader {pid} does not end"
             )));
         }
     }
-    unmount_proc(root);
+    // The killed leader may still wait to be reaped; its own CLI may also have been faster.
+    let _ = unmount(&proc);
     Ok(())
 }
 

@@ -13,7 +13,8 @@ use std::{
 use nix::{
     errno::Errno,
     fcntl::OFlag,
-    unistd::{ForkResult, dup2_stderr, dup2_stdout, execvp, fork, pipe2},
+    sys::wait::waitpid,
+    unistd::{ForkResult, Pid, dup2_stderr, dup2_stdout, execvp, fork, pipe2},
 };
 
 use super::{Doing, Failure, relay};
@@ -28,8 +29,8 @@ pub(super) fn run(words: Vec<OsString>) -> Result<i32, Failure> {
     let Some(program) = argv.first() else {
         return Err(Failure::usage("pipe-wrap which command?"));
     };
-    let out = copier(File::from(duplicate(std::io::stdout().as_fd())?))?;
-    let err = copier(File::from(duplicate(std::io::stderr().as_fd())?))?;
+    let (out, out_copier) = copier(File::from(duplicate(std::io::stdout().as_fd())?))?;
+    let (err, err_copier) = copier(File::from(duplicate(std::io::stderr().as_fd())?))?;
     let status = relay::run(None, None, |lifeline| {
         let error = lifeline
             .tie()
@@ -45,15 +46,20 @@ pub(super) fn run(words: Vec<OsString>) -> Result<i32, Failure> {
         );
         127
     })?;
+    // Until everything it wrote has been passed on.
+    drop((out, err));
+    for copier in [err_copier, out_copier] {
+        while waitpid(copier, None) == Err(Errno::EINTR) {}
+    }
     Ok(relay::exit_status(status))
 }
 
-/// A child that copies a pipe to `to` until everyone has closed it; returns the end to write to.
-fn copier(mut to: File) -> Result<OwnedFd, Failure> {
+/// A child that copies a pipe to `to` until everyone has closed it; returns the end to write to, and it.
+fn copier(mut to: File) -> Result<(OwnedFd, Pid), Failure> {
     let (from, into) = pipe2(OFlag::O_CLOEXEC).doing(|| "make a pipe".into())?;
     // SAFETY: this process has one thread, so the child may use everything it has copied.
     match unsafe { fork() }.doing(|| "fork".into())? {
-        ForkResult::Parent { .. } => Ok(into),
+        ForkResult::Parent { child } => Ok((into, child)),
         ForkResult::Child => {
             drop(into);
             let mut from = File::from(from);

@@ -95,6 +95,7 @@ impl Agent {
     pub(super) fn set_up() -> Result<Self, SetUpError> {
         let failed = |what| move |source: io::Error| SetUpError::Io { what, source };
         nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
+        spawn::close_inherited();
         spawn::raise_descriptor_limit();
         let mut notes = mounts::set_up();
         let (cgroups, more) = Cgroups::set_up();

@@ -16,10 +16,7 @@ use std::{
 
 use nix::{
     mount::{MsFlags, mount},
-    sys::{
-        signal::{Signal, kill},
-        statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, statfs},
-    },
+    sys::signal::{Signal, kill},
     unistd::Pid,
 };
 
@@ -64,14 +61,13 @@ impl Cgroups {
         let text = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         let lines: Vec<(&str, &str)> = text.lines().filter_map(split_line).collect();
         let only_v2 = lines.iter().all(|(controllers, _)| controllers.is_empty());
-        if !only_v2 && !is_one_of(Path::new(MOUNT), &[nix::sys::statfs::TMPFS_MAGIC]) {
-            let made = mount(
-                Some("tmpfs"),
-                MOUNT,
-                Some("tmpfs"),
-                MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC,
-                Some("mode=755"),
-            );
+        let prepared = lines
+            .iter()
+            .any(|(controllers, inner)| is_ours(&mount_point(controllers, only_v2), inner));
+        if !only_v2 && !prepared {
+            // A fresh one: what is there may be our maker's own, with hierarchies that are not ours.
+            let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+            let made = mount(Some("tmpfs"), MOUNT, Some("tmpfs"), flags, Some("mode=755"));
             if let Err(error) = made {
                 notes.push(format!("could not mount a tmpfs on {MOUNT}: {error}"));
             }
@@ -214,13 +210,10 @@ impl Hierarchy {
         only_v2: bool,
     ) -> Result<Self, (&'static str, io::Error)> {
         let v1 = (!controllers.is_empty()).then(|| controllers.to_owned());
-        let name = controllers.strip_prefix("name=").unwrap_or(controllers);
-        let at = match (&v1, only_v2) {
-            (Some(_), _) => Path::new(MOUNT).join(name),
-            (None, true) => PathBuf::from(MOUNT),
-            (None, false) => Path::new(MOUNT).join("unified"),
-        };
-        mount_at(&at, v1.as_deref()).map_err(|error| ("mounting it", error))?;
+        let at = mount_point(controllers, only_v2);
+        if !is_ours(&at, inner) {
+            mount_at(&at, v1.as_deref()).map_err(|error| ("mounting it", error))?;
+        }
         let hierarchy = Self {
             root: at.join(inner.trim_start_matches('/')),
             v1,
@@ -282,19 +275,29 @@ fn split_line(line: &str) -> Option<(&str, &str)> {
     Some((parts.next()?, parts.next()?))
 }
 
-fn mount_at(at: &Path, v1: Option<&str>) -> io::Result<()> {
-    if is_one_of(at, &[CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC]) {
-        return Ok(());
+/// Where a hierarchy is mounted, as everyone expects it.
+fn mount_point(controllers: &str, only_v2: bool) -> PathBuf {
+    let root = Path::new(MOUNT);
+    match (controllers, only_v2) {
+        ("", true) => root.to_owned(),
+        ("", false) => root.join("unified"),
+        (controllers, _) => root.join(controllers.strip_prefix("name=").unwrap_or(controllers)),
     }
+}
+
+/// Whether the hierarchy is mounted there already, as our namespace sees it: then we are listed.
+fn is_ours(at: &Path, inner: &str) -> bool {
+    let procs = at.join(inner.trim_start_matches('/')).join("cgroup.procs");
+    let me = std::process::id().to_string();
+    fs::read_to_string(procs).is_ok_and(|pids| pids.lines().any(|pid| pid == me))
+}
+
+fn mount_at(at: &Path, v1: Option<&str>) -> io::Result<()> {
     fs::create_dir_all(at)?;
     let kind = if v1.is_some() { "cgroup" } else { "cgroup2" };
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some(kind), at, Some(kind), flags, v1)?;
     Ok(())
-}
-
-fn is_one_of(path: &Path, kinds: &[nix::sys::statfs::FsType]) -> bool {
-    statfs(path).is_ok_and(|found| kinds.contains(&found.filesystem_type()))
 }
 
 /// A directory and all below it, parents first.

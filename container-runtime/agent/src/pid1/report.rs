@@ -80,7 +80,14 @@ impl Agent {
             return;
         }
         crop(&mut argv);
-        let generation = self.generation_of(caller_pid);
+        let generation = match kind {
+            // It lives in the leader's namespaces and dies with it, whoever asked for it; its leaf
+            // must be the leader's too, or the cgroup namespace it joins would not hold it.
+            ProcessKind::Exec => self
+                .leader_of(root)
+                .or_else(|| self.generation_of(caller_pid)),
+            _ => self.generation_of(caller_pid),
+        };
         let owner = generation.map_or_else(|| "host".to_owned(), |number| number.to_string());
         let mut leaf = format!("d-{root}-{owner}");
         let placed = self
@@ -163,6 +170,15 @@ impl Agent {
             }
             Some(Caller::Placed { .. }) | None => {}
         }
+    }
+
+    /// Whose the living leader of a subcontainer is.
+    fn leader_of(&self, root: &str) -> Option<u64> {
+        let is_leader = |process: &&Process| {
+            process.started.kind == ProcessKind::Leader
+                && process.started.root.as_deref() == Some(root)
+        };
+        self.processes.iter().find(is_leader)?.started.generation
     }
 
     /// Whose a calling process is: that of the leaf it is in.

@@ -205,6 +205,14 @@ fn c_strings(words: impl IntoIterator<Item = String>) -> Result<Vec<CString>, st
     words.into_iter().map(CString::new).collect()
 }
 
+/// Closes whatever the agent was started with beyond its stdio: nothing in the container may hold
+/// what belongs to its maker.
+pub(super) fn close_inherited() {
+    // SAFETY: called before the agent has opened anything. On a kernel without the call (before
+    // 5.9, which cannot run us for other reasons) nothing happens.
+    unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
+}
+
 /// Raises the agent's own descriptor limit as far as it may: every process costs it two pipes.
 pub(super) fn raise_descriptor_limit() {
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
