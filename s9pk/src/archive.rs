@@ -10,6 +10,7 @@
 //! - Nothing is allocated by a size the file merely claims: tables and bodies must lie inside the
 //!   file first.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 
 use crate::commitment::Commitment;
@@ -331,9 +332,14 @@ impl<S: ReadAt> Archive<S> {
     }
 
     /// Drops what a machine of this architecture does not need: the entries become missing, the
-    /// signature stays valid. Write the result with [`write_archive`](crate::write_archive).
+    /// signature stays valid. Write the result with [`Archive::write`].
     pub fn keep_only(&mut self, contents: &Contents) {
-        self.root.retain(contents.files());
+        self.retain(contents.files());
+    }
+
+    /// Turns every file that is not in `keep` into a missing entry; the signature stays valid.
+    pub fn retain(&mut self, keep: &BTreeSet<String>) {
+        self.root.retain(keep);
     }
 }
 
