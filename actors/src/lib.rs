@@ -1,1 +1,29 @@
-//! Placeholder.
+//! The product: the forest of service trees, and the state it works on.
+//!
+//! Start reading at [`coppice::Coppice`] (what may be asked), [`forest`] (who runs) and
+//! [`service`] (one service). Life cycles are decided in the `step` modules, which do no I/O and
+//! read no clock; the actors around them are shells.
+//!
+//! Absent: HTTP, sessions, who may ask. That is the gateway's business.
+
+pub mod boot;
+pub mod coppice;
+pub mod document;
+pub mod effects;
+pub mod forest;
+pub mod host;
+pub mod hosts;
+mod ids;
+pub mod jobs;
+pub mod link;
+pub mod logs;
+pub mod model;
+pub mod network;
+pub mod observer;
+pub mod packages;
+pub mod problem;
+pub mod service;
+mod watcher;
+
+pub use coppice::Coppice;
+pub use problem::{Kind, Problem};

@@ -99,12 +99,14 @@ impl HostLayout {
     }
 
     /// What every host end of our containers' links starts with.
-    pub(crate) fn veth_prefix(&self) -> String {
+    #[must_use]
+    pub fn veth_prefix(&self) -> String {
         format!("v{}", self.short)
     }
 
     /// Host end of an instance's link: at most 15 characters, the kernel's bound.
-    pub(crate) fn veth(&self, instance: &Segment) -> String {
+    #[must_use]
+    pub fn veth(&self, instance: &Segment) -> String {
         let digest = blake3::hash(instance.as_str().as_bytes()).to_hex();
         let prefix = self.veth_prefix();
         let room = 15_usize.saturating_sub(prefix.len()).min(8);

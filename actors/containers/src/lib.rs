@@ -39,7 +39,7 @@ pub use idmap::{IdMapping, TooManyExtents};
 pub use in_memory::{Called, InMemoryBackend};
 pub use layout::HostLayout;
 pub use life::{Exit, ExitStatus, Inspection, Running};
-pub use lxc::{NotPrepared, prepare_process};
+pub use lxc::{LxcBackend, NotPrepared, prepare_process};
 
 pub use receipt::{Finding, Leftover, Receipt};
 pub use segment::{NotASegment, Segment};

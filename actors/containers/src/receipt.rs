@@ -57,6 +57,8 @@ pub enum Leftover {
     UnknownContainer,
     /// A container that was never finished, or has ended without being destroyed.
     DeadContainer,
+    /// A process that was starting a container when its creator died, or a monitor without one.
+    Process,
     /// A mount below `RUN/mnt`.
     Mount,
     /// A loop device over one of our files that nothing mounts.

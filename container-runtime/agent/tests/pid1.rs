@@ -1,5 +1,10 @@
 //! The agent as pid 1 of real namespaces: processes, reports, output, the end.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on stops right there"
+)]
+
 mod container;
 
 use container::{Container, host::Event};

@@ -1,6 +1,11 @@
 //! `start-container` in a real container: the conformance list of the package ABI, as far as it
 //! needs no other host than the agent.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on stops right there"
+)]
+
 mod container;
 
 use std::{path::PathBuf, time::Duration};

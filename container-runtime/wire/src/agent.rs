@@ -125,6 +125,10 @@ pub struct ProcessStarted {
     pub root: Option<String>,
     /// Program and arguments as given; empty for a leader without a command.
     pub argv: Vec<String>,
+    /// Whether its output goes where the output of a spawned process goes, as a daemon's does; the
+    /// output of a mere question is read by whoever asked it.
+    #[serde(default)]
+    pub daemon: bool,
     /// Milliseconds since 1970 by the container's clock.
     pub at_ms: i64,
 }

@@ -17,6 +17,11 @@ pub(crate) fn of_self() -> io::Result<Vec<Mount>> {
     Ok(parse(&fs::read("/proc/thread-self/mountinfo")?))
 }
 
+/// The mounts that a process sees.
+pub(crate) fn of_process(pid: i32) -> io::Result<Vec<Mount>> {
+    Ok(parse(&fs::read(format!("/proc/{pid}/mountinfo"))?))
+}
+
 fn parse(text: &[u8]) -> Vec<Mount> {
     text.split(|byte| *byte == b'\n')
         .filter_map(parse_line)

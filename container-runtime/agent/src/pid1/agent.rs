@@ -7,7 +7,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::File,
     io::{self, Read},
-    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
+    os::{
+        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
+        unix::fs::MetadataExt,
+    },
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -279,6 +282,19 @@ impl Agent {
             };
             self.link.send(line, now);
         }
+    }
+
+    /// Whether a process writes into a pipe that we drain.
+    pub(super) fn shares_output(&self, pid: i32) -> bool {
+        let Ok(stdout) = std::fs::metadata(format!("/proc/{pid}/fd/1")) else {
+            return false;
+        };
+        self.outputs.iter().any(|output| {
+            output
+                .file
+                .metadata()
+                .is_ok_and(|ours| (ours.dev(), ours.ino()) == (stdout.dev(), stdout.ino()))
+        })
     }
 
     /// From now on both outputs of a process go to the log.

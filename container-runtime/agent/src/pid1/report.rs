@@ -123,6 +123,7 @@ impl Agent {
             generation,
             root: Some(root.to_owned()),
             argv,
+            daemon: self.shares_output(caller_pid),
             at_ms: 0,
             leaf,
         };

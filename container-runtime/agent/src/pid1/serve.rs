@@ -134,6 +134,7 @@ impl Agent {
             leaf: spawn.leaf.clone(),
             root: None,
             argv: spawn.argv.clone(),
+            daemon: true,
             at_ms: 0,
         };
         let process = Process::begin(started, oom_before);

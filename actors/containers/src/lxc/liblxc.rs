@@ -1,0 +1,103 @@
+//! The few calls into liblxc.
+//!
+//! Every function makes an object of its own, uses it on one thread and gives it back: an
+//! `lxc_container` is not made for sharing. All of them block, and `start` forks.
+
+use std::{
+    ffi::{CStr, CString},
+    fs, io,
+    os::unix::ffi::OsStrExt,
+    path::Path,
+    ptr,
+};
+
+use lxc_sys::{lxc_container, lxc_container_new, lxc_container_put, lxc_get_version};
+
+struct Handle(*mut lxc_container);
+
+impl Handle {
+    /// The container `name` below `lxc_path`, with the configuration that lies there.
+    fn open(name: &str, lxc_path: &Path) -> io::Result<Self> {
+        let name = CString::new(name)?;
+        let lxc_path = CString::new(lxc_path.as_os_str().as_bytes())?;
+        // SAFETY: both strings end in NUL; liblxc copies them.
+        let container = unsafe { lxc_container_new(name.as_ptr(), lxc_path.as_ptr()) };
+        if container.is_null() {
+            return Err(io::Error::other(
+                "liblxc has no memory or no access for the container",
+            ));
+        }
+        Ok(Self(container))
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // SAFETY: ours, and given back once.
+        unsafe { lxc_container_put(self.0) };
+    }
+}
+
+fn missing(call: &str) -> io::Error {
+    io::Error::other(format!("this liblxc has no {call}"))
+}
+
+/// Starts a configured container under a monitor of its own, from the calling thread's namespaces.
+///
+/// # Errors
+/// When it did not come up; liblxc's own words are in the container's log.
+pub(crate) fn start(name: &str, lxc_path: &Path) -> io::Result<()> {
+    let handle = Handle::open(name, lxc_path)?;
+    // SAFETY: a live object, used by this thread only.
+    let container = unsafe { &*handle.0 };
+    let want_daemonize = container
+        .want_daemonize
+        .ok_or_else(|| missing("want_daemonize"))?;
+    let start = container.start.ok_or_else(|| missing("start"))?;
+    // SAFETY: the object's own functions, with the object; no arguments means the configured init.
+    let started = unsafe { want_daemonize(handle.0, true) && start(handle.0, 0, ptr::null()) };
+    if started {
+        Ok(())
+    } else {
+        Err(io::Error::other("liblxc could not start the container"))
+    }
+}
+
+/// Pid of the container's pid 1, by asking its monitor.
+pub(crate) fn init_pid(name: &str, lxc_path: &Path) -> io::Result<Option<i32>> {
+    let handle = Handle::open(name, lxc_path)?;
+    // SAFETY: a live object, used by this thread only.
+    let init_pid = unsafe { &*handle.0 }
+        .init_pid
+        .ok_or_else(|| missing("init_pid"))?;
+    // SAFETY: the object's own function, with the object.
+    let pid = unsafe { init_pid(handle.0) };
+    Ok((pid > 1).then_some(pid))
+}
+
+/// liblxc's version.
+pub(crate) fn version() -> String {
+    // SAFETY: liblxc gives a string that ends in NUL and lives as long as the program.
+    unsafe { CStr::from_ptr(lxc_get_version()) }
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// The last errors in a container's log, for people.
+pub(crate) fn last_errors(log: &Path) -> String {
+    let text = fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let errors: Vec<&str> = text
+        .lines()
+        .filter_map(|line| {
+            let (_, message) = line.split_once(" ERROR ")?;
+            // `module - file.c:function:line - message`
+            Some(message.splitn(3, " - ").last().unwrap_or(message).trim())
+        })
+        .collect();
+    if errors.is_empty() {
+        return format!("nothing; look at {}", log.display());
+    }
+    // The first error is the cause, the later ones are what it led to.
+    errors.into_iter().take(4).collect::<Vec<_>>().join("; ")
+}

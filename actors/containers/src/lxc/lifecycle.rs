@@ -1,0 +1,317 @@
+//! Making, finding and removing containers. Everything here blocks.
+//!
+//! ```text
+//! create:  remove remains -> record -> images -> upper layer -> [own thread: stage, root, config, liblxc]
+//! destroy: pid 1 -> monitor (its mounts vanish) -> cgroups -> link -> layers -> record -> images
+//! ```
+//!
+//! The record comes first and goes last but for the images, which are needed while a record names them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env, fs, io,
+    os::fd::AsFd,
+    path::{Path, PathBuf},
+    sync::PoisonError,
+    time::Duration,
+};
+
+use crate::{
+    ContainerSpec, CreateError, Inspection, Running, Segment,
+    cgroup::{self, Hierarchies},
+    error::{Doing, StepError},
+    lxc::{
+        config,
+        host::{Host, on_own_thread},
+        images, liblxc, links,
+        record::Record,
+        root,
+    },
+    sys::{
+        pidfd::{self, PidFd},
+        remove_tree::remove_tree,
+    },
+};
+
+/// Longest wait for a monitor to clean up after its container; then it is killed and we clean up.
+const MONITOR_GRACE: Duration = Duration::from_secs(5);
+
+/// Longest wait for a process after SIGKILL.
+const KILL_WAIT: Duration = Duration::from_secs(10);
+
+/// Builds and starts a container.
+pub(crate) fn create(host: &Host, spec: &ContainerSpec) -> Result<Running, CreateError> {
+    let instance = &spec.instance;
+    let unusable = |reason| CreateError::Unusable {
+        instance: instance.clone(),
+        reason,
+    };
+    config::check(spec).map_err(unusable)?;
+    let name = host.layout.container_name(instance);
+    if name.len() > 64 {
+        return Err(unusable(format!(
+            "the container name {name} is longer than 64 characters"
+        )));
+    }
+    let step = |source| CreateError::step(instance, source);
+    if let Inspection::Running(_) = inspect(host, instance).map_err(step)? {
+        return Err(CreateError::AlreadyRunning {
+            instance: instance.clone(),
+        });
+    }
+    destroy(host, instance).map_err(step)?;
+    let (images, dirs) = parts(spec);
+    if let Some(path) = images.iter().chain(&dirs).find(|path| !path.exists()) {
+        return Err(CreateError::Missing {
+            instance: instance.clone(),
+            path: (*path).clone(),
+        });
+    }
+    build(host, spec, &images).map_err(|failed| {
+        let error = match failed {
+            Failed::Step(source) => step(source),
+            Failed::Start => {
+                let log = host.layout.container_dir(instance).join("lxc.log");
+                CreateError::Start { instance: instance.clone(), log: liblxc::last_errors(&log) }
+            }
+        };
+        if let Err(error) = destroy(host, instance) {
+            tracing::warn!(%instance, %error, "remains of a failed start are left to reconciliation");
+        }
+        error
+    })
+}
+
+/// The files and directories of a specification.
+fn parts(spec: &ContainerSpec) -> (BTreeSet<PathBuf>, Vec<PathBuf>) {
+    let images = [&spec.base_image, &spec.javascript]
+        .into_iter()
+        .chain(&spec.assets)
+        .chain(spec.images.iter().map(|image| &image.file));
+    let dirs = [&spec.layer_dir, &spec.logs_dir, &spec.rpc_dir]
+        .into_iter()
+        .chain(spec.volumes.iter().map(|volume| &volume.dir));
+    (images.cloned().collect(), dirs.cloned().collect())
+}
+
+enum Failed {
+    Step(StepError),
+    Start,
+}
+
+impl From<StepError> for Failed {
+    fn from(step: StepError) -> Self {
+        Self::Step(step)
+    }
+}
+
+fn build(host: &Host, spec: &ContainerSpec, files: &BTreeSet<PathBuf>) -> Result<Running, Failed> {
+    let layout = &host.layout;
+    let instance = &spec.instance;
+    let mut images = BTreeMap::new();
+    for file in files {
+        let key = images::key(file).doing(format!("read {}", file.display()))?;
+        images.insert(file.clone(), key);
+    }
+    let boot = fs::read_to_string("/proc/sys/kernel/random/uuid").doing("make a uuid")?;
+    let boot = boot.trim().to_owned();
+    let mut record = Record {
+        spec: spec.clone(),
+        boot,
+        images,
+        life: None,
+    };
+    record.save(layout)?;
+    {
+        let held = images::lock(layout)?;
+        for (file, key) in &record.images {
+            images::ensure(layout, &held, file, key)?;
+        }
+    }
+    root::make_upper(&layout.root_dir(instance), spec.id_base)?;
+    let idmap = host.range(spec.id_base)?;
+    let hierarchies = Hierarchies::detect()?;
+    for controller in spec.limits.unmet(&hierarchies) {
+        tracing::warn!(%instance, controller, "this host cannot limit it; the service runs without");
+    }
+    // Until pid 1 runs, the cgroups' parent could look unused.
+    let parents = host
+        .cgroup_parents
+        .read()
+        .unwrap_or_else(PoisonError::into_inner);
+    hierarchies.delegate(&layout.cgroup_parent())?;
+    let started = on_own_thread("container start", || {
+        let stage = root::make_stage(layout)?;
+        let devices = root::assemble(layout, &stage, &record, idmap.as_fd())?;
+        images::forget_in_this_namespace(layout).doing("let go of the images")?;
+        let text = config::text(layout, &record, &config::Host::look(&hierarchies), &devices);
+        let file = layout.container_dir(instance).join("config");
+        fs::write(&file, text).doing(format!("write {}", file.display()))?;
+        Ok(liblxc::start(&layout.container_name(instance), &layout.lxc_path()).is_ok())
+    })?;
+    drop(parents);
+    if !started {
+        return Err(Failed::Start);
+    }
+    let life = ask_liblxc(host, &record)?.ok_or(Failed::Start)?;
+    record.life = Some(life.clone());
+    record.save(layout)?;
+    Ok(life)
+}
+
+/// What runs now. Needs no answer from a monitor except once, after a creator died before writing down
+/// what it had started.
+pub(crate) fn inspect(host: &Host, instance: &Segment) -> Result<Inspection, StepError> {
+    let Some(mut record) = Record::load(&host.layout, instance) else {
+        return Ok(Inspection::Stopped);
+    };
+    if record.life.is_none() {
+        record.life = ask_liblxc(host, &record)?;
+        if record.life.is_some() {
+            record.save(&host.layout)?;
+        }
+    }
+    Ok(match record.life {
+        Some(life) if is_alive(&life) => Inspection::Running(life),
+        _ => Inspection::Stopped,
+    })
+}
+
+/// Whether this very process runs.
+pub(crate) fn is_alive(life: &Running) -> bool {
+    pidfd::start_and_parent(life.init_pid).is_some_and(|(started, _)| started == life.started_ticks)
+}
+
+/// Opens pid 1 of this life; `None` when it has ended.
+pub(crate) fn open_init(life: &Running) -> Option<PidFd> {
+    let process = PidFd::open(life.init_pid).ok()?;
+    // Looked at after opening: if the life still is the same, the descriptor is its own.
+    is_alive(life).then_some(process)
+}
+
+fn ask_liblxc(host: &Host, record: &Record) -> Result<Option<Running>, StepError> {
+    let instance = &record.spec.instance;
+    let name = host.layout.container_name(instance);
+    let pid = liblxc::init_pid(&name, &host.layout.lxc_path())
+        .doing(format!("ask for the container of `{instance}`"))?;
+    Ok(pid.and_then(|init_pid| {
+        let (started_ticks, _) = pidfd::start_and_parent(init_pid)?;
+        Some(Running {
+            init_pid,
+            started_ticks,
+            boot: record.boot.clone(),
+        })
+    }))
+}
+
+/// Pids of an instance's monitor: what is in the monitor's cgroup, and pid 1's parent.
+pub(crate) fn monitors(
+    host: &Host,
+    hierarchies: &Hierarchies,
+    instance: &Segment,
+) -> BTreeSet<i32> {
+    let mut pids = cgroup::members(hierarchies, &host.layout.monitor_cgroup(instance));
+    let life = Record::load(&host.layout, instance).and_then(|record| record.life);
+    if let Some(life) = life.filter(is_alive)
+        && let Some((_, parent)) = pidfd::start_and_parent(life.init_pid)
+        && parent > 1
+    {
+        pids.insert(parent);
+    }
+    pids
+}
+
+/// Opens the monitors before pid 1 is ended, while it still tells them.
+pub(crate) fn open_monitors(host: &Host, instance: &Segment) -> Result<Vec<PidFd>, StepError> {
+    let hierarchies = Hierarchies::detect()?;
+    let pids = monitors(host, &hierarchies, instance);
+    Ok(pids
+        .into_iter()
+        .filter_map(|pid| PidFd::open(pid).ok())
+        .collect())
+}
+
+/// Waits for monitors whose container has ended, and ends those that do not end themselves.
+pub(crate) fn finish_monitors(monitors: &[PidFd]) -> Result<(), StepError> {
+    for monitor in monitors {
+        let doing = "end a container's monitor";
+        if !monitor.wait(MONITOR_GRACE).doing(doing)? {
+            kill_and_wait(monitor).doing(doing)?;
+        }
+    }
+    Ok(())
+}
+
+/// SIGKILL, and wait until the process has ended.
+pub(crate) fn kill_and_wait(process: &PidFd) -> io::Result<()> {
+    match process.signal(libc::SIGKILL) {
+        Err(error) if error.raw_os_error() != Some(libc::ESRCH) => return Err(error),
+        _ => {}
+    }
+    if process.wait(KILL_WAIT)? {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::TimedOut.into())
+    }
+}
+
+/// Kills what runs and removes every trace but volumes and logs.
+pub(crate) fn destroy(host: &Host, instance: &Segment) -> Result<(), StepError> {
+    let layout = &host.layout;
+    let monitors = open_monitors(host, instance)?;
+    if let Inspection::Running(life) = inspect(host, instance)?
+        && let Some(init) = open_init(&life)
+    {
+        kill_and_wait(&init).doing(format!("kill pid 1 of `{instance}`"))?;
+    }
+    finish_monitors(&monitors)?;
+    remove_cgroups(host, instance)?;
+    let veth = layout.veth(instance);
+    links::remove(&veth).doing(format!("remove the link {veth}"))?;
+    for layer in [layout.root_dir(instance), layout.sub_dir(instance)] {
+        remove_tree(&layer).doing(format!("remove {}", layer.display()))?;
+    }
+    let dir = layout.container_dir(instance);
+    if !dir.exists() {
+        return Ok(());
+    }
+    let held = images::lock(layout)?;
+    remove_tree(&dir).doing(format!("remove {}", dir.display()))?;
+    for (target, outcome) in images::sweep(layout, &held)? {
+        outcome.doing(format!("unmount {}", target.display()))?;
+    }
+    Ok(())
+}
+
+fn remove_cgroups(host: &Host, instance: &Segment) -> Result<(), StepError> {
+    let layout = &host.layout;
+    let hierarchies = Hierarchies::detect()?;
+    cgroup::remove(&hierarchies, &layout.cgroup(instance))?;
+    cgroup::remove(&hierarchies, &layout.monitor_cgroup(instance))?;
+    remove_unused_parents(host, &hierarchies);
+    Ok(())
+}
+
+/// Removes the cgroups above all containers, if no container is or is being started.
+pub(crate) fn remove_unused_parents(host: &Host, hierarchies: &Hierarchies) {
+    let Ok(_nobody_starts) = host.cgroup_parents.try_write() else {
+        return;
+    };
+    let monitors = host.layout.monitor_cgroup_parent();
+    let ended = format!("{monitors}/.ended");
+    for path in [&ended, &monitors, &host.layout.cgroup_parent()] {
+        for dir in hierarchies.dirs(path) {
+            // Busy or not empty means in use; the last one to leave removes it.
+            let _ = fs::remove_dir(dir);
+        }
+    }
+}
+
+/// Whether a program is in `PATH` or where system programs are.
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .chain(["/usr/sbin", "/usr/bin", "/sbin", "/bin"].map(PathBuf::from))
+        .map(|dir| dir.join(name))
+        .find(|file| Path::is_file(file))
+}

@@ -1,0 +1,282 @@
+//! From a data folder to a running forest.
+//!
+//! Order: stores, first-start choices, bridge, what a crash left behind, the forest, half-done jobs,
+//! then one tree per installed service in the order of their dependence. Containers that run are
+//! adopted by their trees; nothing here starts or stops a service.
+
+use std::{path::PathBuf, sync::Arc};
+
+use coppice_clock::Wall;
+use coppice_containers::{Backend, HostLayout, Segment};
+use coppice_net::{
+    bridge,
+    subnet::{self, Subnet},
+};
+use coppice_supervision::{ChildSpec, Supervisor};
+use patchdb::{Options, SecretStore, Store};
+use serde_json::json;
+
+use crate::{
+    coppice::{Coppice, in_start_order},
+    document::Document,
+    forest,
+    host::{Host, Parts},
+    ids,
+    jobs::{self, Jobs},
+    model::{JobKind, Parked, ServerInfo, ServerPrivate, ServerStatus, StateInfo},
+    network::{Leaves, Listening, Network, Publish},
+    observer,
+    packages::Packages,
+    problem::{Kind, Problem},
+};
+
+/// What packages take us for.
+pub const STARTOS_COMPATIBLE: &str = "0.4.0";
+
+/// What a core is started with.
+pub struct Boot {
+    /// Names and folders.
+    pub layout: HostLayout,
+    /// Makes containers.
+    pub backend: Arc<dyn Backend>,
+    /// Squashfs of the base root of every container.
+    pub base_image: PathBuf,
+    /// What is laid over the base: agent and runtime.
+    pub layer: PathBuf,
+    /// First label of the server's name.
+    pub hostname: String,
+    /// What the edge listens on.
+    pub listening: Listening,
+    /// Hands listeners and table to the heart.
+    pub publish: Publish,
+}
+
+/// A core that was opened and is about to be planted.
+pub struct Opened {
+    /// The server.
+    pub host: Arc<Host>,
+    publish: Publish,
+}
+
+impl Boot {
+    /// Opens the stores and makes the choices of the first start.
+    ///
+    /// # Errors
+    /// When a store cannot be opened, no subnet is free, or the bridge cannot be made.
+    pub async fn open(self) -> Result<Opened, Problem> {
+        let data = self.layout.data.clone();
+        let store = Store::open(data.join("state"), Options::default())
+            .map_err(|error| Problem::of(Kind::Database, &error))?;
+        let secrets = SecretStore::open(data.join("secrets"))
+            .map_err(|error| Problem::of(Kind::Database, &error))?;
+        let document = Document::new(store);
+        let server = server(&document, self.layout.short.as_str()).await?;
+        bridge::ensure(&self.layout.bridge, &server.subnet)
+            .await
+            .map_err(|error| Problem::of(Kind::Network, &error))?;
+        let leaves = Leaves::open(secrets.clone(), self.layout.short.as_str())?;
+        let network = Network::new(
+            server.subnet,
+            self.layout.bridge.clone(),
+            self.hostname.clone(),
+            self.listening,
+        );
+        write_server_info(
+            &document,
+            &network,
+            &leaves,
+            self.layout.short.as_str(),
+            &self.hostname,
+        )
+        .await?;
+        let packages =
+            Packages::open(&data.join("store"), &data.join("uploads"), document.clone())?;
+        let host = Host::new(Parts {
+            document,
+            secrets,
+            packages,
+            backend: self.backend,
+            layout: self.layout,
+            network,
+            leaves,
+            base_image: self.base_image,
+            layer: self.layer,
+            language: "en_US".to_owned(),
+        });
+        Ok(Opened {
+            host,
+            publish: self.publish,
+        })
+    }
+}
+
+impl Opened {
+    /// Grows the forest. `gateway` makes the child that serves the API once the server is known.
+    ///
+    /// # Errors
+    /// When an actor of Coppice itself does not come up.
+    pub async fn plant(
+        self,
+        gateway: impl FnOnce(tokio::sync::watch::Receiver<Option<Coppice>>) -> ChildSpec,
+    ) -> Result<(Coppice, tokio::task::JoinHandle<()>), Problem> {
+        let host = self.host;
+        tidy(&host).await;
+        let (observe, events) = observer::channel();
+        tokio::spawn(observer::follow(Arc::clone(&host), events));
+        let (known, knowing) = tokio::sync::watch::channel(None);
+        let spec = forest::spec(&host, self.publish, gateway(knowing), observe);
+        let (root, ended) = Supervisor::start(spec)
+            .await
+            .map_err(|error| Problem::of(Kind::Unknown, &error))?;
+        let root = Supervisor::new(root);
+        let services = forest::services(&root)
+            .await
+            .map_err(|error| Problem::of(Kind::Unknown, &error))?;
+        let jobs = Jobs {
+            host: Arc::clone(&host),
+            services,
+        };
+        let coppice = Coppice::new(jobs.clone(), root);
+        known.send_replace(Some(coppice.clone()));
+        finish_jobs(&jobs).await;
+        start_trees(&jobs).await;
+        host.network.changed();
+        let ended = tokio::spawn(async move {
+            // How the root ended is in the log already; that it ended is what matters here.
+            let _ = ended.await;
+        });
+        Ok((coppice, ended))
+    }
+}
+
+/// The server's own choices: those it made before, or new ones.
+async fn server(document: &Document, short: &str) -> Result<ServerPrivate, Problem> {
+    if let Some(server) = document.server() {
+        return Ok(server);
+    }
+    let taken = subnet::taken()
+        .await
+        .map_err(|error| Problem::of(Kind::Network, &error))?;
+    let subnet =
+        Subnet::choose(short, &taken).map_err(|error| Problem::of(Kind::Network, &error))?;
+    let server = ServerPrivate {
+        subnet,
+        next_range: 0,
+        ports: std::collections::BTreeMap::new(),
+    };
+    let kept = server.clone();
+    document
+        .transact("boot", "first-start", move |transaction| {
+            transaction.put_server(&kept);
+            transaction.put(&["public", "packageData"], &json!({}));
+            transaction.put(&["public", "ui"], &json!({}));
+            Ok(())
+        })
+        .await?;
+    Ok(server)
+}
+
+async fn write_server_info(
+    document: &Document,
+    network: &Network,
+    leaves: &Leaves,
+    short: &str,
+    hostname: &str,
+) -> Result<(), Problem> {
+    let before: Option<ServerInfo> = document
+        .store()
+        .snapshot()
+        .get("/public/serverInfo")
+        .ok()
+        .flatten();
+    let info = ServerInfo {
+        id: before.map_or_else(|| ids::random(10), |info| info.id),
+        name: hostname.to_owned(),
+        hostname: hostname.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        package_version_compat: STARTOS_COMPATIBLE.to_owned(),
+        ca_fingerprint: leaves.fingerprint(),
+        https_port: network.listening.https,
+        http_port: network.listening.http,
+        bridge_address: network.bridge_address().to_string(),
+        language: "en_US".to_owned(),
+        status_info: ServerStatus::default(),
+        started_at: Wall::now(),
+        notices: Vec::new(),
+    };
+    tracing::info!(server = short, subnet = %network.subnet.v4(), "opened");
+    document
+        .transact("boot", "server-info", move |transaction| {
+            transaction.put(&["public", "serverInfo"], &info);
+            Ok(())
+        })
+        .await
+}
+
+/// Removes what earlier processes left behind; says so.
+async fn tidy(host: &Host) {
+    let known: Vec<Segment> = host
+        .document
+        .package_ids()
+        .into_iter()
+        .filter_map(|id| Segment::new(id).ok())
+        .collect();
+    let receipt = host.backend.reconcile(&known).await;
+    for finding in &receipt.findings {
+        tracing::info!(?finding, "found and removed");
+    }
+}
+
+async fn finish_jobs(jobs: &Jobs) {
+    for (id, record) in jobs.host.document.jobs() {
+        let instance = record.instance.clone();
+        let kind = record.kind;
+        let finished = match kind {
+            JobKind::Install => jobs::resume_install(jobs, id, record).await,
+            JobKind::Uninstall { .. } => jobs::resume_uninstall(jobs, id, record).await,
+        };
+        match finished {
+            Ok(()) => tracing::info!(
+                service = instance,
+                ?kind,
+                "an interrupted job was brought to its end"
+            ),
+            Err(problem) => {
+                tracing::warn!(service = instance, ?kind, %problem, "an interrupted job is still not at its end")
+            }
+        }
+    }
+}
+
+async fn start_trees(jobs: &Jobs) {
+    let packages = jobs.host.document.packages();
+    for id in in_start_order(&packages) {
+        let Some(entry) = packages.get(&id) else {
+            continue;
+        };
+        if !matches!(entry.state_info, StateInfo::Installed { .. }) {
+            continue;
+        }
+        if entry.parked.is_some() {
+            clear_parking(jobs, &id).await;
+        }
+        if let Err(problem) = jobs.start_tree(&id).await {
+            tracing::warn!(service = id, %problem, "a service's tree did not come up");
+        }
+    }
+}
+
+/// A new process tries every service at once.
+async fn clear_parking(jobs: &Jobs, id: &str) {
+    let cleared = jobs
+        .host
+        .document
+        .update_package(id, "boot", |entry| {
+            entry.parked = None::<Parked>;
+            Ok(())
+        })
+        .await;
+    if let Err(problem) = cleared {
+        tracing::warn!(service = id, %problem, "the end of parking was not noted");
+    }
+}

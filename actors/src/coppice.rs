@@ -1,0 +1,478 @@
+//! What may be asked of the server: one handle for every way in.
+//!
+//! Invariant: a wish is durable before anybody acts on it. Nothing here knows HTTP, sessions or
+//! who may ask: that is the gateway's business.
+
+use std::{path::Path, sync::Arc};
+
+use coppice_clock::{Mono, Wall};
+use coppice_supervision::{ChildKind, ChildState, NodeState, Supervisor, Tree, inspect};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use ts_rs::TS;
+
+use crate::{
+    host::Host,
+    jobs::{self, Jobs, Manner, Source},
+    logs::ServiceLogs,
+    model::{DesiredStatus, PackageEntry, StateInfo},
+    problem::{Kind, Problem},
+    service::{Asker, ServiceContext, actions, tasks},
+};
+
+/// The server, as the gateway has it.
+#[derive(Clone)]
+pub struct Coppice {
+    jobs: Jobs,
+    root: Supervisor,
+}
+
+/// One actor of the live tree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct TreeNode {
+    /// Its name.
+    pub id: String,
+    /// Whether it supervises others.
+    pub supervisor: bool,
+    /// What it is doing, in a word or two.
+    pub state: String,
+    /// How long it has been up, in milliseconds; null while it is not.
+    #[ts(type = "number | null")]
+    pub uptime_ms: Option<u64>,
+    /// How often it was restarted.
+    pub restarts: u32,
+    /// What is below it.
+    pub children: Vec<TreeNode>,
+}
+
+/// How a service is, in one word with its reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct ServiceSummary {
+    /// Its id.
+    pub id: String,
+    /// Its name for people.
+    pub title: String,
+    /// Its version.
+    pub version: String,
+    /// One of `stopped`, `starting`, `running`, `stopping`, `restarting`, `unhealthy`, `error`,
+    /// `parked`, `installing`, `removing`, `needs-task`.
+    pub status: String,
+    /// Why, when there is something to say.
+    pub detail: Option<String>,
+    /// Since when it runs.
+    #[ts(type = "string | null")]
+    pub started: Option<Wall>,
+    /// Its own HTTPS address, when it has an interface for a browser.
+    pub address: Option<String>,
+}
+
+impl Coppice {
+    /// The server whose root supervisor is `root`.
+    #[must_use]
+    pub const fn new(jobs: Jobs, root: Supervisor) -> Self {
+        Self { jobs, root }
+    }
+
+    /// The server's parts.
+    #[must_use]
+    pub fn host(&self) -> &Arc<Host> {
+        &self.jobs.host
+    }
+
+    /// Installs a package file; gives its id when the service is installed.
+    ///
+    /// # Errors
+    /// As [`jobs::install`].
+    pub async fn install(&self, source: Source) -> Result<String, Problem> {
+        // A task of its own: the caller may hang up, the job goes on.
+        let jobs = self.jobs.clone();
+        finished(tokio::spawn(
+            async move { jobs::install(&jobs, source).await },
+        ))
+        .await
+    }
+
+    /// Removes a service.
+    ///
+    /// # Errors
+    /// As [`jobs::uninstall`].
+    pub async fn uninstall(&self, id: &str, manner: Manner) -> Result<(), Problem> {
+        let (jobs, id) = (self.jobs.clone(), id.to_owned());
+        finished(tokio::spawn(async move {
+            jobs::uninstall(&jobs, &id, manner).await
+        }))
+        .await
+    }
+
+    /// Every package with its state.
+    #[must_use]
+    pub fn list(&self) -> Vec<ServiceSummary> {
+        let packages = self.host().document.packages();
+        packages
+            .iter()
+            .map(|(id, entry)| self.summary(id, entry))
+            .collect()
+    }
+
+    /// One package with its state.
+    ///
+    /// # Errors
+    /// When it is not installed.
+    pub fn status(&self, id: &str) -> Result<(ServiceSummary, PackageEntry), Problem> {
+        let entry = self.entry(id)?;
+        Ok((self.summary(id, &entry), entry))
+    }
+
+    /// Wants a service running.
+    ///
+    /// # Errors
+    /// When it is not installed, or a critical task comes first and `force` is not set.
+    pub async fn start(&self, id: &str, force: bool) -> Result<(), Problem> {
+        let service = self.installed(id)?;
+        service
+            .update("start", move |entry| {
+                if let (Some(task), false) = (tasks::blocking(entry), force) {
+                    return Err(blocked(task));
+                }
+                entry.status_info.desired = entry.status_info.desired.start();
+                Ok(())
+            })
+            .await?;
+        // Harmless when it is not parked.
+        let _ = self.jobs.services.unpark(id).await;
+        service.raise_wish();
+        Ok(())
+    }
+
+    /// Wants a service stopped. This always wins.
+    ///
+    /// # Errors
+    /// When it is not installed.
+    pub async fn stop(&self, id: &str) -> Result<(), Problem> {
+        let service = self.installed(id)?;
+        service
+            .update("stop", |entry| {
+                entry.status_info.desired = entry.status_info.desired.stop();
+                Ok(())
+            })
+            .await?;
+        service.reports.clear();
+        service.raise_wish();
+        Ok(())
+    }
+
+    /// Wants a running service stopped and started.
+    ///
+    /// # Errors
+    /// When it is not installed or not meant to run.
+    pub async fn restart(&self, id: &str) -> Result<(), Problem> {
+        let service = self.installed(id)?;
+        let name = id.to_owned();
+        service
+            .update("restart", move |entry| {
+                let status = &mut entry.status_info;
+                if status.desired == DesiredStatus::Stopped {
+                    return Err(Problem::invalid(format!(
+                        "`{name}` is stopped; start it instead"
+                    )));
+                }
+                status.desired = status.desired.restart(status.started.is_some());
+                Ok(())
+            })
+            .await?;
+        service.reports.clear();
+        service.raise_wish();
+        Ok(())
+    }
+
+    /// The form of an action, or null when it has none.
+    ///
+    /// # Errors
+    /// As [`actions::get_input`].
+    pub async fn get_input(
+        &self,
+        id: &str,
+        action: &str,
+        prefill: Option<Map<String, Value>>,
+    ) -> Result<Value, Problem> {
+        actions::get_input(&self.installed(id)?, action, None, prefill).await
+    }
+
+    /// Runs an action for a person; gives its result in the present form.
+    ///
+    /// # Errors
+    /// As [`actions::run`].
+    pub async fn run_action(
+        &self,
+        id: &str,
+        action: &str,
+        event: Option<String>,
+        input: Value,
+        account: &str,
+    ) -> Result<Value, Problem> {
+        let service = self.installed(id)?;
+        let (title, asker) = (
+            self.action_title(id, action),
+            Asker::User(account.to_owned()),
+        );
+        let result = actions::run(&service, action, event, input, &asker).await?;
+        Ok(actions::present_result(result, &title))
+    }
+
+    fn action_title(&self, id: &str, action: &str) -> String {
+        let entry = self.host().document.package(id);
+        let known = entry.and_then(|mut entry| entry.actions.remove(action));
+        known.map_or_else(|| action.to_owned(), |described| described.name)
+    }
+
+    /// Dismisses a task.
+    ///
+    /// # Errors
+    /// When there is no such task, or it is critical and `force` is not set.
+    pub async fn clear_task(&self, id: &str, replay_id: &str, force: bool) -> Result<(), Problem> {
+        let service = self.installed(id)?;
+        let (name, replay_id) = (id.to_owned(), replay_id.to_owned());
+        service
+            .update("clear-task", move |entry| {
+                let Some(one) = entry.tasks.get(&replay_id) else {
+                    return Err(Problem::not_found(format!(
+                        "`{name}` has no task `{replay_id}`"
+                    )));
+                };
+                if one.task.severity == crate::model::Severity::Critical && !force {
+                    return Err(Problem::invalid(format!(
+                        "task `{replay_id}` of `{name}` is required; do it instead of dismissing it"
+                    )));
+                }
+                entry.tasks.remove(&replay_id);
+                Ok(())
+            })
+            .await
+    }
+
+    /// The logs of a service.
+    ///
+    /// # Errors
+    /// When it is not installed.
+    pub fn logs(&self, id: &str) -> Result<ServiceLogs, Problem> {
+        self.entry(id)?;
+        Ok(ServiceLogs::in_folder(
+            &self
+                .host()
+                .layout
+                .data
+                .join("services")
+                .join(id)
+                .join("logs"),
+        ))
+    }
+
+    /// The live tree of actors; `None` while the root is going down.
+    pub async fn tree(&self) -> Option<TreeNode> {
+        Some(node(
+            inspect(&self.root.actor().get_cell()).await?,
+            Mono::now(),
+        ))
+    }
+
+    /// Takes every container down, in reverse order of dependence; what is wanted stays as it is,
+    /// so the next start brings everything back.
+    pub async fn stop_everything(&self) {
+        for id in in_start_order(&self.host().document.packages())
+            .into_iter()
+            .rev()
+        {
+            if let Err(problem) = self.jobs.take_down(&id).await {
+                tracing::warn!(service = id, %problem, "a container was not taken down");
+            }
+        }
+    }
+
+    /// Where an uploaded package may be kept until its job ends.
+    #[must_use]
+    pub fn upload_folder(&self) -> &Path {
+        self.host().packages.uploads()
+    }
+
+    fn entry(&self, id: &str) -> Result<PackageEntry, Problem> {
+        self.host()
+            .document
+            .package(id)
+            .ok_or_else(|| crate::document::not_installed(id))
+    }
+
+    fn installed(&self, id: &str) -> Result<Arc<ServiceContext>, Problem> {
+        let entry = self.entry(id)?;
+        if !matches!(entry.state_info, StateInfo::Installed { .. }) {
+            return Err(Problem::invalid(format!(
+                "`{id}` is {}; wait until that has ended",
+                entry.state_info.name()
+            )));
+        }
+        self.host().service(id).ok_or_else(|| {
+            Problem::new(Kind::Unknown, format!("`{id}` is installed but its tree is not up; see the log of Coppice and restart it"))
+        })
+    }
+
+    fn summary(&self, id: &str, entry: &PackageEntry) -> ServiceSummary {
+        let manifest = entry.state_info.manifest();
+        let text = |field: &str| {
+            manifest
+                .get(field)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let (status, detail) = describe(entry);
+        let named = crate::hosts::named_binding(&entry.hosts).is_some();
+        let network = &self.host().network;
+        let port = match network.listening.https {
+            443 => String::new(),
+            port => format!(":{port}"),
+        };
+        ServiceSummary {
+            id: id.to_owned(),
+            title: text("title"),
+            version: text("version"),
+            status: status.to_owned(),
+            detail,
+            started: entry.status_info.started,
+            address: named.then(|| format!("https://{}{port}", network.service_name(id))),
+        }
+    }
+}
+
+async fn finished<T>(job: tokio::task::JoinHandle<Result<T, Problem>>) -> Result<T, Problem> {
+    job.await.unwrap_or_else(|error| {
+        Err(Problem::new(
+            Kind::Unknown,
+            format!("the job ended without an answer: {error}"),
+        ))
+    })
+}
+
+fn blocked(task: &crate::model::Task) -> Problem {
+    let reason = task
+        .reason
+        .as_deref()
+        .map(|reason| format!(" ({reason})"))
+        .unwrap_or_default();
+    Problem::invalid(format!(
+        "action `{}` of `{}` has to be run first{reason}; run it, then start again",
+        task.action_id, task.package_id
+    ))
+}
+
+/// The word for a service's state, and its reason.
+fn describe(entry: &PackageEntry) -> (&'static str, Option<String>) {
+    use crate::model::HealthResult;
+    let status = &entry.status_info;
+    if !matches!(entry.state_info, StateInfo::Installed { .. }) {
+        return (entry.state_info.name(), None);
+    }
+    if let Some(parked) = &entry.parked {
+        return ("parked", Some(parked.reason.clone()));
+    }
+    if let Some(error) = &status.error {
+        return ("error", Some(error.details.clone()));
+    }
+    match (status.desired, status.started) {
+        (DesiredStatus::Stopped, None) => match tasks::blocking(entry) {
+            Some(task) => (
+                "needs-task",
+                Some(
+                    task.reason
+                        .clone()
+                        .unwrap_or_else(|| task.action_id.clone()),
+                ),
+            ),
+            None => ("stopped", None),
+        },
+        (DesiredStatus::Stopped, Some(_)) => ("stopping", None),
+        (DesiredStatus::Restarting { .. }, _) => ("restarting", None),
+        (DesiredStatus::BackingUp { .. }, _) => ("backing-up", None),
+        (DesiredStatus::Running, None) => ("starting", None),
+        (DesiredStatus::Running, Some(_)) => {
+            let says = |results: &[HealthResult]| {
+                let mut checks = status.health.values();
+                checks
+                    .find(|check| results.contains(&check.result))
+                    .map(|check| {
+                        let message = check
+                            .message
+                            .as_deref()
+                            .map(|text| format!(": {text}"))
+                            .unwrap_or_default();
+                        format!("{}{message}", check.name)
+                    })
+            };
+            if let Some(detail) = says(&[HealthResult::Failure]) {
+                ("unhealthy", Some(detail))
+            } else if let Some(detail) = says(&[
+                HealthResult::Starting,
+                HealthResult::Waiting,
+                HealthResult::Loading,
+            ]) {
+                ("starting", Some(detail))
+            } else {
+                ("running", None)
+            }
+        }
+    }
+}
+
+fn node(tree: Tree, now: Mono) -> TreeNode {
+    let state = match &tree.state {
+        NodeState::Known(ChildState::Running { .. }) => "running".to_owned(),
+        NodeState::Known(other) => format!("{other:?}")
+            .split([' ', '{', '('])
+            .next()
+            .unwrap_or_default()
+            .to_lowercase(),
+        NodeState::NotAnswering => "not answering".to_owned(),
+    };
+    TreeNode {
+        id: tree.id.to_string(),
+        supervisor: tree.kind == ChildKind::Supervisor,
+        state,
+        uptime_ms: tree
+            .started_at
+            .and_then(|at| u64::try_from(now.since(at).as_millis()).ok()),
+        restarts: tree.restarts,
+        children: tree
+            .children
+            .into_iter()
+            .map(|child| node(child, now))
+            .collect(),
+    }
+}
+
+/// Package ids so that each comes after what it depends on; a circle is cut anywhere.
+#[must_use]
+pub fn in_start_order(packages: &std::collections::BTreeMap<String, PackageEntry>) -> Vec<String> {
+    fn visit(
+        id: &str,
+        packages: &std::collections::BTreeMap<String, PackageEntry>,
+        seen: &mut std::collections::BTreeSet<String>,
+        order: &mut Vec<String>,
+    ) {
+        let Some(entry) = packages.get(id) else {
+            return;
+        };
+        if seen.insert(id.to_owned()) {
+            for dependency in entry.current_dependencies.keys() {
+                visit(dependency, packages, seen, order);
+            }
+            order.push(id.to_owned());
+        }
+    }
+    let (mut seen, mut order) = (std::collections::BTreeSet::new(), Vec::new());
+    for id in packages.keys() {
+        visit(id, packages, &mut seen, &mut order);
+    }
+    order
+}

@@ -1,0 +1,387 @@
+//! The document, typed: who may write what, and how.
+//!
+//! Invariants: every write is atomic and durable when it returns, except [`Document::publish_health`]
+//! and [`Document::publish_progress`], which live in memory only. A change reads what it changes in
+//! the writer itself, so two changes never overwrite one another.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use coppice_wire::runtime::InitKind;
+use patchdb::{Change, MutateError, Pointer, Snapshot, Store, Why};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::{
+    model::{
+        Allocation, HealthReport, JobRecord, PackageEntry, PackagePrivate, ServerPrivate, StateInfo,
+    },
+    problem::{Kind, Problem},
+};
+
+const PACKAGES: [&str; 2] = ["public", "packageData"];
+const PRIVATE_PACKAGES: [&str; 2] = ["private", "packages"];
+const JOURNAL: [&str; 2] = ["private", "journal"];
+const SERVER: [&str; 2] = ["private", "server"];
+
+/// The document.
+#[derive(Clone)]
+pub struct Document {
+    store: Store,
+}
+
+/// What a change may read and write, in one atomic step.
+pub struct Transaction<'a> {
+    before: &'a Snapshot,
+    change: Change,
+}
+
+impl Transaction<'_> {
+    /// The value at `at` before this change.
+    ///
+    /// # Errors
+    /// When what is there has another shape, which only a bug or a damaged store can bring about.
+    pub fn get<T: DeserializeOwned>(&self, at: &[&str]) -> Result<Option<T>, Problem> {
+        self.before
+            .get(pointer(at))
+            .map_err(|error| Problem::of(Kind::Database, &error))
+    }
+
+    /// Makes the value at `at` this; only what differs is written.
+    pub fn put(&mut self, at: &[&str], value: &impl Serialize) {
+        self.change = std::mem::take(&mut self.change).put_with_parents(pointer(at), value);
+    }
+
+    /// Takes away what is at `at`.
+    pub fn remove(&mut self, at: &[&str]) {
+        self.change = std::mem::take(&mut self.change).remove(pointer(at));
+    }
+
+    /// A package's entry.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn package(&self, id: &str) -> Result<PackageEntry, Problem> {
+        self.get(&package(id))?.ok_or_else(|| not_installed(id))
+    }
+
+    /// Writes a package's entry.
+    pub fn put_package(&mut self, id: &str, entry: &PackageEntry) {
+        self.put(&package(id), entry);
+    }
+
+    /// What the host keeps about a package.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn private(&self, id: &str) -> Result<PackagePrivate, Problem> {
+        self.get(&private(id))?.ok_or_else(|| not_installed(id))
+    }
+
+    /// Writes what the host keeps about a package.
+    pub fn put_private(&mut self, id: &str, kept: &PackagePrivate) {
+        self.put(&private(id), kept);
+    }
+
+    /// What the host keeps about itself.
+    ///
+    /// # Errors
+    /// When the server was never set up.
+    pub fn server(&self) -> Result<ServerPrivate, Problem> {
+        self.get(&SERVER)?.ok_or_else(|| {
+            Problem::new(
+                Kind::Uninitialized,
+                "the server has no settings yet; start it once",
+            )
+        })
+    }
+
+    /// Writes what the host keeps about itself.
+    pub fn put_server(&mut self, kept: &ServerPrivate) {
+        self.put(&SERVER, kept);
+    }
+
+    /// Notes a job, or the step it is at.
+    pub fn put_job(&mut self, id: &str, job: &JobRecord) {
+        self.put(&[JOURNAL[0], JOURNAL[1], id], job);
+    }
+
+    /// Forgets a job.
+    pub fn remove_job(&mut self, id: &str) {
+        self.remove(&[JOURNAL[0], JOURNAL[1], id]);
+    }
+
+    /// Forgets everything about a package.
+    pub fn remove_package(&mut self, id: &str) {
+        self.remove(&package(id));
+        self.remove(&private(id));
+    }
+}
+
+fn pointer(segments: &[&str]) -> Pointer {
+    segments
+        .iter()
+        .fold(Pointer::root(), |at, segment| at.join(segment))
+}
+
+fn package(id: &str) -> [&str; 3] {
+    [PACKAGES[0], PACKAGES[1], id]
+}
+
+fn private(id: &str) -> [&str; 3] {
+    [PRIVATE_PACKAGES[0], PRIVATE_PACKAGES[1], id]
+}
+
+/// The answer for a package that is not there.
+#[must_use]
+pub fn not_installed(id: &str) -> Problem {
+    Problem::not_found(format!(
+        "`{id}` is not installed; `coppice package list` shows what is"
+    ))
+}
+
+impl std::fmt::Debug for Document {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Document").finish_non_exhaustive()
+    }
+}
+
+impl Document {
+    /// The document in `store`.
+    #[must_use]
+    pub const fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// The store itself, for subscriptions and dumps.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Reads and writes in one atomic, durable step. `change` runs in the store's writer: it must
+    /// be quick and must not wait.
+    ///
+    /// # Errors
+    /// What `change` refuses, or when the store cannot write (the disk is full, for example).
+    pub async fn transact<T: Send + 'static>(
+        &self,
+        actor: &str,
+        cause: &str,
+        change: impl FnOnce(&mut Transaction<'_>) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let answer = Arc::new(Mutex::new(None));
+        let slot = Arc::clone(&answer);
+        let why = Why {
+            cause: Some(cause.to_owned()),
+            ..Why::actor(actor)
+        };
+        let written = self
+            .store
+            .mutate(why, move |before| {
+                let mut transaction = Transaction {
+                    before,
+                    change: Change::new(),
+                };
+                let value = change(&mut transaction)?;
+                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+                Ok(transaction.change)
+            })
+            .await;
+        match written {
+            Ok(_) => {}
+            Err(MutateError::Refused(problem)) => return Err(problem),
+            Err(MutateError::Commit(error)) => return Err(Problem::of(Kind::Database, &error)),
+        }
+        let value = answer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        value.ok_or_else(|| Problem::new(Kind::Database, "the store's writer gave no answer"))
+    }
+
+    /// Every package, by id.
+    #[must_use]
+    pub fn packages(&self) -> BTreeMap<String, PackageEntry> {
+        self.read(&PACKAGES).unwrap_or_default()
+    }
+
+    /// The ids of all packages, in any state.
+    #[must_use]
+    pub fn package_ids(&self) -> Vec<String> {
+        self.store.snapshot().keys(PACKAGES)
+    }
+
+    /// A package's entry, in any state.
+    #[must_use]
+    pub fn package(&self, id: &str) -> Option<PackageEntry> {
+        self.read(&package(id))
+    }
+
+    /// What the host keeps about a package.
+    #[must_use]
+    pub fn private(&self, id: &str) -> Option<PackagePrivate> {
+        self.read(&private(id))
+    }
+
+    /// What was given to a package at install.
+    #[must_use]
+    pub fn allocation(&self, id: &str) -> Option<Allocation> {
+        Some(self.private(id)?.allocation)
+    }
+
+    /// What the host keeps about itself; `None` before the first start.
+    #[must_use]
+    pub fn server(&self) -> Option<ServerPrivate> {
+        self.read(&SERVER)
+    }
+
+    /// Jobs under way, by id.
+    #[must_use]
+    pub fn jobs(&self) -> BTreeMap<String, JobRecord> {
+        self.read(&JOURNAL).unwrap_or_default()
+    }
+
+    /// Changes a package's entry.
+    ///
+    /// # Errors
+    /// What `change` refuses, when the package is gone, or when the store cannot write.
+    pub async fn update_package<T: Send + 'static>(
+        &self,
+        id: &str,
+        cause: &str,
+        change: impl FnOnce(&mut PackageEntry) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let id = id.to_owned();
+        self.transact(&format!("services/{id}"), cause, move |transaction| {
+            let mut entry = transaction.package(&id)?;
+            let value = change(&mut entry)?;
+            transaction.put_package(&id, &entry);
+            Ok(value)
+        })
+        .await
+    }
+
+    /// Changes a package's entry and what the host keeps about itself, together.
+    ///
+    /// # Errors
+    /// As [`Self::update_package`].
+    pub async fn update_package_and_server(
+        &self,
+        cause: &str,
+        id: &str,
+        change: impl FnOnce(&mut PackageEntry, &mut ServerPrivate) -> Result<(), Problem>
+        + Send
+        + 'static,
+    ) -> Result<(), Problem> {
+        let id = id.to_owned();
+        self.transact(&format!("services/{id}"), cause, move |transaction| {
+            let mut entry = transaction.package(&id)?;
+            let mut server = transaction.server()?;
+            change(&mut entry, &mut server)?;
+            transaction.put_package(&id, &entry);
+            transaction.put_server(&server);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Changes what the host keeps about a package.
+    ///
+    /// # Errors
+    /// As [`Self::update_package`].
+    pub async fn update_private<T: Send + 'static>(
+        &self,
+        id: &str,
+        cause: &str,
+        change: impl FnOnce(&mut PackagePrivate) -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let id = id.to_owned();
+        self.transact(&format!("services/{id}"), cause, move |transaction| {
+            let mut kept = transaction.private(&id)?;
+            let value = change(&mut kept);
+            transaction.put_private(&id, &kept);
+            Ok(value)
+        })
+        .await
+    }
+
+    /// The number of a new generation of a package's runtime; never given twice.
+    ///
+    /// # Errors
+    /// As [`Self::update_package`].
+    pub async fn next_generation(&self, id: &str) -> Result<u64, Problem> {
+        self.update_private(id, "next-generation", |kept| {
+            kept.generation += 1;
+            kept.generation
+        })
+        .await
+    }
+
+    /// With which kind the package's next `init` runs; `None` when it is an ordinary boot.
+    #[must_use]
+    pub fn pending_init(&self, id: &str) -> Option<InitKind> {
+        self.private(id)?.pending_init
+    }
+
+    /// The package's `init` succeeded: the next one is an ordinary boot.
+    ///
+    /// # Errors
+    /// As [`Self::update_package`].
+    pub async fn init_done(&self, id: &str) -> Result<(), Problem> {
+        if self.pending_init(id).is_none() {
+            return Ok(());
+        }
+        self.update_private(id, "init-done", |kept| kept.pending_init = None)
+            .await
+    }
+
+    /// What the package's `uninit` is told: nothing at an uninstall, else its own version.
+    #[must_use]
+    pub fn exit_target(&self, id: &str) -> Option<String> {
+        match self.package(id)?.state_info {
+            StateInfo::Removing { .. } => None,
+            state => state.manifest().get("version")?.as_str().map(str::to_owned),
+        }
+    }
+
+    /// Shows what the health checks of a service say; gone after a restart of the core.
+    pub fn publish_health(&self, id: &str, health: &BTreeMap<String, HealthReport>) {
+        let at = [PACKAGES[0], PACKAGES[1], id, "statusInfo", "health"];
+        self.publish(&at, health);
+    }
+
+    /// Shows how far an installation is; gone after a restart of the core.
+    pub fn publish_progress(&self, id: &str, progress: &Value) {
+        let at = [
+            PACKAGES[0],
+            PACKAGES[1],
+            id,
+            "stateInfo",
+            "installingInfo",
+            "progress",
+        ];
+        self.publish(&at, progress);
+    }
+
+    fn publish(&self, at: &[&str], value: &impl Serialize) {
+        // The package may have been removed in this moment: then there is nothing to show.
+        if self.store.snapshot().exists(pointer(&at[..3]))
+            && self
+                .store
+                .publish(Change::new().put(pointer(at), value))
+                .is_err()
+        {
+            tracing::debug!(?at, "a volatile value was not shown");
+        }
+    }
+
+    fn read<T: DeserializeOwned>(&self, at: &[&str]) -> Option<T> {
+        match self.store.snapshot().get(pointer(at)) {
+            Ok(value) => value,
+            Err(error) => {
+                tracing::error!(?at, %error, "the document holds something unreadable");
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Effects about actions and tasks: §5.3.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::{Answer, DONE, Request, json};
+use crate::{
+    model::{ActionMetadata, Task},
+    problem::Problem,
+    service::{
+        Asker, actions,
+        tasks::{self, TaskSelection},
+    },
+};
+
+#[derive(Deserialize)]
+struct Export {
+    id: String,
+    metadata: ActionMetadata,
+}
+
+pub(super) async fn export(request: Request<'_>) -> Answer {
+    let Export { id, metadata } = request.params()?;
+    let exported = id.clone();
+    request
+        .service
+        .update("action-export", move |entry| {
+            entry.actions.insert(id, metadata);
+            Ok(())
+        })
+        .await?;
+    tasks::reevaluate_later(request.service, Some(exported));
+    DONE
+}
+
+#[derive(Deserialize)]
+struct Except {
+    except: Vec<String>,
+}
+
+pub(super) async fn clear(request: Request<'_>) -> Answer {
+    let Except { except } = request.params()?;
+    request
+        .service
+        .update("action-clear", move |entry| {
+            entry.actions.retain(|id, _| except.contains(id));
+            Ok(())
+        })
+        .await?;
+    DONE
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct GetInput {
+    package_id: Option<String>,
+    action_id: String,
+    #[serde(default)]
+    prefill: Option<Map<String, Value>>,
+    #[serde(default)]
+    event_id: Option<String>,
+}
+
+pub(super) async fn get_input(request: Request<'_>) -> Answer {
+    let params: GetInput = request.params()?;
+    let target = request
+        .service
+        .host
+        .service_or_self(request.service, params.package_id.as_deref())?;
+    let input =
+        actions::get_input(&target, &params.action_id, params.event_id, params.prefill).await?;
+    json(&input)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Run {
+    package_id: Option<String>,
+    action_id: String,
+    #[serde(default)]
+    input: Value,
+    #[serde(default)]
+    event_id: Option<String>,
+}
+
+pub(super) async fn run(request: Request<'_>) -> Answer {
+    let params: Run = request.params()?;
+    let target = request
+        .service
+        .host
+        .service_or_self(request.service, params.package_id.as_deref())?;
+    let asker = Asker::Package(request.service.id.clone());
+    let result = actions::run(
+        &target,
+        &params.action_id,
+        params.event_id,
+        params.input,
+        &asker,
+    )
+    .await?;
+    Ok(result)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CreateTask {
+    replay_id: String,
+    #[serde(flatten)]
+    task: Task,
+}
+
+pub(super) async fn create_task(request: Request<'_>) -> Answer {
+    let CreateTask { replay_id, task } = request.params()?;
+    if task.when.is_some() && task.input.is_none() {
+        return Err(Problem::invalid(format!(
+            "task `{replay_id}` has a condition on its input but names no input; give `input` or drop `when`"
+        ))
+        .into());
+    }
+    tasks::create(request.service, replay_id, task).await?;
+    DONE
+}
+
+pub(super) async fn clear_tasks(request: Request<'_>) -> Answer {
+    let which: TaskSelection = request.params()?;
+    request
+        .service
+        .update("clear-tasks", move |entry| {
+            entry.tasks.retain(|id, _| !which.selects(id));
+            Ok(())
+        })
+        .await?;
+    DONE
+}

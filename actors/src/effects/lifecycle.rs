@@ -1,0 +1,106 @@
+//! Effects about running and stopping: §5.2 and §5.4.
+
+use serde::Deserialize;
+
+use super::{Answer, DONE, Request, json};
+use crate::{
+    model::DesiredStatus,
+    service::{Clear, Watched},
+};
+
+pub(super) fn clear_callbacks(request: Request<'_>) -> Answer {
+    let which: Clear = request.params()?;
+    request.service.callbacks().clear(&which);
+    DONE
+}
+
+/// Answers before anything happens: the caller is the very code that will be stopped.
+pub(super) async fn restart(request: Request<'_>) -> Answer {
+    let service = request.service;
+    service
+        .update("restart-effect", |entry| {
+            let status = &mut entry.status_info;
+            status.desired = status.desired.restart(status.started.is_some());
+            Ok(())
+        })
+        .await?;
+    service.reports.clear();
+    service.raise_wish();
+    DONE
+}
+
+pub(super) async fn shutdown(request: Request<'_>) -> Answer {
+    let service = request.service;
+    service
+        .update("shutdown-effect", |entry| {
+            entry.status_info.desired = entry.status_info.desired.stop();
+            Ok(())
+        })
+        .await?;
+    service.reports.clear();
+    service.raise_wish();
+    DONE
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct GetStatus {
+    package_id: Option<String>,
+    callback: Option<u64>,
+}
+
+pub(super) fn get_status(request: Request<'_>) -> Answer {
+    let GetStatus {
+        package_id,
+        callback,
+    } = request.params()?;
+    let package = package_id.unwrap_or_else(|| request.service.id.clone());
+    request
+        .service
+        .register(Watched::Status(package.clone()), callback);
+    json(
+        &request
+            .service
+            .host
+            .document
+            .package(&package)
+            .map(|entry| entry.status_info),
+    )
+}
+
+#[derive(Deserialize)]
+struct SetMainStatus {
+    status: MainStatus,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum MainStatus {
+    Running,
+    Stopped,
+}
+
+/// Deprecated in the contract, but packages of SDK 1.x send it.
+pub(super) async fn set_main_status(request: Request<'_>) -> Answer {
+    let SetMainStatus { status } = request.params()?;
+    request
+        .service
+        .update("set-main-status", move |entry| {
+            let info = &mut entry.status_info;
+            match status {
+                MainStatus::Running => {
+                    info.started.get_or_insert_with(coppice_clock::Wall::now);
+                    if let DesiredStatus::Restarting {
+                        restart_again: false,
+                    } = info.desired
+                    {
+                        info.desired = DesiredStatus::Running;
+                    }
+                }
+                MainStatus::Stopped => info.started = None,
+            }
+            Ok(())
+        })
+        .await?;
+    DONE
+}

@@ -1,0 +1,48 @@
+//! The document: what `/public` and `/private` hold, as types.
+//!
+//! Shapes under `packageData` are StartOS's, field for field, so that its clients read ours; what
+//! StartOS lacks (restart records, parking, addresses of our own) stands in fields it ignores.
+//! Absent here on purpose: every secret. Secrets live in the secret store, never in the document.
+//!
+//! The TypeScript twins are generated from these types (`make gen`); nobody writes them by hand.
+
+mod action;
+mod host;
+mod package;
+mod private;
+mod restart;
+mod server;
+mod status;
+mod task;
+
+pub use action::{Access, ActionMetadata, AllowedStatuses, Visibility};
+pub use host::{
+    AddSsl, AddressInfo, Addresses, Alpn, BindInfo, BindNet, BindOptions, Host, HostnameInfo,
+    HostnameMetadata, InterfaceType, PortForward, RangeBindInfo, RangeInterface, Secure,
+    ServiceInterface,
+};
+pub use package::{CurrentDependency, DependencyKind, InstallingInfo, PackageEntry, StateInfo};
+pub use private::{Allocation, ArchivePointer, JobKind, JobRecord, PackagePrivate, ServerPrivate};
+pub use restart::{Cause, Parked, RestartRecord};
+pub use server::{ServerInfo, ServerStatus};
+pub use status::{DesiredStatus, ErrorInfo, HealthReport, HealthResult, NextStop, StatusInfo};
+pub use task::{Severity, Task, TaskCondition, TaskEntry, TaskInput, TaskWhen};
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+/// `/public`: everything a signed-in client may see.
+#[derive(Clone, Debug, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct Public {
+    /// About this server.
+    pub server_info: ServerInfo,
+    /// Every service, by instance id.
+    pub package_data: BTreeMap<String, PackageEntry>,
+    /// Free-form state that belongs to the web UI.
+    #[ts(type = "unknown")]
+    pub ui: serde_json::Value,
+}

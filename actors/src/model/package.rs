@@ -1,0 +1,131 @@
+//! `/public/packageData/<id>`: one installed service.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use ts_rs::TS;
+
+use super::{ActionMetadata, Host, Parked, RestartRecord, StatusInfo, TaskEntry};
+
+/// One service, from the moment its installation begins until it is gone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct PackageEntry {
+    /// Installing, installed, removing.
+    pub state_info: StateInfo,
+    /// Wanted and observed state.
+    pub status_info: StatusInfo,
+    /// The package's icon as a `data:` URL.
+    pub icon: String,
+    /// Where it was installed from; `None` when from a file.
+    pub registry: Option<String>,
+    /// Public key of the package's signer, lower-case hex.
+    pub developer_key: String,
+    /// What it depends on now, by package id.
+    pub current_dependencies: BTreeMap<String, CurrentDependency>,
+    /// Its actions, by action id.
+    pub actions: BTreeMap<String, ActionMetadata>,
+    /// Its tasks, by replay id.
+    pub tasks: BTreeMap<String, TaskEntry>,
+    /// Its hosts, by host id.
+    pub hosts: BTreeMap<String, Host>,
+    /// The gateway it goes out by, where the user chose one.
+    pub outbound_gateway: Option<String>,
+    /// The newest restart records, newest last; at most 50.
+    pub restarts: Vec<RestartRecord>,
+    /// Set while the service failed too often and waits.
+    pub parked: Option<Parked>,
+}
+
+/// Where a package stands in its life.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(
+    tag = "state",
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase"
+)]
+pub enum StateInfo {
+    /// Not there before; on its way.
+    Installing {
+        /// What comes, and how far it is.
+        installing_info: InstallingInfo,
+    },
+    /// There.
+    Installed {
+        /// The package's manifest.
+        #[ts(type = "unknown")]
+        manifest: Value,
+    },
+    /// On its way out.
+    Removing {
+        /// The package's manifest.
+        #[ts(type = "unknown")]
+        manifest: Value,
+    },
+}
+
+impl StateInfo {
+    /// The manifest that counts now.
+    #[must_use]
+    pub const fn manifest(&self) -> &Value {
+        match self {
+            Self::Installing { installing_info } => &installing_info.new_manifest,
+            Self::Installed { manifest } | Self::Removing { manifest } => manifest,
+        }
+    }
+
+    /// The word of the wire for this state.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Installing { .. } => "installing",
+            Self::Installed { .. } => "installed",
+            Self::Removing { .. } => "removing",
+        }
+    }
+}
+
+/// What is being installed, and how far it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct InstallingInfo {
+    /// The manifest of what comes.
+    #[ts(type = "unknown")]
+    pub new_manifest: Value,
+    /// `{overall, phases: [{name, progress}]}`.
+    #[ts(type = "unknown")]
+    pub progress: Value,
+}
+
+/// One dependency that the package declared by `set-dependencies`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct CurrentDependency {
+    /// Its name, when the package brought it.
+    pub title: Option<String>,
+    /// Its icon as a `data:` URL, when the package brought it.
+    pub icon: Option<String>,
+    /// The versions that will do.
+    pub version_range: String,
+    /// What is required of it.
+    #[serde(flatten)]
+    pub kind: DependencyKind,
+}
+
+/// What is required of a dependency.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(
+    tag = "kind",
+    rename_all = "lowercase",
+    rename_all_fields = "camelCase"
+)]
+pub enum DependencyKind {
+    /// That it is installed.
+    Exists,
+    /// That it runs and these checks succeed.
+    Running {
+        /// Ids of the dependency's health checks.
+        health_checks: Vec<String>,
+    },
+}

@@ -1,0 +1,88 @@
+//! `/private`: what never leaves the server. Secrets are not here either.
+
+use std::collections::BTreeMap;
+
+use coppice_clock::Wall;
+use coppice_net::subnet::Subnet;
+use coppice_wire::runtime::InitKind;
+use serde::{Deserialize, Serialize};
+
+/// `/private/server`: choices made once and kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerPrivate {
+    /// The services' network; chosen at first start and kept.
+    pub subnet: Subnet,
+    /// The next number of an id range that was never given.
+    pub next_range: u32,
+    /// External ports given to services, by port.
+    pub ports: BTreeMap<u16, String>,
+}
+
+/// `/private/packages/<id>`: what the host keeps about one service.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PackagePrivate {
+    /// What was given to it at install.
+    pub allocation: Allocation,
+    /// Its package in the content store.
+    pub archive: ArchivePointer,
+    /// Number of the last generation of the Node runtime that was started.
+    pub generation: u64,
+    /// With which kind `init` runs next; `None` once it succeeded with it.
+    #[serde(default)]
+    pub pending_init: Option<InitKind>,
+}
+
+/// Identities of a service that stay for its whole life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Allocation {
+    /// Which range of 65,536 ids is its own.
+    pub range: u32,
+    /// Which host number it has in the services' subnet.
+    pub host_number: u32,
+}
+
+impl Allocation {
+    /// The host id of the container's root.
+    #[must_use]
+    pub const fn id_base(self) -> u32 {
+        0x7000_0000 + self.range * 0x1_0000
+    }
+}
+
+/// A package in the content store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ArchivePointer {
+    /// Lower-case hex of the root sighash.
+    pub root: String,
+}
+
+/// `/private/journal/<job>`: a saga that is under way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobRecord {
+    /// What it does.
+    pub kind: JobKind,
+    /// The service it is about.
+    pub instance: String,
+    /// When it began.
+    pub since: Wall,
+    /// The step that was begun last; it may be half done.
+    pub step: String,
+}
+
+/// What a job does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JobKind {
+    /// Bring a new service.
+    Install,
+    /// Remove a service; `soft` keeps its volumes.
+    Uninstall {
+        /// Keep the volumes.
+        soft: bool,
+    },
+}

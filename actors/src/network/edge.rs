@@ -1,0 +1,163 @@
+//! The actor that keeps the edge's routing table true.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use coppice_clock::Wall;
+use coppice_net::table::RoutingTable;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use serde_json::Value;
+
+use super::table::{self, Listener, Service};
+use crate::{
+    host::Host,
+    problem::{Kind, Problem},
+};
+
+/// Changes that come in a burst (a package declares its ports one by one) make one table.
+const GATHER: Duration = Duration::from_millis(30);
+/// How often the machine's addresses are read and the leaves' ages looked at.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
+/// Hands listeners and table to the heart.
+pub type Publish = Arc<dyn Fn(Vec<Value>, Value) + Send + Sync>;
+
+/// Messages of the edge's actor.
+#[derive(Debug)]
+pub enum EdgeMsg {
+    /// Something changed.
+    Changed,
+    /// The burst is over: build and publish.
+    Publish,
+    /// Addresses and ages may have changed.
+    LookAgain,
+}
+
+/// Keeps the routing table true; see the module.
+pub struct EdgeActor;
+
+/// What the edge's actor keeps.
+pub struct EdgeState {
+    host: Arc<Host>,
+    publish: Publish,
+    gathering: bool,
+    generation: u64,
+    published: Option<(Vec<Listener>, RoutingTable)>,
+}
+
+impl Actor for EdgeActor {
+    type Msg = EdgeMsg;
+    type State = EdgeState;
+    type Arguments = (Arc<Host>, Publish);
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<EdgeMsg>,
+        (host, publish): Self::Arguments,
+    ) -> Result<EdgeState, ActorProcessingErr> {
+        let (mut bell, actor) = (host.network.hear(), myself.clone());
+        tokio::spawn(async move {
+            while bell.changed().await.is_ok() {
+                if actor.send_message(EdgeMsg::Changed).is_err() {
+                    break;
+                }
+            }
+        });
+        myself.send_interval(LOOK_AGAIN, || EdgeMsg::LookAgain);
+        myself.send_message(EdgeMsg::Publish)?;
+        Ok(EdgeState {
+            host,
+            publish,
+            gathering: false,
+            generation: 0,
+            published: None,
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<EdgeMsg>,
+        message: EdgeMsg,
+        state: &mut EdgeState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            EdgeMsg::Changed if state.gathering => {}
+            EdgeMsg::Changed => {
+                state.gathering = true;
+                myself.send_after(GATHER, || EdgeMsg::Publish);
+            }
+            EdgeMsg::LookAgain => {
+                if state.host.network.refresh_links() {
+                    state.host.refresh_all_addresses().await;
+                }
+                state.build()?;
+            }
+            EdgeMsg::Publish => {
+                state.gathering = false;
+                state.build()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl EdgeState {
+    fn build(&mut self) -> Result<(), Problem> {
+        let host = &self.host;
+        let services: Vec<Service> = host
+            .document
+            .packages()
+            .into_iter()
+            .filter_map(|(id, entry)| {
+                let given = host.document.allocation(&id)?;
+                Some(Service {
+                    address: host.network.container_address(given),
+                    id,
+                    entry,
+                })
+            })
+            .collect();
+        let now = Wall::now();
+        let mut certificates = Vec::new();
+        for (key, (names, addresses)) in table::wanted_leaves(&host.network, &services) {
+            certificates.push(host.leaves.certificate(&key, &names, &addresses, now)?);
+        }
+        let ca = host.leaves.root_pem();
+        let (listeners, mut table) = table::build(
+            &host.network,
+            &services,
+            certificates,
+            upstreams(&host.network.bridge_address().to_string()),
+            ca,
+            self.generation,
+        );
+        let news = self.published.as_ref() != Some(&(listeners.clone(), table.clone()));
+        if !news {
+            return Ok(());
+        }
+        self.generation += 1;
+        table.generation = self.generation;
+        table
+            .check()
+            .map_err(|error| Problem::of(Kind::Network, &error))?;
+        let json = |error| Problem::of(Kind::Serialization, &error);
+        let sockets: Result<Vec<Value>, _> = listeners.iter().map(serde_json::to_value).collect();
+        (self.publish)(
+            sockets.map_err(json)?,
+            serde_json::to_value(&table).map_err(json)?,
+        );
+        self.published = Some((listeners, table));
+        Ok(())
+    }
+}
+
+/// The name servers this machine uses, without ourselves.
+fn upstreams(own: &str) -> Vec<SocketAddr> {
+    let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    text.lines()
+        .filter_map(|line| line.strip_prefix("nameserver"))
+        .map(str::trim)
+        .filter(|address| *address != own)
+        .filter_map(|address| Some(SocketAddr::new(address.parse().ok()?, 53)))
+        .take(3)
+        .collect()
+}

@@ -1,0 +1,377 @@
+//! The actor of one service's container: the shell around [`step`].
+//!
+//! It also holds the service's socket: the container dials, this actor listens, and hands each
+//! connection on by its role. Ending this actor touches neither container nor processes; its
+//! successor adopts them.
+
+pub mod step;
+
+mod spec;
+
+use std::{sync::Arc, time::Duration};
+
+use coppice_clock::Mono;
+use coppice_containers::{ExitStatus, Inspection};
+use coppice_supervision::ExitReason;
+use coppice_wire::{
+    Role,
+    agent::{
+        ACK, PROCESS_EXITED, PROCESS_STARTED, ProcessExited, ProcessStarted, SHUTDOWN, Shutdown,
+    },
+};
+use futures_util::{FutureExt, future::BoxFuture};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use self::step::{Effect, Failure, Input, State};
+use super::{ContainerPhase, ProcessEvent, RuntimeLink, ServiceContext};
+use crate::{
+    effects::Effects,
+    link::{Accepted, Handler, Peer, ServiceListener},
+    model::Cause,
+};
+
+/// Connections that may wait to be looked at.
+const ACCEPT_QUEUE: usize = 64;
+
+/// Messages of the container's actor.
+#[derive(Debug)]
+pub enum ContainerMsg {
+    /// Something for the machine.
+    Input(Input),
+    /// A connection said hello.
+    Connected(Box<Accepted>),
+}
+
+/// Keeps one service's container; see the module.
+#[derive(Debug)]
+pub struct ContainerActor;
+
+/// What the container's actor keeps.
+#[derive(Debug)]
+pub struct ContainerShell {
+    service: Arc<ServiceContext>,
+    state: Option<State>,
+    _listener: ServiceListener,
+}
+
+impl Actor for ContainerActor {
+    type Msg = ContainerMsg;
+    type State = ContainerShell;
+    type Arguments = Arc<ServiceContext>;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<ContainerMsg>,
+        service: Arc<ServiceContext>,
+    ) -> Result<ContainerShell, ActorProcessingErr> {
+        let (connections, mut accepted) = mpsc::channel(ACCEPT_QUEUE);
+        let base = service
+            .host
+            .document
+            .allocation(&service.id)
+            .ok_or_else(|| service.gone())?
+            .id_base();
+        let folder = service.host.socket_folder(&service.id);
+        spec::make_socket_folder(&folder)?;
+        let listener = ServiceListener::bind(&folder.join("host.sock"), base, connections)?;
+        service.container_slot.set(myself.clone());
+        let actor = myself.clone();
+        tokio::spawn(async move {
+            while let Some(connection) = accepted.recv().await {
+                if actor
+                    .send_message(ContainerMsg::Connected(Box::new(connection)))
+                    .is_err()
+                {
+                    break;
+                }
+            }
+        });
+        let (state, effects) = State::looking(Mono::now());
+        let mut shell = ContainerShell {
+            service,
+            state: Some(state),
+            _listener: listener,
+        };
+        for effect in effects {
+            shell.perform(effect, &myself);
+        }
+        shell.look(&myself);
+        Ok(shell)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<ContainerMsg>,
+        message: ContainerMsg,
+        shell: &mut ContainerShell,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            ContainerMsg::Input(input) => shell.step(input, &myself),
+            ContainerMsg::Connected(accepted) => shell.connected(*accepted),
+        }
+        match &shell.state {
+            Some(State::Failed(failure)) => Err(shell.die(failure.clone()).await),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl ContainerShell {
+    fn step(&mut self, input: Input, myself: &ActorRef<ContainerMsg>) {
+        let Some(state) = self.state.take() else {
+            return;
+        };
+        let (state, effects) = state.step(input, Mono::now());
+        self.state = Some(state);
+        for effect in effects {
+            self.perform(effect, myself);
+        }
+    }
+
+    fn look(&self, myself: &ActorRef<ContainerMsg>) {
+        let service = Arc::clone(&self.service);
+        answer(myself, async move {
+            let found = service.host.backend.inspect(&service.instance).await;
+            Input::Looked(match found {
+                Ok(Inspection::Running(_)) => Ok(true),
+                Ok(_) => Ok(false),
+                Err(error) => Err(error.to_string()),
+            })
+        });
+    }
+
+    fn perform(&mut self, effect: Effect, myself: &ActorRef<ContainerMsg>) {
+        let service = Arc::clone(&self.service);
+        match effect {
+            Effect::WakeAt(at) => {
+                myself.send_after(at.since(Mono::now()), || ContainerMsg::Input(Input::Wake));
+            }
+            Effect::Create => answer(
+                myself,
+                async move { Input::Created(create(&service).await) },
+            ),
+            Effect::Announce => {
+                self.service.container.send_replace(ContainerPhase::Up);
+                answer(myself, async move {
+                    Input::Ended {
+                        how: watch_end(&service).await,
+                    }
+                });
+            }
+            Effect::Destroy { grace } => {
+                self.service.container.send_replace(ContainerPhase::Down);
+                answer(myself, async move {
+                    Input::Destroyed(destroy(&service, grace).await)
+                });
+            }
+            Effect::AnnounceGone => {
+                self.service.container.send_replace(ContainerPhase::Gone);
+            }
+        }
+    }
+
+    /// Hands a connection on by its role; a newer one replaces an older of the same role.
+    fn connected(&self, accepted: Accepted) {
+        let service = &self.service;
+        let hello = accepted.hello.clone();
+        match hello.role {
+            Role::Agent => {
+                let reports = Arc::new(AgentReports {
+                    service: Arc::clone(service),
+                });
+                let peer = Peer::serve(accepted, reports);
+                service.agent.send_replace(Some(peer.clone()));
+                let service = Arc::clone(service);
+                tokio::spawn(async move {
+                    peer.ended().await;
+                    service
+                        .agent
+                        .send_if_modified(|now| forget(now, |now| now.same_as(&peer)));
+                });
+            }
+            Role::Runtime => {
+                let Some(generation) = hello.generation else {
+                    return;
+                };
+                let peer = Peer::serve(accepted, Arc::new(Effects::new(Arc::clone(service))));
+                service.runtime.send_replace(Some(RuntimeLink {
+                    generation,
+                    peer: peer.clone(),
+                }));
+                let service = Arc::clone(service);
+                tokio::spawn(async move {
+                    peer.ended().await;
+                    service
+                        .runtime
+                        .send_if_modified(|now| forget(now, |now| now.peer.same_as(&peer)));
+                });
+            }
+            Role::Cli => {
+                Peer::serve(accepted, Arc::new(Effects::new(Arc::clone(service))));
+            }
+        }
+    }
+
+    async fn die(&mut self, failure: Failure) -> ActorProcessingErr {
+        self.state = None;
+        let service = &self.service;
+        service.container.send_replace(ContainerPhase::Down);
+        let (cause, ran, text) = match failure {
+            Failure::Ended { how, ran } => (
+                Cause::ContainerDied,
+                Some(ran),
+                format!("the container ended: {how}"),
+            ),
+            Failure::Create(message) | Failure::Destroy(message) => (
+                Cause::StartFailed {
+                    message: message.clone(),
+                },
+                None,
+                message,
+            ),
+            Failure::Deadline(waited_for) => {
+                let cause = Cause::Deadline {
+                    waited_for: waited_for.to_owned(),
+                };
+                (cause, None, format!("{waited_for} took too long"))
+            }
+        };
+        service
+            .record(
+                "container",
+                cause,
+                "the container and everything in it is started again",
+                ran,
+            )
+            .await;
+        ExitReason::Abnormal(coppice_supervision::Failure::text(text)).into()
+    }
+}
+
+fn forget<T>(now: &mut Option<T>, same: impl FnOnce(&T) -> bool) -> bool {
+    let ended = now.as_ref().is_some_and(same);
+    if ended {
+        *now = None;
+    }
+    ended
+}
+
+fn answer(actor: &ActorRef<ContainerMsg>, work: impl Future<Output = Input> + Send + 'static) {
+    let actor = actor.clone();
+    tokio::spawn(async move {
+        let input = work.await;
+        // An actor that is gone has a successor that looks at the world anew.
+        let _ = actor.send_message(ContainerMsg::Input(input));
+    });
+}
+
+async fn create(service: &Arc<ServiceContext>) -> Result<(), String> {
+    let spec = spec::build(service)
+        .await
+        .map_err(|problem| problem.details)?;
+    let made = service.host.backend.create(&spec).await;
+    made.map_err(|error| crate::problem::Problem::of(crate::problem::Kind::Lxc, &error).details)?;
+    // A container hangs on the bridge by a new link, which the firewall has to know.
+    service.host.network.changed();
+    Ok(())
+}
+
+/// Resolves with how the container's pid 1 ended.
+async fn watch_end(service: &Arc<ServiceContext>) -> String {
+    let backend = &service.host.backend;
+    match backend.inspect(&service.instance).await {
+        Ok(Inspection::Running(life)) => match backend.wait_exit(&service.instance, &life).await {
+            Ok(exit) => match exit.status {
+                Some(ExitStatus::Code(code)) => format!("its first process ended with code {code}"),
+                Some(ExitStatus::Signal(signal)) => {
+                    format!("its first process was ended by signal {signal}")
+                }
+                None => "its first process ended".to_owned(),
+            },
+            Err(error) => error.to_string(),
+        },
+        Ok(_) => "it ended before it could be watched".to_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
+async fn destroy(service: &Arc<ServiceContext>, grace: Duration) -> Result<(), String> {
+    let agent = service.agent.borrow().clone();
+    if let Some(agent) = agent {
+        let params = json!(Shutdown {
+            grace_ms: u64::try_from(grace.as_millis()).unwrap_or(u64::MAX)
+        });
+        // An agent that does not answer is killed with the container in the next line.
+        let _ = agent.call(SHUTDOWN, params, Duration::from_secs(5)).await;
+    }
+    let backend = &service.host.backend;
+    backend
+        .stop(&service.instance, grace)
+        .await
+        .map_err(|error| error.to_string())?;
+    backend
+        .destroy(&service.instance)
+        .await
+        .map_err(|error| error.to_string())
+}
+
+/// What the agent says of processes.
+#[derive(Debug)]
+struct AgentReports {
+    service: Arc<ServiceContext>,
+}
+
+impl AgentReports {
+    fn take(&self, method: &str, params: Value) -> Option<u64> {
+        let (seq, event) = match method {
+            PROCESS_STARTED => {
+                let started: ProcessStarted = serde_json::from_value(params).ok()?;
+                (started.seq, ProcessEvent::Started(started))
+            }
+            PROCESS_EXITED => {
+                let exited: ProcessExited = serde_json::from_value(params).ok()?;
+                (exited.seq, ProcessEvent::Exited(exited))
+            }
+            _ => return None,
+        };
+        // Nobody listens while the work below is restarted; it asks for the list when it is back.
+        let _ = self.service.processes.send(event);
+        Some(seq)
+    }
+}
+
+impl Handler for AgentReports {
+    fn request(
+        self: Arc<Self>,
+        method: String,
+        params: Value,
+    ) -> BoxFuture<'static, Result<Value, coppice_wire::RpcError>> {
+        async move {
+            match self.take(&method, params) {
+                Some(_) => Ok(Value::Null),
+                None => Err(coppice_wire::RpcError::method_not_found(&method)),
+            }
+        }
+        .boxed()
+    }
+
+    fn notification(&self, method: String, params: Value) {
+        let Some(seq) = self.take(&method, params) else {
+            tracing::warn!(
+                service = self.service.id,
+                method,
+                "an agent said something unreadable"
+            );
+            return;
+        };
+        let service = Arc::clone(&self.service);
+        tokio::spawn(async move {
+            let agent = service.agent.borrow().clone();
+            if let Some(agent) = agent {
+                agent.notify(ACK, json!({ "seq": seq })).await;
+            }
+        });
+    }
+}

@@ -1,0 +1,200 @@
+//! The life of one container, decided without I/O or clock.
+//!
+//! ```text
+//!  Looking ──runs already──────────────────────────▶ Up ──ended──▶ Failed (the actor ends)
+//!     │ nothing runs                                  ▲ │
+//!     ▼                                               │ │ stop
+//!  Creating ──created────────────────────────────────┘ ▼
+//!     │ failed, or deadline                          Stopping ──gone──▶ Gone
+//!     ▼
+//!  Failed
+//! ```
+//!
+//! Invariants:
+//! - A container that runs is adopted, never made again.
+//! - Only a command ends a container; the end of this actor does not.
+//! - Every state on the way has a deadline.
+
+use std::time::Duration;
+
+use coppice_clock::Mono;
+
+/// Looking is a few file reads.
+pub const LOOK_DEADLINE: Duration = Duration::from_secs(30);
+/// Mounts, an overlay and liblxc: tenths of a second, seconds on an old disk.
+pub const CREATE_DEADLINE: Duration = Duration::from_secs(120);
+/// Beyond the grace: SIGKILL, unmounting, removing the upper layer.
+pub const DESTROY_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Where the container stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Asking the backend whether it runs already.
+    Looking {
+        /// When to give up.
+        deadline: Mono,
+    },
+    /// Being made.
+    Creating {
+        /// When to give up.
+        deadline: Mono,
+    },
+    /// Running since then.
+    Up {
+        /// Since when we know it.
+        since: Mono,
+    },
+    /// Being ended on command.
+    Stopping {
+        /// When to give up.
+        deadline: Mono,
+    },
+    /// Ended on command; nothing of it is left.
+    Gone,
+    /// Over; the actor ends with this reason and its successor begins anew.
+    Failed(Failure),
+}
+
+/// Why the actor is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The container ended without our doing.
+    Ended {
+        /// How its pid 1 ended, in words.
+        how: String,
+        /// How long it had been up.
+        ran: Duration,
+    },
+    /// It could not be made.
+    Create(String),
+    /// It did not do this in time.
+    Deadline(&'static str),
+    /// It could not be removed.
+    Destroy(String),
+}
+
+/// What happens to a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// The backend looked; `true` when it runs.
+    Looked(Result<bool, String>),
+    /// The backend made it, or not.
+    Created(Result<(), String>),
+    /// Its pid 1 ended.
+    Ended {
+        /// How, in words.
+        how: String,
+    },
+    /// End it: ask politely, wait this long, then kill.
+    Stop {
+        /// How long its processes have.
+        grace: Duration,
+    },
+    /// The backend removed it, or not.
+    Destroyed(Result<(), String>),
+    /// A deadline may be due.
+    Wake,
+}
+
+/// What the shell does for the machine, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Ask the backend to make it.
+    Create,
+    /// Tell the others that it runs, and watch its pid 1.
+    Announce,
+    /// Ask its agent to end everything, then remove it.
+    Destroy {
+        /// How long its processes have.
+        grace: Duration,
+    },
+    /// Tell whoever asked that it is gone.
+    AnnounceGone,
+    /// Send [`Input::Wake`] at this time.
+    WakeAt(Mono),
+}
+
+impl State {
+    /// Where every container's actor begins.
+    #[must_use]
+    pub fn looking(now: Mono) -> (Self, Vec<Effect>) {
+        let deadline = now + LOOK_DEADLINE;
+        (Self::Looking { deadline }, vec![Effect::WakeAt(deadline)])
+    }
+
+    /// When this state gives up, and what it waits for.
+    #[must_use]
+    pub const fn deadline(&self) -> Option<(Mono, &'static str)> {
+        match self {
+            Self::Looking { deadline } => Some((*deadline, "the container to be found")),
+            Self::Creating { deadline } => Some((*deadline, "the container to be made")),
+            Self::Stopping { deadline } => Some((*deadline, "the container to be removed")),
+            Self::Up { .. } | Self::Gone | Self::Failed(_) => None,
+        }
+    }
+
+    /// The next state and what to do. The same arguments always give the same answer.
+    #[must_use]
+    pub fn step(self, input: Input, now: Mono) -> (Self, Vec<Effect>) {
+        match (self, input) {
+            (Self::Looking { .. }, Input::Looked(Ok(true)))
+            | (Self::Creating { .. }, Input::Created(Ok(()))) => {
+                (Self::Up { since: now }, vec![Effect::Announce])
+            }
+            (Self::Looking { .. }, Input::Looked(Ok(false))) => {
+                let deadline = now + CREATE_DEADLINE;
+                (
+                    Self::Creating { deadline },
+                    vec![Effect::Create, Effect::WakeAt(deadline)],
+                )
+            }
+            (Self::Looking { .. }, Input::Looked(Err(why)))
+            | (Self::Creating { .. }, Input::Created(Err(why))) => {
+                (Self::Failed(Failure::Create(why)), vec![])
+            }
+            (Self::Up { since }, Input::Ended { how }) => (
+                Self::Failed(Failure::Ended {
+                    how,
+                    ran: now.since(since),
+                }),
+                vec![],
+            ),
+            // What was made so far is known to the backend: removing it is safe at any moment.
+            (
+                Self::Looking { .. } | Self::Creating { .. } | Self::Up { .. },
+                Input::Stop { grace },
+            ) => {
+                let deadline = now + grace + DESTROY_DEADLINE;
+                (
+                    Self::Stopping { deadline },
+                    vec![Effect::Destroy { grace }, Effect::WakeAt(deadline)],
+                )
+            }
+            (Self::Stopping { .. }, Input::Destroyed(Ok(()))) => {
+                (Self::Gone, vec![Effect::AnnounceGone])
+            }
+            (Self::Stopping { .. }, Input::Destroyed(Err(why))) => {
+                (Self::Failed(Failure::Destroy(why)), vec![])
+            }
+            (Self::Gone, Input::Stop { .. }) => (Self::Gone, vec![Effect::AnnounceGone]),
+            (state, Input::Wake) => match state.deadline() {
+                Some((deadline, waited_for)) if now >= deadline => {
+                    (Self::Failed(Failure::Deadline(waited_for)), vec![])
+                }
+                _ => (state, vec![]),
+            },
+            // Late answers and repeated requests: what they speak of is already so, or no longer.
+            (
+                state,
+                Input::Looked(_)
+                | Input::Created(_)
+                | Input::Ended { .. }
+                | Input::Stop { .. }
+                | Input::Destroyed(_),
+            ) => (state, vec![]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

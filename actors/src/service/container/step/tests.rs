@@ -1,0 +1,95 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const NOW: Mono = Mono::from_millis(5_000);
+
+fn creating() -> State {
+    State::looking(NOW).0.step(Input::Looked(Ok(false)), NOW).0
+}
+
+#[test]
+fn a_running_container_is_adopted_and_not_made_again() {
+    let (state, effects) = State::looking(NOW).0.step(Input::Looked(Ok(true)), NOW);
+    assert_eq!(
+        (state, effects),
+        (State::Up { since: NOW }, vec![Effect::Announce])
+    );
+}
+
+#[test]
+fn a_container_that_ends_by_itself_ends_its_actor_with_the_time_it_ran() {
+    let (up, _) = creating().step(Input::Created(Ok(())), NOW);
+    let later = NOW + Duration::from_secs(9);
+    let (state, _) = up.step(
+        Input::Ended {
+            how: "signal 9".into(),
+        },
+        later,
+    );
+    let failure = Failure::Ended {
+        how: "signal 9".into(),
+        ran: Duration::from_secs(9),
+    };
+    assert_eq!(state, State::Failed(failure));
+}
+
+#[test]
+fn a_stop_while_it_is_being_made_removes_it() {
+    let grace = Duration::from_secs(5);
+    let (state, effects) = creating().step(Input::Stop { grace }, NOW);
+    assert_eq!(effects[0], Effect::Destroy { grace });
+    let (state, effects) = state.step(Input::Created(Ok(())), NOW);
+    assert!(effects.is_empty());
+    let (state, effects) = state.step(Input::Destroyed(Ok(())), NOW);
+    assert_eq!((state, effects), (State::Gone, vec![Effect::AnnounceGone]));
+}
+
+#[test]
+fn stopping_what_is_gone_is_fine() {
+    let stop = Input::Stop {
+        grace: Duration::ZERO,
+    };
+    assert_eq!(
+        State::Gone.step(stop, NOW),
+        (State::Gone, vec![Effect::AnnounceGone])
+    );
+}
+
+fn any_input() -> impl Strategy<Value = Input> {
+    let result = || prop_oneof![Just(Ok(())), Just(Err("no".to_owned()))];
+    prop_oneof![
+        prop_oneof![Just(Ok(true)), Just(Ok(false)), Just(Err("no".to_owned()))]
+            .prop_map(Input::Looked),
+        result().prop_map(Input::Created),
+        Just(Input::Ended {
+            how: "code 0".into()
+        }),
+        (0u64..60).prop_map(|secs| Input::Stop {
+            grace: Duration::from_secs(secs)
+        }),
+        result().prop_map(Input::Destroyed),
+        Just(Input::Wake),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_container_is_made_at_most_once_and_never_after_it_was_found(
+        script in prop::collection::vec((any_input(), 0u64..200_000), 0..64),
+    ) {
+        let (mut state, _) = State::looking(NOW);
+        let (mut now, mut created, mut found) = (NOW, 0, false);
+        for (input, wait) in script {
+            now = now + Duration::from_millis(wait);
+            found |= matches!((&state, &input), (State::Looking { .. }, Input::Looked(Ok(true))));
+            let (next, effects) = state.step(input, now);
+            created += effects.iter().filter(|one| **one == Effect::Create).count();
+            prop_assert!(created <= 1 && !(found && created > 0));
+            state = next;
+        }
+        if let Some((deadline, _)) = state.deadline() {
+            prop_assert!(matches!(state.step(Input::Wake, deadline).0, State::Failed(_)));
+        }
+    }
+}

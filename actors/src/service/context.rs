@@ -1,0 +1,320 @@
+//! What the actors of one service share.
+//!
+//! Invariant: this holds handles and connections, never the service's state: the state is in the
+//! document, and the actors own the decisions. It outlives restarts of the actors below the
+//! instance, and dies with the instance's tree.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use coppice_containers::Segment;
+use coppice_wire::agent::{ProcessExited, ProcessStarted};
+use serde_json::{Value, json};
+use tokio::sync::{broadcast, watch};
+
+use super::{
+    actions::Forms,
+    callbacks::{Callbacks, Watched},
+    container::ContainerMsg,
+    health::Reports,
+    runtime::RuntimeMsg,
+    slot::Slot,
+    tasks::TasksMsg,
+};
+use crate::{
+    host::Host,
+    link::Peer,
+    logs::ServiceLogs,
+    model::{Cause, PackageEntry, RestartRecord},
+    problem::{Kind, Problem},
+};
+
+/// Restart records kept per service.
+const RECORDS_KEPT: usize = 50;
+/// Log lines kept with a restart record.
+const LINES_KEPT: usize = 20;
+/// Events of processes that a slow reader may miss before it must ask for the list.
+const PROCESS_EVENTS: usize = 1024;
+
+/// How far the container is, for those who wait for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ContainerPhase {
+    /// Not running.
+    Down,
+    /// Running.
+    Up,
+    /// Removed on command.
+    Gone,
+}
+
+/// How far the runtime is, for those who wait for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RuntimePhase {
+    /// On its way up.
+    Booting,
+    /// Initialised; `main` is not up.
+    Idle,
+    /// `main` is on its way up or down.
+    Changing,
+    /// `main` is up.
+    Running,
+    /// `uninit` is done.
+    Exited,
+    /// The last try failed; the supervisor tries again.
+    Failed(String),
+}
+
+/// A runtime that is connected.
+#[derive(Clone, Debug)]
+pub struct RuntimeLink {
+    /// Its generation.
+    pub generation: u64,
+    /// The connection.
+    pub peer: Peer,
+}
+
+/// What the agent reports of processes.
+#[derive(Clone, Debug)]
+pub enum ProcessEvent {
+    /// A process exists.
+    Started(ProcessStarted),
+    /// A process is gone.
+    Exited(ProcessExited),
+}
+
+/// A live subcontainer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subcontainer {
+    /// Its name; `subcontainer-<image>` when the package gave none.
+    pub name: String,
+    /// The image it was made from.
+    pub image: String,
+}
+
+/// What the actors of one service share; see the module.
+pub struct ServiceContext {
+    /// The package's id, which is the instance's id too.
+    pub id: String,
+    /// The instance's id as a path segment.
+    pub instance: Segment,
+    /// The server.
+    pub host: Arc<Host>,
+    /// The container's phase.
+    pub container: watch::Sender<ContainerPhase>,
+    /// The agent, while it is connected.
+    pub agent: watch::Sender<Option<Peer>>,
+    /// The runtime, while it is connected.
+    pub runtime: watch::Sender<Option<RuntimeLink>>,
+    /// The runtime's phase.
+    pub phase: watch::Sender<RuntimePhase>,
+    /// How often the runtime failed since this process knows the service, and its last words.
+    pub failures: watch::Sender<(u64, String)>,
+    /// Reports of processes, as they come.
+    pub processes: broadcast::Sender<ProcessEvent>,
+    /// Raised when the wish in the document may have changed.
+    pub wishes: watch::Sender<u64>,
+    /// One action or backup at a time.
+    pub exclusive: tokio::sync::Mutex<()>,
+    /// Reports of health checks on their way to the health actor.
+    pub reports: Reports,
+    /// The package's progress through its `init`.
+    pub init_progress: watch::Sender<Value>,
+    /// The actor that keeps this service's tasks true.
+    pub tasks: Slot<TasksMsg>,
+    /// The container's actor.
+    pub container_slot: Slot<ContainerMsg>,
+    /// The runtime's actor.
+    pub runtime_slot: Slot<RuntimeMsg>,
+    /// Event ids under which an action's form was made in this generation.
+    pub forms: Forms,
+    callbacks: Mutex<Callbacks>,
+    subcontainers: Mutex<BTreeMap<String, Subcontainer>>,
+}
+
+impl std::fmt::Debug for ServiceContext {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServiceContext")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ServiceContext {
+    /// A service that is installed or on its way.
+    ///
+    /// # Errors
+    /// When the id cannot be part of a path; a checked package id always can.
+    pub fn new(id: &str, host: Arc<Host>) -> Result<Arc<Self>, Problem> {
+        let instance = Segment::new(id).map_err(|error| Problem::of(Kind::InvalidId, &error))?;
+        Ok(Arc::new(Self {
+            id: id.to_owned(),
+            instance,
+            host,
+            container: watch::Sender::new(ContainerPhase::Down),
+            agent: watch::Sender::new(None),
+            runtime: watch::Sender::new(None),
+            phase: watch::Sender::new(RuntimePhase::Booting),
+            failures: watch::Sender::new((0, String::new())),
+            processes: broadcast::Sender::new(PROCESS_EVENTS),
+            wishes: watch::Sender::new(0),
+            exclusive: tokio::sync::Mutex::new(()),
+            reports: Reports::default(),
+            init_progress: watch::Sender::new(Value::Null),
+            tasks: Slot::default(),
+            container_slot: Slot::default(),
+            runtime_slot: Slot::default(),
+            forms: Forms::default(),
+            callbacks: Mutex::default(),
+            subcontainers: Mutex::default(),
+        }))
+    }
+
+    /// The service's entry in the document.
+    ///
+    /// # Errors
+    /// When the service is gone.
+    pub fn entry(&self) -> Result<PackageEntry, Problem> {
+        self.host
+            .document
+            .package(&self.id)
+            .ok_or_else(|| self.gone())
+    }
+
+    /// Changes the service's entry in the document; durable on return.
+    ///
+    /// # Errors
+    /// What `change` refuses, or when the store fails, or the service is gone.
+    pub async fn update<T: Send + 'static>(
+        &self,
+        cause: &str,
+        change: impl FnOnce(&mut PackageEntry) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        self.host
+            .document
+            .update_package(&self.id, cause, change)
+            .await
+    }
+
+    /// The answer to everything once the service is destroyed.
+    #[must_use]
+    pub fn gone(&self) -> Problem {
+        Problem::invalid(format!(
+            "service destroyed: `{}` is not installed any more",
+            self.id
+        ))
+    }
+
+    /// Tells the runtime's actor to look at what is wanted.
+    pub fn raise_wish(&self) {
+        self.wishes.send_modify(|count| *count += 1);
+    }
+
+    /// Asks the connected runtime.
+    ///
+    /// # Errors
+    /// When none is connected, or as the runtime answers.
+    pub async fn call_runtime(
+        &self,
+        method: &str,
+        params: Value,
+        patience: Duration,
+    ) -> Result<Value, Problem> {
+        let link = self.runtime.borrow().clone();
+        let Some(link) = link else {
+            return Err(Problem::new(
+                Kind::Lxc,
+                format!(
+                    "the container of `{}` is not up yet; wait for it or see `coppice service why {}`",
+                    self.id, self.id
+                ),
+            ));
+        };
+        Ok(link.peer.call(method, params, patience).await?)
+    }
+
+    /// Registers a package's callback.
+    pub fn register(&self, watched: Watched, callback: Option<u64>) {
+        if let Some(callback) = callback {
+            self.callbacks().register(watched, callback);
+        }
+    }
+
+    /// The registrations.
+    pub fn callbacks(&self) -> MutexGuard<'_, Callbacks> {
+        self.callbacks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Delivers what these changes fire.
+    pub async fn fire(&self, changed: &[Watched]) {
+        let due = self.callbacks().fire(changed);
+        let link = self.runtime.borrow().clone();
+        let Some(link) = link else { return };
+        for id in due {
+            let params = json!({ "id": id, "args": [] });
+            link.peer
+                .notify(coppice_wire::runtime::CALLBACK, params)
+                .await;
+        }
+    }
+
+    /// The live subcontainers, by guid.
+    pub fn subcontainers(&self) -> MutexGuard<'_, BTreeMap<String, Subcontainer>> {
+        self.subcontainers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `DATA/services/<instance>`.
+    #[must_use]
+    pub fn folder(&self) -> PathBuf {
+        self.host.layout.data.join("services").join(&self.id)
+    }
+
+    /// The service's volumes on the host.
+    #[must_use]
+    pub fn volumes(&self) -> PathBuf {
+        self.folder().join("volumes")
+    }
+
+    /// The service's logs.
+    #[must_use]
+    pub fn logs(&self) -> ServiceLogs {
+        ServiceLogs::in_folder(&self.folder().join("logs"))
+    }
+
+    /// Appends a restart record, with the last lines that `src` wrote (any source when `None`).
+    pub async fn record(&self, what: &str, cause: Cause, action: &str, ran: Option<Duration>) {
+        let logs = self.logs();
+        let lines = tokio::task::spawn_blocking(move || logs.tail(LINES_KEPT)).await;
+        let lines = lines.ok().and_then(Result::ok).unwrap_or_default();
+        let (what, action) = (what.to_owned(), action.to_owned());
+        tracing::info!(service = self.id, what, ?cause, action, "restart record");
+        let at = coppice_clock::Wall::now();
+        let written = self
+            .update("restart-record", move |entry| {
+                let seq = entry.restarts.last().map_or(1, |last| last.seq + 1);
+                entry.restarts.push(RestartRecord {
+                    seq,
+                    at,
+                    what,
+                    cause,
+                    action,
+                    ran_ms: ran.and_then(|ran| u64::try_from(ran.as_millis()).ok()),
+                    logs: lines.into_iter().map(|line| line.line.line).collect(),
+                });
+                let surplus = entry.restarts.len().saturating_sub(RECORDS_KEPT);
+                entry.restarts.drain(..surplus);
+                Ok(())
+            })
+            .await;
+        if let Err(error) = written {
+            tracing::warn!(service = self.id, %error, "a restart record was not kept");
+        }
+    }
+}

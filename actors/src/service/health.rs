@@ -1,0 +1,324 @@
+//! Health checks of one service: what they say, and when they last said it.
+//!
+//! The package schedules its checks (the SDK calls `set-health` every second while a check is not
+//! well and every 30 s while it is). **This actor schedules when a report is due**: a check that
+//! falls silent for [`SILENCE`] is shown as such, because a green light that nobody renews is a lie.
+//!
+//! ```text
+//!  (unknown) ──report──▶ Heard ──same report──▶ Heard (nothing published)
+//!                          │ SILENCE passes                ▲ report
+//!                          ▼                               │
+//!                        Silent (shown as loading) ────────┘
+//!  any ──main is down──▶ (unknown)
+//! ```
+//!
+//! Results are volatile: they are shown and never written to disk.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use coppice_clock::Mono;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::watch;
+
+use super::{RuntimePhase, ServiceContext};
+use crate::model::{HealthReport, HealthResult};
+
+/// Three missed reports of a healthy check and a little.
+const SILENCE: Duration = Duration::from_secs(95);
+/// Checks of one service; more are ignored.
+const MAX_CHECKS: usize = 128;
+
+/// One report of one check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The check's id.
+    pub id: String,
+    /// What it says.
+    pub report: HealthReport,
+}
+
+/// Reports on their way: the newest of each check, so a flood costs nothing.
+#[derive(Debug)]
+pub struct Reports {
+    waiting: Mutex<BTreeMap<String, HealthReport>>,
+    raised: watch::Sender<u64>,
+    cleared: watch::Sender<u64>,
+}
+
+impl Default for Reports {
+    fn default() -> Self {
+        Self {
+            waiting: Mutex::default(),
+            raised: watch::Sender::new(0),
+            cleared: watch::Sender::new(0),
+        }
+    }
+}
+
+impl Reports {
+    /// A check reports.
+    pub fn report(&self, report: Report) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() < MAX_CHECKS || waiting.contains_key(&report.id) {
+            waiting.insert(report.id, report.report);
+        }
+        drop(waiting);
+        self.raised.send_modify(|count| *count += 1);
+    }
+
+    /// What was reported so far is void: `main` goes down or round.
+    pub fn clear(&self) {
+        self.take();
+        self.cleared.send_modify(|count| *count += 1);
+    }
+
+    fn take(&self) -> BTreeMap<String, HealthReport> {
+        std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What is known of the checks. Pure: the caller passes the time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checks(BTreeMap<String, Check>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Check {
+    report: HealthReport,
+    heard: Mono,
+    silent: bool,
+}
+
+impl Checks {
+    /// Takes a report; `true` when it is news.
+    pub fn heard(&mut self, id: String, report: HealthReport, now: Mono) -> bool {
+        let news = self
+            .0
+            .get(&id)
+            .is_none_or(|known| known.silent || known.report != report);
+        if news && !self.0.contains_key(&id) && self.0.len() >= MAX_CHECKS {
+            return false;
+        }
+        self.0.insert(
+            id,
+            Check {
+                report,
+                heard: now,
+                silent: false,
+            },
+        );
+        news
+    }
+
+    /// Marks the checks whose report is overdue; `true` when there is a new one.
+    pub fn overdue(&mut self, now: Mono) -> bool {
+        let mut news = false;
+        for check in self.0.values_mut() {
+            if !check.silent && now.since(check.heard) >= SILENCE {
+                check.silent = true;
+                news = true;
+            }
+        }
+        news
+    }
+
+    /// Forgets everything; `true` when there was something.
+    pub fn clear(&mut self) -> bool {
+        let news = !self.0.is_empty();
+        self.0.clear();
+        news
+    }
+
+    /// When the next report becomes overdue.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Mono> {
+        let heard = self.0.values().filter(|check| !check.silent);
+        heard.map(|check| check.heard + SILENCE).min()
+    }
+
+    /// What is shown.
+    #[must_use]
+    pub fn shown(&self) -> BTreeMap<String, HealthReport> {
+        self.0
+            .iter()
+            .map(|(id, check)| (id.clone(), check.shown()))
+            .collect()
+    }
+}
+
+impl Check {
+    fn shown(&self) -> HealthReport {
+        if !self.silent {
+            return self.report.clone();
+        }
+        HealthReport {
+            name: self.report.name.clone(),
+            result: HealthResult::Loading,
+            message: Some(format!("No report for more than {} s", SILENCE.as_secs())),
+        }
+    }
+}
+
+/// Messages of the health actor.
+#[derive(Debug)]
+pub enum HealthMsg {
+    /// Reports are waiting.
+    Reported,
+    /// What was reported is void.
+    Cleared,
+    /// A report may be overdue.
+    Wake,
+}
+
+/// Shows what the checks of one service say; see the module.
+#[derive(Debug)]
+pub struct HealthActor;
+
+/// What the health actor keeps.
+#[derive(Debug)]
+pub struct HealthState {
+    service: Arc<ServiceContext>,
+    checks: Checks,
+    /// The one wake-up call that is on its way.
+    wake: Option<Mono>,
+}
+
+impl Actor for HealthActor {
+    type Msg = HealthMsg;
+    type State = HealthState;
+    type Arguments = Arc<ServiceContext>;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<HealthMsg>,
+        service: Arc<ServiceContext>,
+    ) -> Result<HealthState, ActorProcessingErr> {
+        forward(service.reports.raised.subscribe(), myself.clone(), || {
+            HealthMsg::Reported
+        });
+        forward(service.reports.cleared.subscribe(), myself.clone(), || {
+            HealthMsg::Cleared
+        });
+        myself.send_message(HealthMsg::Reported)?;
+        Ok(HealthState {
+            service,
+            checks: Checks::default(),
+            wake: None,
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<HealthMsg>,
+        message: HealthMsg,
+        state: &mut HealthState,
+    ) -> Result<(), ActorProcessingErr> {
+        let now = Mono::now();
+        let news = match message {
+            HealthMsg::Cleared => state.checks.clear(),
+            HealthMsg::Wake => {
+                state.wake = None;
+                state.checks.overdue(now)
+            }
+            HealthMsg::Reported => state.take_reports(now),
+        };
+        if news {
+            state
+                .service
+                .host
+                .document
+                .publish_health(&state.service.id, &state.checks.shown());
+        }
+        // Dues only move forward, so one call at the earliest is enough: it asks again.
+        if let (None, Some(due)) = (state.wake, state.checks.next_due()) {
+            state.wake = Some(due);
+            myself.send_after(due.since(now), || HealthMsg::Wake);
+        }
+        Ok(())
+    }
+}
+
+impl HealthState {
+    /// Late reports of a `main` that is down are dropped, so that its cleared health stays clear.
+    fn take_reports(&mut self, now: Mono) -> bool {
+        let up = matches!(
+            *self.service.phase.borrow(),
+            RuntimePhase::Changing | RuntimePhase::Running
+        );
+        let waiting = self.service.reports.take();
+        let mut news = false;
+        if up {
+            for (id, report) in waiting {
+                news |= self.checks.heard(id, report, now);
+            }
+        }
+        news
+    }
+}
+
+/// Sends `message` to `actor` for every change of `changes`, until the actor is gone.
+fn forward<M: ractor::Message>(
+    mut changes: watch::Receiver<u64>,
+    actor: ActorRef<M>,
+    message: impl Fn() -> M + Send + 'static,
+) {
+    tokio::spawn(async move {
+        while changes.changed().await.is_ok() {
+            if actor.send_message(message()).is_err() {
+                break;
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Mono = Mono::from_millis(1_000);
+
+    fn report(result: HealthResult) -> HealthReport {
+        HealthReport {
+            name: "Web".into(),
+            result,
+            message: None,
+        }
+    }
+
+    #[test]
+    fn the_same_report_twice_is_no_news() {
+        let mut checks = Checks::default();
+        assert!(checks.heard("web".into(), report(HealthResult::Starting), NOW));
+        assert!(!checks.heard("web".into(), report(HealthResult::Starting), NOW));
+        assert!(checks.heard("web".into(), report(HealthResult::Success), NOW));
+    }
+
+    #[test]
+    fn a_check_that_falls_silent_is_shown_as_such_until_it_reports_again() {
+        let mut checks = Checks::default();
+        checks.heard("web".into(), report(HealthResult::Success), NOW);
+        assert_eq!(checks.next_due(), Some(NOW + SILENCE));
+        assert!(!checks.overdue(NOW + SILENCE / 2));
+        assert!(checks.overdue(NOW + SILENCE));
+        assert_eq!(checks.shown()["web"].result, HealthResult::Loading);
+        assert!(!checks.overdue(NOW + SILENCE * 2), "once is enough");
+        assert!(checks.heard(
+            "web".into(),
+            report(HealthResult::Success),
+            NOW + SILENCE * 2
+        ));
+        assert_eq!(checks.shown()["web"].result, HealthResult::Success);
+    }
+
+    #[test]
+    fn a_flood_of_check_ids_is_bounded() {
+        let mut checks = Checks::default();
+        for id in 0..1000 {
+            checks.heard(id.to_string(), report(HealthResult::Success), NOW);
+        }
+        assert_eq!(checks.shown().len(), MAX_CHECKS);
+    }
+}

@@ -1,0 +1,91 @@
+//! The tree of one service, as specifications.
+//!
+//! Intensities, innermost first: a part of `work` that fails more than 5 times in a minute takes
+//! `work` and with it the container down; a container that fails more than 3 times in two minutes
+//! ends the tree, and `services` parks it. A package whose `init` always throws is therefore parked
+//! after about 24 tries in some minutes, each with its reason on record.
+
+use std::{sync::Arc, time::Duration};
+
+use coppice_supervision::{Backoff, ChildSpec, Shutdown, StartError, Supervisor, SupervisorSpec};
+
+use super::{
+    ServiceContext,
+    container::ContainerActor,
+    daemons::{self, DaemonsActor},
+    health::HealthActor,
+    runtime::RuntimeActor,
+    tasks::TasksActor,
+};
+
+/// Everything of one service.
+#[must_use]
+pub fn instance_spec(service: &Arc<ServiceContext>) -> SupervisorSpec {
+    let container = {
+        let service = Arc::clone(service);
+        ChildSpec::worker("container", move |context| {
+            let service = Arc::clone(&service);
+            async move { context.spawn(ContainerActor, service).await }
+        })
+        // An actor that ends leaves its container alone: there is nothing to wait for.
+        .shutdown(Shutdown::Timeout(Duration::from_secs(2)))
+    };
+    SupervisorSpec::rest_for_one(service.id.as_str())
+        .intensity(3, Duration::from_secs(120))
+        .backoff(Backoff::doubling(
+            Duration::from_millis(200),
+            Duration::from_secs(30),
+        ))
+        .forget_after(Duration::from_secs(300))
+        .child(container)
+        .child(ChildSpec::supervisor(work_spec(service)))
+}
+
+fn work_spec(service: &Arc<ServiceContext>) -> SupervisorSpec {
+    let runtime = worker(service, "runtime", |context, service| async move {
+        context.spawn(RuntimeActor, service).await
+    });
+    let health = worker(service, "health", |context, service| async move {
+        context.spawn(HealthActor, service).await
+    });
+    let tasks = worker(service, "tasks", |context, service| async move {
+        context.spawn(TasksActor, service).await
+    });
+    let processes = worker(service, "processes", |context, service| async move {
+        let siblings = Supervisor::from_cell(context.parent()).ok_or(StartError::Ignore)?;
+        let daemons = siblings
+            .child(daemons::SUPERVISOR)
+            .await
+            .map_err(StartError::failed)?;
+        let daemons = daemons
+            .as_ref()
+            .and_then(Supervisor::from_cell)
+            .ok_or(StartError::Ignore)?;
+        context.spawn(DaemonsActor, (service, daemons)).await
+    });
+    SupervisorSpec::one_for_one("work")
+        .intensity(5, Duration::from_secs(60))
+        .backoff(Backoff::doubling(
+            Duration::from_millis(50),
+            Duration::from_secs(10),
+        ))
+        .forget_after(Duration::from_secs(120))
+        .child(runtime)
+        .child(ChildSpec::supervisor(SupervisorSpec::dynamic(
+            daemons::SUPERVISOR,
+        )))
+        .child(processes)
+        .child(health)
+        .child(tasks)
+}
+
+fn worker<F, Fut, C>(service: &Arc<ServiceContext>, id: &'static str, start: F) -> ChildSpec
+where
+    F: Fn(coppice_supervision::ChildContext, Arc<ServiceContext>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<C, StartError>> + Send + 'static,
+    C: Into<ractor::ActorCell> + Send + 'static,
+{
+    let service = Arc::clone(service);
+    ChildSpec::worker(id, move |context| start(context, Arc::clone(&service)))
+        .shutdown(Shutdown::Timeout(Duration::from_secs(2)))
+}

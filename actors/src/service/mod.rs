@@ -1,0 +1,31 @@
+//! One service: the actors that make it up and what they share.
+//!
+//! ```text
+//! <instance>   rest_for_one
+//! ├─ container     container/   its LXC container and its socket
+//! └─ work          one_for_one
+//!     ├─ runtime       runtime/     the Node runtime: init, start, stop
+//!     ├─ daemons       daemons.rs   one actor per process
+//!     ├─ processes     daemons.rs   listens to the agent and fills `daemons`
+//!     ├─ health        health.rs    what the checks say and when they last said it
+//!     └─ tasks         tasks.rs     what is asked of people
+//! ```
+
+pub mod actions;
+pub mod callbacks;
+pub mod container;
+mod context;
+pub mod daemons;
+pub mod health;
+mod instance;
+pub mod matching;
+pub mod runtime;
+mod slot;
+pub mod tasks;
+
+pub use actions::Asker;
+pub use callbacks::{Clear, Watched};
+pub use context::{
+    ContainerPhase, ProcessEvent, RuntimeLink, RuntimePhase, ServiceContext, Subcontainer,
+};
+pub use instance::instance_spec;

@@ -1,0 +1,539 @@
+//! The actor of the Node runtime: the shell around [`step`].
+//!
+//! It turns what happens (agent and runtime connections, process ends, wishes, answers) into inputs,
+//! performs the effects, and tells the others the phase. It never waits inside its handler: calls
+//! run in tasks and come back as messages.
+
+pub mod step;
+
+use std::{sync::Arc, time::Duration};
+
+use coppice_clock::{Mono, Wall};
+use coppice_supervision::ExitReason;
+use coppice_wire::{
+    agent::{KILL_GENERATION, KillGeneration, LIST, ProcessKind, ProcessList, SPAWN, Spawn},
+    runtime::{EXIT, Exit, INIT, Init, InitKind, START, STOP},
+};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use serde_json::{Value, json};
+use tokio::sync::broadcast;
+
+use self::step::{Effect, Failure, Input, State};
+use super::{ContainerPhase, ProcessEvent, RuntimePhase, ServiceContext};
+use crate::{
+    ids,
+    link::Peer,
+    model::{Cause, DesiredStatus, ErrorInfo},
+    problem::Problem,
+};
+
+/// The agent answers from memory and `fork`; a slow disk may hold Node's binary.
+const AGENT_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Messages of the runtime's actor.
+#[derive(Debug)]
+pub enum RuntimeMsg {
+    /// Something for the machine.
+    Input(Input),
+    /// The agent's connection came or went.
+    Agent(Option<Peer>),
+    /// Read the wish from the document; `again` when it counts even if it did not change.
+    Wish {
+        /// Whether to send it on although it is the same.
+        again: bool,
+    },
+}
+
+/// Runs package JavaScript for one service; see the module.
+#[derive(Debug)]
+pub struct RuntimeActor;
+
+/// What the runtime's actor keeps.
+#[derive(Debug)]
+pub struct RuntimeShell {
+    service: Arc<ServiceContext>,
+    state: Option<State>,
+    wish: Option<DesiredStatus>,
+    since: Mono,
+}
+
+impl Actor for RuntimeActor {
+    type Msg = RuntimeMsg;
+    type State = RuntimeShell;
+    type Arguments = Arc<ServiceContext>;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<RuntimeMsg>,
+        service: Arc<ServiceContext>,
+    ) -> Result<RuntimeShell, ActorProcessingErr> {
+        service.phase.send_replace(RuntimePhase::Booting);
+        service.runtime_slot.set(myself.clone());
+        watch_links(&service, &myself);
+        watch_processes(service.processes.subscribe(), myself.clone());
+        watch_wishes(&service, &myself);
+        let agent = service.agent.borrow().clone();
+        myself.send_message(RuntimeMsg::Agent(agent))?;
+        Ok(RuntimeShell {
+            service,
+            state: Some(State::Waiting),
+            wish: None,
+            since: Mono::now(),
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<RuntimeMsg>,
+        message: RuntimeMsg,
+        shell: &mut RuntimeShell,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            RuntimeMsg::Agent(Some(agent)) => shell.look_for_runtime(agent, &myself),
+            RuntimeMsg::Agent(None) => {}
+            RuntimeMsg::Wish { again } => {
+                if let Ok(entry) = shell.service.entry() {
+                    let wish = entry.status_info.desired;
+                    if again || shell.wish != Some(wish) {
+                        shell.wish = Some(wish);
+                        shell.step(Input::Desired(wish), &myself);
+                    }
+                }
+            }
+            RuntimeMsg::Input(input) => shell.step(input, &myself),
+        }
+        match &shell.state {
+            Some(State::Failed(failure)) => Err(shell.die(failure.clone()).await),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl RuntimeShell {
+    fn step(&mut self, input: Input, myself: &ActorRef<RuntimeMsg>) {
+        let Some(state) = self.state.take() else {
+            return;
+        };
+        let now = Mono::now();
+        let before = std::mem::discriminant(&state);
+        let (state, effects) = state.step(input, now);
+        if std::mem::discriminant(&state) != before {
+            self.since = now;
+        }
+        let generation = state.generation();
+        self.announce(&state);
+        self.state = Some(state);
+        for effect in effects {
+            self.perform(effect, generation, now, myself);
+        }
+    }
+
+    fn announce(&self, state: &State) {
+        let phase = match state {
+            State::Waiting | State::Launching { .. } | State::Initialising { .. } => {
+                RuntimePhase::Booting
+            }
+            State::Idle { .. } => RuntimePhase::Idle,
+            State::Starting { .. } | State::Stopping { .. } | State::Exiting { .. } => {
+                RuntimePhase::Changing
+            }
+            State::Running { .. } => RuntimePhase::Running,
+            State::Exited => RuntimePhase::Exited,
+            State::Failed(failure) => RuntimePhase::Failed(words(failure)),
+        };
+        self.service.phase.send_if_modified(|now| {
+            let changed = *now != phase;
+            *now = phase;
+            changed
+        });
+    }
+
+    fn perform(
+        &self,
+        effect: Effect,
+        generation: Option<u64>,
+        now: Mono,
+        myself: &ActorRef<RuntimeMsg>,
+    ) {
+        let service = Arc::clone(&self.service);
+        match effect {
+            Effect::WakeAt(at) => {
+                myself.send_after(at.since(now), || RuntimeMsg::Input(Input::Wake));
+            }
+            Effect::AskDesired => tell(myself, RuntimeMsg::Wish { again: true }),
+            Effect::Spawn { generation } => {
+                service.forms.forget();
+                service.callbacks().begin(generation);
+                answer(myself, async move {
+                    spawn(&service, generation)
+                        .await
+                        .err()
+                        .map(Input::SpawnFailed)
+                });
+            }
+            Effect::KillGeneration { generation } => {
+                tokio::spawn(async move { kill_generation(&service, generation).await });
+            }
+            Effect::CallInit => answer(myself, async move {
+                let kind = service.host.document.pending_init(&service.id);
+                call_init(&service, kind).await.map(Input::InitDone)
+            }),
+            Effect::CallStart => self.call(
+                START,
+                Value::Null,
+                step::START_DEADLINE,
+                myself,
+                Input::StartDone,
+            ),
+            Effect::CallStop => self.call(
+                STOP,
+                Value::Null,
+                step::STOP_DEADLINE,
+                myself,
+                Input::StopDone,
+            ),
+            Effect::CallExit => {
+                let target = service.host.document.exit_target(&service.id);
+                let params = json!(Exit {
+                    id: ids::guid(),
+                    target
+                });
+                self.call(EXIT, params, step::EXIT_DEADLINE, myself, Input::ExitDone);
+            }
+            Effect::ClearRun => self.note(|status| {
+                status.started = None;
+                if let DesiredStatus::Restarting { .. } = status.desired {
+                    status.desired = DesiredStatus::Running;
+                }
+            }),
+            Effect::NoteStarted => self.note_started(myself),
+            Effect::NoteStopped => self.note(|status| status.started = None),
+            Effect::ShowError(details) => {
+                let debug = format!("generation {}", generation.unwrap_or_default());
+                self.note(move |status| {
+                    status.error = Some(ErrorInfo {
+                        details,
+                        debug,
+                        info: Value::Null,
+                    });
+                });
+            }
+            Effect::ClearError => self.note(|status| status.error = None),
+        }
+    }
+
+    /// Calls the runtime and turns its answer into an input. A connection that ends gives no input:
+    /// the runtime redials and the machine asks again, or its process ended and that is reported.
+    fn call(
+        &self,
+        method: &'static str,
+        params: Value,
+        patience: Duration,
+        myself: &ActorRef<RuntimeMsg>,
+        done: fn(Result<(), String>) -> Input,
+    ) {
+        let link = self.service.runtime.borrow().clone();
+        answer(myself, async move {
+            let result = link?.peer.call(method, params, patience).await;
+            outcome(result).map(done)
+        });
+    }
+
+    fn note(&self, change: impl FnOnce(&mut crate::model::StatusInfo) + Send + 'static) {
+        let service = Arc::clone(&self.service);
+        service.reports.clear();
+        tokio::spawn(async move {
+            let written = service
+                .update("runtime", move |entry| {
+                    change(&mut entry.status_info);
+                    Ok(())
+                })
+                .await;
+            if let Err(error) = written {
+                tracing::warn!(service = service.id, %error, "a service's status was not written");
+            }
+        });
+    }
+
+    /// `started` is set once; a restart is over, or goes round once more.
+    fn note_started(&self, myself: &ActorRef<RuntimeMsg>) {
+        let service = Arc::clone(&self.service);
+        let myself = myself.clone();
+        tokio::spawn(async move {
+            let written = service
+                .update("runtime-started", |entry| {
+                    let status = &mut entry.status_info;
+                    status.started.get_or_insert_with(Wall::now);
+                    status.desired = match status.desired {
+                        DesiredStatus::Restarting {
+                            restart_again: true,
+                        } => DesiredStatus::Restarting {
+                            restart_again: false,
+                        },
+                        DesiredStatus::Restarting {
+                            restart_again: false,
+                        } => DesiredStatus::Running,
+                        other => other,
+                    };
+                    Ok(())
+                })
+                .await;
+            if let Err(error) = written {
+                tracing::warn!(service = service.id, %error, "a service's start was not written");
+            }
+            tell(&myself, RuntimeMsg::Wish { again: true });
+        });
+    }
+
+    /// Asks the agent what runs, so that a living Node is adopted instead of started again.
+    fn look_for_runtime(&self, agent: Peer, myself: &ActorRef<RuntimeMsg>) {
+        if !matches!(self.state, Some(State::Waiting)) {
+            return;
+        }
+        let service = Arc::clone(&self.service);
+        answer(myself, async move {
+            let list = agent.call(LIST, Value::Null, AGENT_PATIENCE).await.ok()?;
+            let list: ProcessList = serde_json::from_value(list).ok()?;
+            let runtimes = list
+                .processes
+                .iter()
+                .filter(|one| one.kind == ProcessKind::Runtime);
+            let live = runtimes.filter_map(|one| one.generation).max();
+            let next = match live {
+                Some(generation) => generation,
+                None => service
+                    .host
+                    .document
+                    .next_generation(&service.id)
+                    .await
+                    .ok()?,
+            };
+            if let Some(generation) = live {
+                service.callbacks().begin(generation);
+                let link = service.runtime.borrow().clone();
+                // It may have dialled before the agent was heard.
+                if link.is_some_and(|link| link.generation == generation) {
+                    service.runtime.send_modify(|_| {});
+                }
+            }
+            Some(Input::AgentUp { live, next })
+        });
+    }
+
+    async fn die(&mut self, failure: Failure) -> ActorProcessingErr {
+        self.state = None;
+        let ran = Mono::now().since(self.since);
+        self.service.failures.send_modify(|(count, last)| {
+            *count += 1;
+            *last = words(&failure);
+        });
+        // While the container is going down or is gone, its actor tells the story.
+        let alone = *self.service.container.borrow() == ContainerPhase::Up;
+        if alone {
+            let cause = match &failure {
+                Failure::Ended {
+                    signal: Some(signal),
+                    ..
+                } => Cause::Signal { signal: *signal },
+                Failure::Ended { code, .. } => Cause::Exit {
+                    code: code.unwrap_or(-1),
+                },
+                Failure::Deadline(waited_for) => Cause::Deadline {
+                    waited_for: (*waited_for).to_owned(),
+                },
+                Failure::Init(message) | Failure::Spawn(message) => Cause::StartFailed {
+                    message: message.clone(),
+                },
+            };
+            let action = "the runtime is started again; what the old one had started was ended";
+            self.service
+                .record("runtime", cause, action, Some(ran))
+                .await;
+        }
+        ExitReason::Abnormal(coppice_supervision::Failure::text(words(&failure))).into()
+    }
+}
+
+fn words(failure: &Failure) -> String {
+    match failure {
+        Failure::Ended {
+            signal: Some(signal),
+            ..
+        } => format!("the Node runtime was ended by signal {signal}"),
+        Failure::Ended { code, .. } => format!(
+            "the Node runtime ended with exit code {}",
+            code.unwrap_or(-1)
+        ),
+        Failure::Deadline(waited_for) => format!("{waited_for} took too long"),
+        Failure::Init(why) => why.clone(),
+        Failure::Spawn(why) => format!("the Node runtime could not be started: {why}"),
+    }
+}
+
+/// Sends to the actor; one that is gone has a successor that reads the world anew.
+fn tell(actor: &ActorRef<RuntimeMsg>, message: RuntimeMsg) {
+    let _ = actor.send_message(message);
+}
+
+/// Runs `work` beside the actor and sends the input it gives.
+fn answer(
+    actor: &ActorRef<RuntimeMsg>,
+    work: impl Future<Output = Option<Input>> + Send + 'static,
+) {
+    let actor = actor.clone();
+    tokio::spawn(async move {
+        if let Some(input) = work.await {
+            tell(&actor, RuntimeMsg::Input(input));
+        }
+    });
+}
+
+/// `None` when the connection ended: that is no answer.
+fn outcome(result: Result<Value, crate::link::CallError>) -> Option<Result<(), String>> {
+    match result {
+        Ok(_) => Some(Ok(())),
+        Err(crate::link::CallError::Closed) => None,
+        Err(error) => Some(Err(Problem::from(error).details)),
+    }
+}
+
+/// As [`outcome`]; a success is durable before anybody hears of it.
+async fn call_init(
+    service: &Arc<ServiceContext>,
+    kind: Option<InitKind>,
+) -> Option<Result<(), String>> {
+    let params = json!(Init {
+        id: ids::guid(),
+        kind
+    });
+    let link = service.runtime.borrow().clone()?;
+    let result = outcome(link.peer.call(INIT, params, step::INIT_DEADLINE).await)?;
+    if result.is_err() {
+        return Some(result);
+    }
+    super::tasks::reevaluate_later(service, None);
+    let noted = service.host.document.init_done(&service.id).await;
+    Some(noted.map_err(|error| error.to_string()))
+}
+
+async fn spawn(service: &Arc<ServiceContext>, generation: u64) -> Result<(), String> {
+    let agent = service.agent.borrow().clone().ok_or("the agent hung up")?;
+    for old in (0..generation).rev().take(2) {
+        let params = json!(KillGeneration { generation: old });
+        agent
+            .call(KILL_GENERATION, params, AGENT_PATIENCE)
+            .await
+            .map_err(|error| error.to_string())?;
+    }
+    service.subcontainers().clear();
+    let request = Spawn {
+        id: format!("runtime-{generation}"),
+        generation: Some(generation),
+        leaf: format!("runtime-{generation}"),
+        argv: [
+            "/usr/bin/node",
+            "--experimental-detect-module",
+            "--trace-warnings",
+            "/usr/lib/startos/init/index.js",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+        env: [
+            (
+                "PATH",
+                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
+            ),
+            ("LANG", service.host.lang()),
+            ("HOME", "/root".to_owned()),
+            ("COPPICE_GENERATION", generation.to_string()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into(),
+        cwd: None,
+    };
+    agent
+        .call(SPAWN, json!(request), AGENT_PATIENCE)
+        .await
+        .map_err(|error| error.to_string())?;
+    Ok(())
+}
+
+async fn kill_generation(service: &Arc<ServiceContext>, generation: u64) {
+    let agent = service.agent.borrow().clone();
+    // Without an agent there is no container, and nothing of any generation in it.
+    let Some(agent) = agent else { return };
+    let params = json!(KillGeneration { generation });
+    if let Err(error) = agent.call(KILL_GENERATION, params, AGENT_PATIENCE).await {
+        tracing::warn!(service = service.id, generation, %error, "an old generation was not ended");
+    }
+}
+
+fn watch_links(service: &Arc<ServiceContext>, myself: &ActorRef<RuntimeMsg>) {
+    let (mut agents, actor) = (service.agent.subscribe(), myself.clone());
+    tokio::spawn(async move {
+        while agents.changed().await.is_ok() {
+            let agent = agents.borrow_and_update().clone();
+            if actor.send_message(RuntimeMsg::Agent(agent)).is_err() {
+                break;
+            }
+        }
+    });
+    let (mut runtimes, actor) = (service.runtime.subscribe(), myself.clone());
+    tokio::spawn(async move {
+        while runtimes.changed().await.is_ok() {
+            let Some(generation) = runtimes
+                .borrow_and_update()
+                .as_ref()
+                .map(|link| link.generation)
+            else {
+                continue;
+            };
+            let input = Input::RuntimeUp { generation };
+            if actor.send_message(RuntimeMsg::Input(input)).is_err() {
+                break;
+            }
+        }
+    });
+}
+
+fn watch_processes(mut events: broadcast::Receiver<ProcessEvent>, actor: ActorRef<RuntimeMsg>) {
+    tokio::spawn(async move {
+        loop {
+            let event = match events.recv().await {
+                Ok(event) => event,
+                // What was missed is a storm of short-lived processes; the runtime's own end also
+                // ends its connection and is seen by the deadline of whatever was asked of it.
+                Err(broadcast::error::RecvError::Lagged(_)) => continue,
+                Err(broadcast::error::RecvError::Closed) => break,
+            };
+            let ProcessEvent::Exited(exit) = event else {
+                continue;
+            };
+            let (ProcessKind::Runtime, Some(generation)) = (exit.kind, exit.generation) else {
+                continue;
+            };
+            let input = Input::RuntimeEnded {
+                generation,
+                code: exit.code,
+                signal: exit.signal,
+            };
+            if actor.send_message(RuntimeMsg::Input(input)).is_err() {
+                break;
+            }
+        }
+    });
+}
+
+fn watch_wishes(service: &Arc<ServiceContext>, myself: &ActorRef<RuntimeMsg>) {
+    let (mut wishes, actor) = (service.wishes.subscribe(), myself.clone());
+    tokio::spawn(async move {
+        while wishes.changed().await.is_ok() {
+            if actor
+                .send_message(RuntimeMsg::Wish { again: false })
+                .is_err()
+            {
+                break;
+            }
+        }
+    });
+}

@@ -1,0 +1,241 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const NOW: Mono = Mono::from_millis(1_000_000);
+
+fn launched() -> State {
+    State::Waiting
+        .step(
+            Input::AgentUp {
+                live: None,
+                next: 7,
+            },
+            NOW,
+        )
+        .0
+}
+
+fn idle() -> State {
+    let (state, _) = launched().step(Input::RuntimeUp { generation: 7 }, NOW);
+    state.step(Input::InitDone(Ok(())), NOW).0
+}
+
+fn running() -> State {
+    let (state, _) = idle().step(Input::Desired(DesiredStatus::Running), NOW);
+    state.step(Input::StartDone(Ok(())), NOW).0
+}
+
+#[test]
+fn a_new_container_gets_a_new_generation_and_forgets_what_ran_before() {
+    let (state, effects) = State::Waiting.step(
+        Input::AgentUp {
+            live: None,
+            next: 7,
+        },
+        NOW,
+    );
+    assert_eq!(state.generation(), Some(7));
+    assert_eq!(
+        effects[..2],
+        [Effect::ClearRun, Effect::Spawn { generation: 7 }]
+    );
+}
+
+#[test]
+fn a_runtime_that_lives_is_adopted_and_not_started_again() {
+    let (state, effects) = State::Waiting.step(
+        Input::AgentUp {
+            live: Some(4),
+            next: 5,
+        },
+        NOW,
+    );
+    assert_eq!(state.generation(), Some(4));
+    assert!(
+        !effects
+            .iter()
+            .any(|one| matches!(one, Effect::Spawn { .. } | Effect::ClearRun))
+    );
+}
+
+#[test]
+fn init_comes_before_any_start() {
+    let (state, effects) = launched().step(Input::Desired(DesiredStatus::Running), NOW);
+    assert!(effects.is_empty());
+    let (state, effects) = state.step(Input::RuntimeUp { generation: 7 }, NOW);
+    assert_eq!(effects[0], Effect::CallInit);
+    let (state, effects) = state.step(Input::InitDone(Ok(())), NOW);
+    assert!(effects.contains(&Effect::AskDesired));
+    let (_, effects) = state.step(Input::Desired(DesiredStatus::Running), NOW);
+    assert_eq!(effects[0], Effect::CallStart);
+}
+
+#[test]
+fn a_hello_of_an_older_generation_is_ignored() {
+    let (state, effects) = launched().step(Input::RuntimeUp { generation: 6 }, NOW);
+    assert_eq!((state, effects.len()), (launched(), 0));
+}
+
+#[test]
+fn a_failed_start_is_tried_again_after_ten_seconds_while_running_is_wanted() {
+    let (state, _) = idle().step(Input::Desired(DesiredStatus::Running), NOW);
+    let (state, effects) = state.step(Input::StartDone(Err("no".into())), NOW);
+    assert!(effects.contains(&Effect::WakeAt(NOW + START_RETRY)));
+    let (state, effects) = state.step(Input::Wake, NOW + Duration::from_secs(9));
+    assert!(effects.is_empty());
+    let (_, effects) = state.step(Input::Wake, NOW + START_RETRY);
+    assert_eq!(effects, [Effect::AskDesired]);
+}
+
+#[test]
+fn a_stop_during_a_start_is_obeyed_at_once() {
+    let (state, _) = idle().step(Input::Desired(DesiredStatus::Running), NOW);
+    let (state, effects) = state.step(Input::Desired(DesiredStatus::Stopped), NOW);
+    assert_eq!(effects[0], Effect::CallStop);
+    assert!(matches!(state, State::Stopping { .. }));
+}
+
+#[test]
+fn a_restart_asked_during_a_start_lets_the_start_end_first() {
+    let again = DesiredStatus::Restarting {
+        restart_again: true,
+    };
+    let (state, _) = idle().step(Input::Desired(DesiredStatus::Running), NOW);
+    let (state, effects) = state.step(Input::Desired(again), NOW);
+    assert!(effects.is_empty());
+    let (state, _) = state.step(Input::StartDone(Ok(())), NOW);
+    let once = DesiredStatus::Restarting {
+        restart_again: false,
+    };
+    let (state, effects) = state.step(Input::Desired(once), NOW);
+    assert_eq!(effects[0], Effect::CallStop);
+    let (state, _) = state.step(Input::StopDone(Ok(())), NOW);
+    let (_, effects) = state.step(Input::Desired(once), NOW);
+    assert_eq!(effects[0], Effect::CallStart);
+}
+
+#[test]
+fn the_death_of_node_ends_the_actor_and_kills_what_its_generation_left() {
+    let (state, effects) = running().step(
+        Input::RuntimeEnded {
+            generation: 7,
+            code: None,
+            signal: Some(9),
+        },
+        NOW,
+    );
+    assert_eq!(
+        state,
+        State::Failed(Failure::Ended {
+            code: None,
+            signal: Some(9)
+        })
+    );
+    assert_eq!(effects, [Effect::KillGeneration { generation: 7 }]);
+}
+
+#[test]
+fn the_end_of_an_older_generation_changes_nothing() {
+    let before = running();
+    let (state, effects) = before.clone().step(
+        Input::RuntimeEnded {
+            generation: 3,
+            code: Some(0),
+            signal: None,
+        },
+        NOW,
+    );
+    assert_eq!((state, effects.len()), (before, 0));
+}
+
+#[test]
+fn uninit_runs_from_rest_and_its_end_is_the_end() {
+    let (state, effects) = running().step(Input::Exit, NOW);
+    assert_eq!(effects[0], Effect::CallExit);
+    let (state, _) = state.step(Input::ExitDone(Ok(())), NOW);
+    assert_eq!(state, State::Exited);
+}
+
+fn any_desired() -> impl Strategy<Value = DesiredStatus> {
+    prop_oneof![
+        Just(DesiredStatus::Stopped),
+        Just(DesiredStatus::Running),
+        any::<bool>().prop_map(|restart_again| DesiredStatus::Restarting { restart_again }),
+    ]
+}
+
+fn any_input() -> impl Strategy<Value = Input> {
+    let result = || prop_oneof![Just(Ok(())), Just(Err("no".to_owned()))];
+    prop_oneof![
+        Just(Input::AgentUp {
+            live: None,
+            next: 7
+        }),
+        Just(Input::AgentUp {
+            live: Some(7),
+            next: 8
+        }),
+        Just(Input::AgentDown),
+        Just(Input::SpawnFailed("no".into())),
+        (6u64..8).prop_map(|generation| Input::RuntimeUp { generation }),
+        (6u64..8).prop_map(|generation| Input::RuntimeEnded {
+            generation,
+            code: Some(1),
+            signal: None
+        }),
+        result().prop_map(Input::InitDone),
+        result().prop_map(Input::StartDone),
+        result().prop_map(Input::StopDone),
+        result().prop_map(Input::ExitDone),
+        Just(Input::Exit),
+        any_desired().prop_map(Input::Desired),
+        Just(Input::Wake),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn start_is_never_asked_before_init_answered(script in prop::collection::vec((any_input(), 0u64..900_000), 0..64)) {
+        let (mut state, mut now, mut initialised) = (State::Waiting, NOW, false);
+        for (input, wait) in script {
+            now = now + Duration::from_millis(wait);
+            let ok = matches!((&state, &input), (State::Initialising { .. }, Input::InitDone(Ok(()))));
+            let (next, effects) = state.step(input, now);
+            initialised |= ok;
+            if effects.contains(&Effect::CallStart) { prop_assert!(initialised); }
+            state = next;
+        }
+    }
+
+    #[test]
+    fn from_every_state_rest_or_failure_is_reached_by_time_alone(
+        script in prop::collection::vec((any_input(), 0u64..900_000), 0..64),
+    ) {
+        let (mut state, mut now) = (State::Waiting, NOW);
+        for (input, wait) in script {
+            now = now + Duration::from_millis(wait);
+            state = state.step(input, now).0;
+        }
+        if let Some((deadline, _)) = state.deadline() {
+            let (later, _) = state.step(Input::Wake, deadline);
+            prop_assert!(matches!(later, State::Failed(_)));
+        }
+    }
+
+    #[test]
+    fn every_deadline_has_a_wake_up_call(script in prop::collection::vec((any_input(), 0u64..900_000), 0..64)) {
+        let (mut state, mut now) = (State::Waiting, NOW);
+        let mut wakes = Vec::new();
+        for (input, wait) in script {
+            now = now + Duration::from_millis(wait);
+            let (next, effects) = state.step(input, now);
+            wakes.extend(effects.into_iter().filter_map(|one| match one {
+                Effect::WakeAt(at) => Some(at),
+                _ => None,
+            }));
+            if let Some((deadline, _)) = next.deadline() { prop_assert!(wakes.contains(&deadline)); }
+            state = next;
+        }
+    }
+}
