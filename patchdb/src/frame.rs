@@ -15,16 +15,8 @@ use crate::{
     live::RevisionKind,
     position::Position,
     subscription::{Dump, Missed},
-    tree::{Json, Node, Op, json_ops},
+    tree::{Json, JsonOps, Node},
 };
-
-struct Ops<'a>(&'a [Op]);
-
-impl Serialize for Ops<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        json_ops(self.0, serializer)
-    }
-}
 
 pub(crate) fn revision(revision: &ScopedRevision) -> String {
     #[derive(Serialize)]
@@ -35,9 +27,9 @@ pub(crate) fn revision(revision: &ScopedRevision) -> String {
         durable: Option<u64>,
         #[serde(skip_serializing_if = "Option::is_none")]
         volatile: Option<u64>,
-        patch: Ops<'a>,
+        patch: JsonOps<'a>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        base: Option<Ops<'a>>,
+        base: Option<JsonOps<'a>>,
     }
 
     let Position {
@@ -51,8 +43,8 @@ pub(crate) fn revision(revision: &ScopedRevision) -> String {
         prev: revision.prev,
         durable: (revision.kind == RevisionKind::Durable).then_some(durable),
         volatile: (revision.kind == RevisionKind::Volatile).then_some(volatile),
-        patch: Ops(&revision.patch),
-        base: revision.base.as_deref().map(Ops),
+        patch: JsonOps(&revision.patch),
+        base: revision.base.as_deref().map(JsonOps),
     })
 }
 
@@ -87,14 +79,14 @@ pub(crate) fn dump<S: Serializer>(dump: &Dump, serializer: S) -> Result<S::Ok, S
         value: Json<'a>,
         position: WirePosition,
         #[serde(skip_serializing_if = "Option::is_none")]
-        undo: Option<Ops<'a>>,
+        undo: Option<JsonOps<'a>>,
     }
 
     Frame {
         id: dump.position.id,
         value: Json(&dump.value),
         position: dump.position.into(),
-        undo: (!dump.undo.is_empty()).then_some(Ops(&dump.undo)),
+        undo: (!dump.undo.is_empty()).then_some(JsonOps(&dump.undo)),
     }
     .serialize(serializer)
 }
@@ -104,15 +96,15 @@ pub(crate) fn missed<S: Serializer>(missed: &Missed, serializer: S) -> Result<S:
     struct Frame<'a> {
         id: u64,
         position: WirePosition,
-        base: Ops<'a>,
-        overlay: Ops<'a>,
+        base: JsonOps<'a>,
+        overlay: JsonOps<'a>,
     }
 
     Frame {
         id: missed.position.id,
         position: missed.position.into(),
-        base: Ops(&missed.base),
-        overlay: Ops(&missed.overlay),
+        base: JsonOps(&missed.base),
+        overlay: JsonOps(&missed.overlay),
     }
     .serialize(serializer)
 }

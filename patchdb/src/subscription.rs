@@ -208,7 +208,8 @@ fn resume(
     }
     let mut base = Vec::new();
     for entry in &entries {
-        base.extend(scope_history(&entry.ops, scope).ok_or(ResyncReason::TooFarBehind)?);
+        let scoped = entry.ops.as_ref().and_then(|ops| scope_history(ops, scope));
+        base.extend(scoped.ok_or(ResyncReason::TooFarBehind)?);
     }
     let [visible, durable] =
         [&state.visible, &state.durable].map(|tree| tree.at(scope).cloned().unwrap_or(Node::Null));

@@ -258,7 +258,7 @@ async fn the_log_says_who_changed_what_and_why() {
         [2, 1]
     );
     assert_eq!(log[1].why, why);
-    assert_eq!(log[0].ops[0].path.as_str(), "/public/a");
+    assert_eq!(log[0].ops.as_ref().unwrap()[0].path.as_str(), "/public/a");
     assert_eq!(store.log(1).unwrap().len(), 1);
 }
 
@@ -284,6 +284,17 @@ async fn the_history_keeps_the_last_revisions_only() {
         log.iter().map(|entry| entry.durable).collect::<Vec<_>>(),
         [20, 19, 18, 17, 16]
     );
+}
+
+#[tokio::test]
+async fn the_history_says_that_a_huge_change_happened_but_not_what() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let change = Change::new().put("/public/huge", "x".repeat(2 << 20));
+    store.commit(change, why()).await.unwrap();
+    let log = store.log(1).unwrap();
+    assert_eq!((&log[0].why, &log[0].ops), (&why(), &None));
+    assert!(store.check().await.unwrap().is_sound());
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{DamagedRow, Table, seal, unseal};
 use crate::{
     position::Why,
-    tree::{Op, json_ops},
+    tree::{JsonOps, Op},
 };
 
 /// One durable revision as the history keeps it.
@@ -20,9 +20,14 @@ pub struct LogEntry {
     pub at: Wall,
     /// Who made it and why.
     pub why: Why,
-    /// What it did, seen from the root. May name private places.
-    pub ops: Vec<Op>,
+    /// What it did, seen from the root. May name private places. `None` when it was larger than
+    /// 1 MiB: then only that it happened is kept, and nobody resumes over it.
+    pub ops: Option<Vec<Op>>,
 }
+
+/// The history has room for this much of one revision. Rows that are larger would leave so many
+/// free pages when they are pruned that LMDB writes long lists of them with every commit.
+const MOST_BYTES: usize = 1 << 20;
 
 /// A revision on its way to the disk.
 pub(crate) struct HistoryEntry {
@@ -36,10 +41,11 @@ impl HistoryEntry {
         struct Stored<'a> {
             at: Wall,
             why: &'a Why,
-            #[serde(serialize_with = "serialize_ops")]
-            ops: &'a [Op],
+            ops: Option<JsonOps<'a>>,
         }
 
+        let bytes: usize = ops.iter().map(Op::weight).sum();
+        let ops = (bytes <= MOST_BYTES).then_some(JsonOps(ops));
         let body =
             serde_json::to_vec(&Stored { at, why, ops }).expect("a node always has a JSON form");
         Self {
@@ -47,10 +53,6 @@ impl HistoryEntry {
             value: seal(&durable.to_be_bytes(), &body),
         }
     }
-}
-
-fn serialize_ops<S: serde::Serializer>(ops: &&[Op], serializer: S) -> Result<S::Ok, S::Error> {
-    json_ops(ops, serializer)
 }
 
 pub(super) fn append(

@@ -18,4 +18,4 @@ pub(crate) use diff::diff;
 pub(crate) use node::Json;
 #[cfg(test)]
 pub(crate) use op::JsonOp;
-pub(crate) use op::{ApplyError, apply_op, json_ops};
+pub(crate) use op::{ApplyError, JsonOps, apply_op};

@@ -85,8 +85,12 @@ impl Serialize for JsonOp<'_> {
 }
 
 /// Several operations on their way to JSON text.
-pub(crate) fn json_ops<S: Serializer>(ops: &[Op], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(ops.iter().map(JsonOp))
+pub(crate) struct JsonOps<'a>(pub(crate) &'a [Op]);
+
+impl Serialize for JsonOps<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(JsonOp))
+    }
 }
 
 impl<'de> Deserialize<'de> for Op {
