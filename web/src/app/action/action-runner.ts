@@ -1,6 +1,4 @@
 import { inject, Injectable } from '@angular/core';
-import { TuiDialogService } from '@taiga-ui/core';
-import { PolymorpheusComponent } from '@taiga-ui/polymorpheus';
 import { Notices } from '../state/notices';
 import { Store } from '../state/store';
 import { actionBlocked } from '../words/actions';
@@ -26,7 +24,6 @@ export interface ActionCall extends ActionRequest {
 /** Opens an action; the dialog with its forms is loaded on the first use. */
 @Injectable({ providedIn: 'root' })
 export class ActionRunner {
-  private readonly dialogs = inject(TuiDialogService);
   private readonly notices = inject(Notices);
   private readonly store = inject(Store);
 
@@ -45,14 +42,7 @@ export class ActionRunner {
     const { name, description, warning, hasInput } = action;
     const data: ActionCall = { ...request, name, description, warning, hasInput };
     const { ActionDialog } = await import('./action.dialog');
-    this.dialogs
-      .open(new PolymorpheusComponent(ActionDialog), {
-        label: `${name} – ${manifestOf(entry).title}`,
-        size: 'm',
-        // A slip of the mouse must not cost a filled-in form.
-        dismissible: false,
-        data,
-      })
-      .subscribe();
+    // A slip of the mouse must not cost a filled-in form: only the buttons close it.
+    this.notices.dialog(ActionDialog, `${name} – ${manifestOf(entry).title}`, { size: 'm', dismissible: false, data });
   }
 }

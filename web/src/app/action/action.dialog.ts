@@ -70,7 +70,7 @@ type Stage =
             @if (refusal(); as refusal) {
               <p class="note bad" role="alert">{{ refusal }}</p>
             }
-            <cop-form-fields [spec]="form.spec()" [value]="form.value()" path="" (valueChange)="form.set($event)" />
+            <cop-form-fields [spec]="form.spec()" path="" />
             <div class="row end">
               @if (form.asked() && form.problems().length > 0) {
                 <p class="small problems" role="alert">

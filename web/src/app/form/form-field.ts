@@ -1,4 +1,4 @@
-import { ChangeDetectionStrategy, Component, computed, inject, input, output } from '@angular/core';
+import { ChangeDetectionStrategy, Component, computed, forwardRef, inject, input } from '@angular/core';
 import { ChoiceField } from './fields/choice-field';
 import { ColorField } from './fields/color-field';
 import { DatetimeField } from './fields/datetime-field';
@@ -13,7 +13,6 @@ import { TriStateField } from './fields/tri-state-field';
 import { FormFields } from './form-fields';
 import { FormState } from './form-state';
 import type { VisibleSpec } from './spec';
-import { isObject, type FormValue } from './value';
 
 /** What every control needs besides its value. */
 export interface ControlFrame {
@@ -25,7 +24,7 @@ export interface ControlFrame {
   readonly disabled: boolean;
 }
 
-const GROUPS: readonly VisibleSpec['type'][] = ['object', 'list', 'union', 'multiselect', 'toggle'];
+const GROUPS: readonly VisibleSpec['type'][] = ['object', 'list', 'multiselect'];
 
 /** Name, description, warning and problem around the control of one field. */
 @Component({
@@ -34,15 +33,16 @@ const GROUPS: readonly VisibleSpec['type'][] = ['object', 'list', 'union', 'mult
     ChoiceField,
     ColorField,
     DatetimeField,
-    FormFields,
-    ListField,
+    // Fields nest, so these files import each other; by the time one is drawn, all are there.
+    forwardRef(() => FormFields),
+    forwardRef(() => ListField),
     MultiselectField,
     NumberField,
     TextField,
     TextareaField,
     ToggleField,
     TriStateField,
-    UnionField,
+    forwardRef(() => UnionField),
   ],
   changeDetection: ChangeDetectionStrategy.OnPush,
   host: {
@@ -54,7 +54,7 @@ const GROUPS: readonly VisibleSpec['type'][] = ['object', 'list', 'union', 'mult
     @let field = spec();
     @let at = frame();
     <div class="head" [class.inline]="field.type === 'toggle'">
-      @if (group() && field.type !== 'toggle') {
+      @if (group()) {
         <span class="name" [id]="at.id + '-name'">{{ field.name }}</span>
       } @else {
         <label class="name" [attr.for]="at.id" [id]="at.id + '-name'">
@@ -65,7 +65,7 @@ const GROUPS: readonly VisibleSpec['type'][] = ['object', 'list', 'union', 'mult
         </label>
       }
       @if (field.type === 'toggle') {
-        <cop-toggle-field [frame]="at" [value]="value() === true" (valueChange)="valueChange.emit($event)" />
+        <cop-toggle-field [frame]="at" [value]="value() === true" (valueChange)="form.put(path(), $event)" />
       }
     </div>
     @if (field.description) {
@@ -73,39 +73,39 @@ const GROUPS: readonly VisibleSpec['type'][] = ['object', 'list', 'union', 'mult
     }
     @switch (field.type) {
       @case ('text') {
-        <cop-text-field [spec]="field" [frame]="at" [value]="text()" (valueChange)="valueChange.emit($event)" />
+        <cop-text-field [spec]="field" [frame]="at" [value]="text()" (valueChange)="form.put(path(), $event)" />
       }
       @case ('textarea') {
-        <cop-textarea-field [spec]="field" [frame]="at" [value]="text()" (valueChange)="valueChange.emit($event)" />
+        <cop-textarea-field [spec]="field" [frame]="at" [value]="text()" (valueChange)="form.put(path(), $event)" />
       }
       @case ('number') {
-        <cop-number-field [spec]="field" [frame]="at" [value]="value()" (valueChange)="valueChange.emit($event)" />
+        <cop-number-field [spec]="field" [frame]="at" [value]="value()" (valueChange)="form.put(path(), $event)" />
       }
       @case ('color') {
-        <cop-color-field [frame]="at" [value]="text()" (valueChange)="valueChange.emit($event)" />
+        <cop-color-field [frame]="at" [value]="text()" (valueChange)="form.put(path(), $event)" />
       }
       @case ('datetime') {
-        <cop-datetime-field [spec]="field" [frame]="at" [value]="text()" (valueChange)="valueChange.emit($event)" />
+        <cop-datetime-field [spec]="field" [frame]="at" [value]="text()" (valueChange)="form.put(path(), $event)" />
       }
       @case ('triState') {
-        <cop-tri-state-field [frame]="at" [value]="value()" (valueChange)="valueChange.emit($event)" />
+        <cop-tri-state-field [frame]="at" [value]="value()" (valueChange)="form.put(path(), $event)" />
       }
       @case ('select') {
-        <cop-choice-field [options]="field.values" [off]="field.disabled" [frame]="at" [value]="text()" (valueChange)="valueChange.emit($event)" />
+        <cop-choice-field [options]="field.values" [off]="field.disabled" [frame]="at" [value]="text()" (valueChange)="form.put(path(), $event)" />
       }
       @case ('multiselect') {
-        <cop-multiselect-field [spec]="field" [frame]="at" [value]="items()" (valueChange)="valueChange.emit($event)" />
+        <cop-multiselect-field [spec]="field" [frame]="at" />
       }
       @case ('list') {
-        <cop-list-field [spec]="field" [frame]="at" [value]="items()" (valueChange)="valueChange.emit($event)" />
+        <cop-list-field [spec]="field" [frame]="at" />
       }
       @case ('object') {
         <div class="nested">
-          <cop-form-fields [spec]="field.spec" [path]="path()" [value]="object()" (valueChange)="valueChange.emit($event)" />
+          <cop-form-fields [spec]="field.spec" [path]="path()" />
         </div>
       }
       @case ('union') {
-        <cop-union-field [spec]="field" [frame]="at" [value]="object()" (valueChange)="valueChange.emit($event)" />
+        <cop-union-field [spec]="field" [frame]="at" />
       }
     }
     @if (off(); as reason) {
@@ -160,9 +160,8 @@ const GROUPS: readonly VisibleSpec['type'][] = ['object', 'list', 'union', 'mult
 export class FormField {
   readonly spec = input.required<VisibleSpec>();
   readonly path = input.required<string>();
-  readonly value = input.required<unknown>();
-  readonly valueChange = output<unknown>();
   protected readonly form = inject(FormState);
+  protected readonly value = computed(() => this.form.at(this.path()));
 
   protected readonly problem = computed(() => this.form.problem(this.path()));
   protected readonly group = computed(() => GROUPS.includes(this.spec().type));
@@ -178,7 +177,7 @@ export class FormField {
     return fixed ? 'This was set once and cannot be changed.' : null;
   });
   protected readonly frame = computed((): ControlFrame => {
-    const id = `field-${this.path().replaceAll('/', '-')}`;
+    const id = `field-${this.path().replaceAll(/[^\w]/g, '-')}`;
     const invalid = this.problem() !== null;
     return {
       id,
@@ -192,13 +191,5 @@ export class FormField {
   protected readonly text = computed(() => {
     const value = this.value();
     return typeof value === 'string' ? value : '';
-  });
-  protected readonly items = computed((): readonly unknown[] => {
-    const value = this.value();
-    return Array.isArray(value) ? value : [];
-  });
-  protected readonly object = computed((): FormValue => {
-    const value = this.value();
-    return isObject(value) ? value : {};
   });
 }

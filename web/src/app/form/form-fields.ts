@@ -1,8 +1,7 @@
-import { ChangeDetectionStrategy, Component, computed, forwardRef, input, output } from '@angular/core';
+import { ChangeDetectionStrategy, Component, computed, forwardRef, input } from '@angular/core';
 import { FormField } from './form-field';
+import { join } from './path';
 import type { InputSpec, VisibleSpec } from './spec';
-import type { FormValue } from './value';
-import { join } from './validate';
 
 /** The fields of a spec, one below the other; hidden ones keep their value unseen. */
 @Component({
@@ -10,13 +9,8 @@ import { join } from './validate';
   imports: [forwardRef(() => FormField)],
   changeDetection: ChangeDetectionStrategy.OnPush,
   template: `
-    @for (field of fields(); track field.key) {
-      <cop-form-field
-        [spec]="field.spec"
-        [path]="field.path"
-        [value]="value()[field.key]"
-        (valueChange)="valueChange.emit(changed(field.key, $event))"
-      />
+    @for (field of fields(); track field.path) {
+      <cop-form-field [spec]="field.spec" [path]="field.path" />
     }
   `,
   styles: `
@@ -29,17 +23,12 @@ import { join } from './validate';
 })
 export class FormFields {
   readonly spec = input.required<InputSpec>();
-  readonly value = input.required<FormValue>();
+  /** Of the object the fields belong to; empty for the form itself. */
   readonly path = input.required<string>();
-  readonly valueChange = output<FormValue>();
 
   protected readonly fields = computed(() =>
-    Object.entries(this.spec()).flatMap(([key, spec]): { key: string; path: string; spec: VisibleSpec }[] =>
-      spec.type === 'hidden' ? [] : [{ key, path: join(this.path(), key), spec }],
+    Object.entries(this.spec()).flatMap(([key, spec]): { path: string; spec: VisibleSpec }[] =>
+      spec.type === 'hidden' ? [] : [{ path: join(this.path(), key), spec }],
     ),
   );
-
-  protected changed(key: string, value: unknown): FormValue {
-    return { ...this.value(), [key]: value };
-  }
 }

@@ -1,20 +1,23 @@
 import { computed, Injectable, signal } from '@angular/core';
+import { changedAt, valueAt } from './path';
 import type { InputSpec } from './spec';
-import { initialValue, isObject, type FormValue, type Pick } from './value';
+import { initialValue, type FormValue, type Pick } from './value';
 import { validate } from './validate';
 
 /**
  * One open form.
  *
- * Invariant: `value` is the only copy of what the user typed; `problems` is always computed from
- * it. A problem is shown once its field was left or the form was submitted, not while typing.
+ * Invariant: `value` is the only copy of what the user typed, and every change is made to its
+ * newest state; `problems` is always computed from it. A problem is shown once its field was left
+ * or the form was submitted, not while typing.
  */
 @Injectable()
 export class FormState {
   private readonly known = signal<unknown>(null);
   private readonly left = signal<ReadonlySet<string>>(new Set());
+  private readonly entered = signal<FormValue>({});
   readonly spec = signal<InputSpec>({});
-  readonly value = signal<FormValue>({});
+  readonly value = this.entered.asReadonly();
   /** Whether the user has tried to submit. */
   readonly asked = signal(false);
   readonly problems = computed(() => validate(this.spec(), this.value()));
@@ -24,12 +27,21 @@ export class FormState {
     this.known.set(known);
     this.left.set(new Set());
     this.asked.set(false);
-    this.value.set(initialValue(spec, given, pick));
+    this.entered.set(initialValue(spec, given, pick));
     this.spec.set(spec);
   }
 
-  set(value: FormValue): void {
-    this.value.set(value);
+  at(path: string): unknown {
+    return valueAt(this.value(), path);
+  }
+
+  put(path: string, value: unknown): void {
+    this.change(path, () => value);
+  }
+
+  /** For values that follow from the one before, such as a list with one entry more. */
+  change(path: string, change: (old: unknown) => unknown): void {
+    this.entered.update(form => changedAt(form, path, change));
   }
 
   leave(path: string): void {
@@ -44,12 +56,6 @@ export class FormState {
 
   /** Whether the service already has a value here. */
   settled(path: string): boolean {
-    let value = this.known();
-    for (const key of path.split('/')) {
-      if (Array.isArray(value)) value = value[Number(key)];
-      else if (isObject(value)) value = value[key];
-      else return false;
-    }
-    return value !== undefined && value !== null;
+    return (valueAt(this.known(), path) ?? null) !== null;
   }
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { changedAt, join, valueAt } from './path';
 import { inputSpec, type InputSpec } from './spec';
 import { initialItem, initialValue, merged, randomString, submitted, type Pick } from './value';
 import { itemTitle, validate } from './validate';
@@ -106,6 +107,20 @@ describe('validation says', () => {
       'accounts: Add at least 1 entry.',
       'tls: Choose one.',
     ]);
+  });
+});
+
+describe('a place in a form', () => {
+  const form = { a: { b: [{ c: 1 }, { c: 2 }] }, d: { e: 3 } };
+  it('is read and changed by its path, leaving the rest as it was', () => {
+    const next = changedAt(form, 'a/b/1/c', old => Number(old) + 5);
+    expect([valueAt(next, 'a/b/1/c'), valueAt(next, 'a/b/0/c'), valueAt(next, 'x/y')]).toEqual([7, 1, undefined]);
+    expect(next['d']).toBe(form.d);
+    expect(form.a.b[1]?.c).toBe(2);
+  });
+  it('may have keys with a slash in them', () => {
+    const path = join(join('', 'a/b'), 'c~1');
+    expect(valueAt(changedAt({}, path, () => 'x'), path)).toBe('x');
   });
 });
 

@@ -5,16 +5,14 @@
  * validator may still refuse; its words are then shown above the form.
  */
 import { unreachable } from '../words/unreachable';
+import { join } from './path';
 import type { FieldSpec, InputSpec, ListSpec, Pattern, UniqueBy } from './spec';
 import { isObject, type FormValue } from './value';
 
 export interface Problem {
-  /** Keys from the root joined by `/`, as `accounts/0/email`. */
   readonly path: string;
   readonly message: string;
 }
-
-export const join = (path: string, key: string | number): string => (path === '' ? `${key}` : `${path}/${key}`);
 
 export function validate(spec: InputSpec, value: FormValue, path = ''): readonly Problem[] {
   return Object.entries(spec).flatMap(([key, field]) => validateField(field, value[key], join(path, key)));

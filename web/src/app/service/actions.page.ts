@@ -1,7 +1,7 @@
 import { ChangeDetectionStrategy, Component, computed, inject } from '@angular/core';
-import { TuiButton, TuiDialogService } from '@taiga-ui/core';
-import { PolymorpheusComponent } from '@taiga-ui/polymorpheus';
+import { TuiButton } from '@taiga-ui/core';
 import { ActionRunner } from '../action/action-runner';
+import { Notices } from '../state/notices';
 import { actionGroups } from '../words/actions';
 import { Current } from './current';
 import { UninstallDialog } from './uninstall.dialog';
@@ -89,7 +89,7 @@ import { UninstallDialog } from './uninstall.dialog';
   `,
 })
 export class ActionsPage {
-  private readonly dialogs = inject(TuiDialogService);
+  private readonly notices = inject(Notices);
   private readonly runner = inject(ActionRunner);
   protected readonly current = inject(Current);
 
@@ -108,8 +108,6 @@ export class ActionsPage {
       title: this.current.title(),
       broken: this.current.entry()?.statusInfo.error != null,
     };
-    this.dialogs
-      .open(new PolymorpheusComponent(UninstallDialog), { label: `Uninstall ${data.title}?`, size: 's', data })
-      .subscribe();
+    this.notices.dialog(UninstallDialog, `Uninstall ${data.title}?`, { size: 's', data });
   }
 }

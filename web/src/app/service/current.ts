@@ -28,7 +28,6 @@ export class Current {
     const sure = await this.notices.confirm(`Rebuild ${this.title()}?`, {
       content: 'It stops, its container is made anew, and it starts again if it was running. All data is kept.',
       yes: 'Rebuild',
-      no: 'Cancel',
     });
     if (sure) await this.notices.guard(() => this.server.rebuild(this.id()), `${this.title()} is being rebuilt.`);
   }

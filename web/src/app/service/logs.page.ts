@@ -13,7 +13,7 @@ import { TuiButton } from '@taiga-ui/core';
 import { TuiButtonLoading } from '@taiga-ui/kit';
 import { Notices } from '../state/notices';
 import { asText, DRAW, lineTone, matching, plain } from '../words/logs';
-import { clockTime, fullTime } from '../words/time';
+import { fullTime, logTime } from '../words/time';
 import { Current } from './current';
 import { LogFeed } from './log-feed';
 
@@ -186,7 +186,7 @@ export class LogsPage {
       .map(({ key, entry }) => ({
         key,
         at: entry.timestamp,
-        time: clockTime(entry.timestamp),
+        time: logTime(entry.timestamp),
         full: fullTime(entry.timestamp),
         source: entry.source ?? '',
         message: plain(entry.message),

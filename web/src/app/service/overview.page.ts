@@ -36,7 +36,7 @@ import { TasksCard } from './tasks.card';
   template: `
     @if (current.entry(); as entry) {
       @if (current.look(); as look) {
-        <section class="card status" [attr.data-tone]="look.tone" aria-labelledby="status-title">
+        <section class="card edge status" [attr.data-tone]="look.tone" aria-labelledby="status-title">
           <div class="words">
             <h2 id="status-title">{{ look.word }}</h2>
             <p class="muted sentence" role="status">{{ look.sentence }}</p>
@@ -120,23 +120,6 @@ import { TasksCard } from './tasks.card';
     .status {
       display: grid;
       gap: 1rem;
-      border-inline-start: 0.3125rem solid var(--edge, var(--cop-line));
-
-      &[data-tone='good'] {
-        --edge: var(--cop-good);
-      }
-
-      &[data-tone='busy'] {
-        --edge: var(--cop-busy);
-      }
-
-      &[data-tone='care'] {
-        --edge: var(--cop-care);
-      }
-
-      &[data-tone='bad'] {
-        --edge: var(--cop-bad);
-      }
     }
 
     .words h2 {

@@ -25,7 +25,7 @@ import { Current } from './current';
           <cop-status-pill [look]="look" />
         }
       </div>
-      <tui-tabs class="tabs" aria-label="Parts of this page">
+      <tui-tabs class="tabs" size="m" aria-label="Parts of this page">
         @for (tab of tabs(); track tab.path) {
           <a
             tuiTab

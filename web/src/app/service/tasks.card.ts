@@ -30,7 +30,7 @@ import { Current } from './current';
                 </h3>
                 <p class="muted small">{{ task.blocked ?? task.reason }}</p>
               </div>
-              <cop-status-pill [look]="{ tone: task.tone, word: task.severityWord, sentence: '' }" />
+              <cop-status-pill [fixed]="true" [look]="{ tone: task.tone, word: task.severityWord, sentence: '' }" />
               <div class="row buttons">
                 <button tuiButton type="button" size="s" [disabled]="task.blocked !== null" (click)="run(task)">Run</button>
                 @if (task.dismissible) {

@@ -1,6 +1,6 @@
 import { ChangeDetectionStrategy, Component, inject, signal } from '@angular/core';
 import { Router } from '@angular/router';
-import { TuiButton, type TuiDialogContext, TuiRadio } from '@taiga-ui/core';
+import { TuiButton, type TuiDialogContext } from '@taiga-ui/core';
 import { TuiButtonLoading } from '@taiga-ui/kit';
 import { injectContext } from '@taiga-ui/polymorpheus';
 import { Notices } from '../state/notices';
@@ -16,20 +16,20 @@ export interface UninstallRequest {
 /** Asks what happens to the data before anything is removed; keeping it is the first choice. */
 @Component({
   selector: 'cop-uninstall-dialog',
-  imports: [TuiButton, TuiButtonLoading, TuiRadio],
+  imports: [TuiButton, TuiButtonLoading],
   changeDetection: ChangeDetectionStrategy.OnPush,
   template: `
     <fieldset>
       <legend class="visually-hidden">What happens to its data</legend>
       <label>
-        <input tuiRadio type="radio" name="data" size="s" [checked]="soft()" (change)="soft.set(true)" />
+        <input type="radio" name="data" [checked]="soft()" (change)="soft.set(true)" />
         <span>
           <strong>Keep the data</strong>
           <span class="muted small">Install {{ ask.title }} again later and it goes on where it was.</span>
         </span>
       </label>
       <label>
-        <input tuiRadio type="radio" name="data" size="s" [checked]="!soft()" (change)="soft.set(false)" />
+        <input type="radio" name="data" [checked]="!soft()" (change)="soft.set(false)" />
         <span>
           <strong>Delete the data</strong>
           <span class="muted small">Everything {{ ask.title }} has stored on this server is gone for good.</span>

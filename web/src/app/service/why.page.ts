@@ -24,7 +24,7 @@ import { Current } from './current';
     @if (stories().length > 0) {
       <ol>
         @for (story of stories(); track $index) {
-          <li class="card" [attr.data-tone]="story.tone">
+          <li class="card edge" [attr.data-tone]="story.tone">
             <p class="small muted">
               <time [attr.datetime]="story.at">{{ story.when }}, {{ time(story.at) }}</time>
             </p>
@@ -62,11 +62,6 @@ import { Current } from './current';
     li {
       display: grid;
       gap: 0.375rem;
-      border-inline-start: 0.3125rem solid var(--cop-line);
-
-      &[data-tone='bad'] {
-        border-inline-start-color: var(--cop-bad);
-      }
     }
 
     .advice {

@@ -38,21 +38,23 @@ import { uptime } from '../words/time';
     </div>
     <div class="buttons">
       <cop-service-controls [compact]="true" [id]="id()" [title]="manifest().title" [entry]="entry()" />
-      <cop-open-ui size="s" [brief]="true" [id]="id()" [title]="manifest().title" [entry]="entry()" />
+      <cop-open-ui size="s" [id]="id()" [title]="manifest().title" [entry]="entry()" />
     </div>
   `,
   styles: `
     :host {
       position: relative;
       display: grid;
-      grid-template-columns: auto minmax(8rem, 1fr) minmax(12rem, 1.4fr) auto;
+      grid-template-columns: auto minmax(8rem, 1fr) minmax(12rem, 1.4fr) 10rem;
       align-items: center;
       gap: 1rem;
       padding: 0.875rem 1.25rem;
     }
 
-    :host(:hover) {
-      background: var(--tui-background-neutral-1);
+    @media (hover: hover) {
+      :host(:hover) {
+        background: var(--tui-background-neutral-1);
+      }
     }
 
     .title {

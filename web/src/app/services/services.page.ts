@@ -1,6 +1,6 @@
 import { ChangeDetectionStrategy, Component, computed, inject } from '@angular/core';
-import { TuiButton, TuiDialogService } from '@taiga-ui/core';
-import { PolymorpheusComponent } from '@taiga-ui/polymorpheus';
+import { TuiButton } from '@taiga-ui/core';
+import { Notices } from '../state/notices';
 import { Store } from '../state/store';
 import { manifestOf } from '../words/manifest';
 import { fleetSentence } from '../words/status';
@@ -18,7 +18,7 @@ import { SideloadDialog } from './sideload.dialog';
         <p class="muted" aria-live="polite">{{ summary() }}</p>
       </div>
       @if (services().length > 0) {
-        <button tuiButton type="button" size="m" appearance="secondary-grayscale" iconStart="@tui.upload" (click)="sideload()">
+        <button tuiButton type="button" size="s" appearance="secondary-grayscale" iconStart="@tui.upload" (click)="sideload()">
           Install from a file
         </button>
       }
@@ -91,7 +91,7 @@ import { SideloadDialog } from './sideload.dialog';
   `,
 })
 export class ServicesPage {
-  private readonly dialogs = inject(TuiDialogService);
+  private readonly notices = inject(Notices);
   protected readonly store = inject(Store);
 
   protected readonly services = computed(() =>
@@ -102,8 +102,6 @@ export class ServicesPage {
   protected readonly summary = computed(() => fleetSentence(this.services().map(s => s.entry)));
 
   protected sideload(): void {
-    this.dialogs
-      .open(new PolymorpheusComponent(SideloadDialog), { label: 'Install from a file', size: 's', dismissible: false })
-      .subscribe();
+    this.notices.dialog(SideloadDialog, 'Install from a file', { size: 's', dismissible: false });
   }
 }

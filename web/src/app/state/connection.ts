@@ -40,7 +40,9 @@ export class Connection {
       value: value => this.value.set(value),
       state: state => {
         this.state.set(state);
-        if (state.kind === 'live') this.since.set(null);
+        // Whoever logs in next may not see what the last one saw.
+        if (state.kind === 'logged-out') this.value.set(null);
+        if (state.kind === 'live' || state.kind === 'logged-out') this.since.set(null);
         else this.since.update(at => at ?? Date.now());
       },
     },
@@ -80,8 +82,6 @@ export class Connection {
   /** Drops the document and the subscription, after a logout. */
   forget(): void {
     this.subject.stop({ kind: 'logged-out' });
-    this.value.set(null);
-    this.since.set(null);
   }
 }
 

@@ -1,9 +1,11 @@
-import { inject, Injectable } from '@angular/core';
-import { TuiDialogService, TuiNotificationService } from '@taiga-ui/core';
+import { inject, Injectable, type Type } from '@angular/core';
+import { type TuiDialogOptions, TuiDialogService, TuiNotificationService } from '@taiga-ui/core';
 import { TUI_CONFIRM, type TuiConfirmData } from '@taiga-ui/kit';
+import { PolymorpheusComponent } from '@taiga-ui/polymorpheus';
 import { firstValueFrom } from 'rxjs';
 import { LOGGED_OUT, RpcError } from '../api/rpc';
 import { errorSentence } from '../words/errors';
+import { asMarkup } from '../words/markup';
 
 /** Short messages that come and go, and questions with two answers. */
 @Injectable({ providedIn: 'root' })
@@ -12,12 +14,12 @@ export class Notices {
   private readonly dialogs = inject(TuiDialogService);
 
   done(words: string): void {
-    this.alerts.open(words, { appearance: 'positive', autoClose: 4000 }).subscribe();
+    this.alerts.open(asMarkup(words), { appearance: 'positive', autoClose: 4000 }).subscribe();
   }
 
   failed(error: unknown): void {
     this.alerts
-      .open(errorSentence(error), { label: 'That did not work', appearance: 'negative', autoClose: 12_000 })
+      .open(asMarkup(errorSentence(error)), { label: 'That did not work', appearance: 'negative', autoClose: 12_000 })
       .subscribe();
   }
 
@@ -35,9 +37,15 @@ export class Notices {
   }
 
   /** False when dismissed in any way. */
-  confirm(label: string, question: TuiConfirmData): Promise<boolean> {
-    return firstValueFrom(this.dialogs.open<boolean>(TUI_CONFIRM, { label, size: 's', data: question }), {
+  confirm(label: string, { content, yes }: { content: string; yes: string }): Promise<boolean> {
+    const data: TuiConfirmData = { content: asMarkup(content), yes, no: 'Cancel' };
+    return firstValueFrom(this.dialogs.open<boolean>(TUI_CONFIRM, { label: asMarkup(label), size: 's', data }), {
       defaultValue: false,
     });
+  }
+
+  /** Opens a dialog around `component`, which gets `options.data` from its context. */
+  dialog<T>(component: Type<unknown>, label: string, options: Partial<TuiDialogOptions<T>>): void {
+    this.dialogs.open(new PolymorpheusComponent(component), { ...options, label: asMarkup(label) }).subscribe();
   }
 }

@@ -4,7 +4,7 @@ import type { PackageEntry } from '../api/schema';
 import { Store } from '../state/store';
 import { openableUis, openTargets } from '../words/addresses';
 
-/** Opens the service in a new tab; a menu when there are several interfaces or addresses. */
+/** Opens the service in a new tab at its best address; a menu when it has several interfaces. */
 @Component({
   selector: 'cop-open-ui',
   imports: [TuiButton, TuiDataList, TuiDropdown],
@@ -47,16 +47,12 @@ import { openableUis, openTargets } from '../words/addresses';
       <ng-template #menu>
         <tui-data-list class="menu">
           @for (ui of uis(); track ui.id) {
-            <tui-opt-group [label]="ui.name">
-              @for (address of ui.addresses; track address.url) {
-                <a tuiOption target="_blank" rel="noopener" [href]="address.url" (click)="open.set(false)">
-                  <span class="address">
-                    {{ address.label }}
-                    <span class="muted small">{{ address.url }}</span>
-                  </span>
-                </a>
-              }
-            </tui-opt-group>
+            <a tuiOption target="_blank" rel="noopener" [href]="ui.addresses[0]?.url" (click)="open.set(false)">
+              <span class="address">
+                {{ ui.name }}
+                <span class="muted small">{{ ui.description || ui.addresses[0]?.url }}</span>
+              </span>
+            </a>
           }
         </tui-data-list>
       </ng-template>
@@ -83,8 +79,6 @@ export class OpenUi {
   readonly title = input.required<string>();
   readonly entry = input.required<PackageEntry>();
   readonly size = input<'s' | 'm'>('m');
-  /** In the list only the first address of each interface matters. */
-  readonly brief = input(false);
 
   private readonly store = inject(Store);
   protected readonly open = signal(false);
@@ -92,11 +86,10 @@ export class OpenUi {
   protected readonly look = computed(() => (this.up() ? 'primary' : 'secondary-grayscale'));
   protected readonly uis = computed(() => {
     const hostname = this.store.server()?.hostname ?? '';
-    const uis = openableUis(openTargets(this.id(), this.entry(), hostname, location));
-    return this.brief() ? uis.map(ui => ({ ...ui, addresses: ui.addresses.slice(0, 1) })) : uis;
+    return openableUis(openTargets(this.id(), this.entry(), hostname, location));
   });
   protected readonly only = computed(() => {
     const [ui, ...others] = this.uis();
-    return ui && others.length === 0 && ui.addresses.length === 1 ? ui.addresses[0]?.url : undefined;
+    return others.length === 0 ? ui?.addresses[0]?.url : undefined;
   });
 }

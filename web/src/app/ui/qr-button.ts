@@ -1,6 +1,6 @@
 import { ChangeDetectionStrategy, Component, inject, input } from '@angular/core';
-import { TuiButton, TuiDialogService } from '@taiga-ui/core';
-import { PolymorpheusComponent } from '@taiga-ui/polymorpheus';
+import { TuiButton } from '@taiga-ui/core';
+import { Notices } from '../state/notices';
 
 /** Shows a text as a QR code in a dialog; the encoder is loaded on the first use. */
 @Component({
@@ -15,10 +15,10 @@ import { PolymorpheusComponent } from '@taiga-ui/polymorpheus';
 })
 export class QrButton {
   readonly value = input.required<string>();
-  private readonly dialogs = inject(TuiDialogService);
+  private readonly notices = inject(Notices);
 
   protected async show(): Promise<void> {
     const { QrDialog } = await import('./qr.dialog');
-    this.dialogs.open(new PolymorpheusComponent(QrDialog), { label: 'Scan with a phone', size: 's', data: this.value() }).subscribe();
+    this.notices.dialog(QrDialog, 'Scan with a phone', { size: 's', data: this.value() });
   }
 }

@@ -6,7 +6,7 @@ import type { Look } from '../words/status';
 @Component({
   selector: 'cop-status-pill',
   changeDetection: ChangeDetectionStrategy.OnPush,
-  host: { '[attr.data-tone]': 'look().tone', '[class.stale]': 'stale()' },
+  host: { '[attr.data-tone]': 'look().tone', '[class.stale]': 'stale()', '[class.fixed]': 'fixed()' },
   template: `<span class="dot" aria-hidden="true"></span>{{ look().word }}@if (stale()) {
       <span class="was">?</span><span class="visually-hidden"> (last known)</span>
     }`,
@@ -57,7 +57,7 @@ import type { Look } from '../words/status';
       background: currentcolor;
     }
 
-    :host([data-tone='busy']:not(.stale)) .dot {
+    :host([data-tone='busy']:not(.stale, .fixed)) .dot {
       animation: breathe 1.4s ease-in-out infinite;
     }
 
@@ -80,6 +80,8 @@ import type { Look } from '../words/status';
 })
 export class StatusPill {
   readonly look = input.required<Look>();
+  /** For words that are not a state: they are neither on their way nor can they be old. */
+  readonly fixed = input(false);
   private readonly connection = inject(Connection);
-  protected readonly stale = computed(() => this.connection.live().kind === 'lost');
+  protected readonly stale = computed(() => !this.fixed() && this.connection.live().kind === 'lost');
 }

@@ -17,7 +17,7 @@ describe('log lines', () => {
     expect([found(''), found('8080 LISTEN'), found('main'), found('nothing')]).toEqual([[0, 1], [0], [1], []]);
   });
   it('stand out when they report trouble', () => {
-    expect(['ERROR: no', 'warning: low', 'all errors fixed', 'terror'].map(m => lineTone(entry(m)))).toEqual([
+    expect(['ERROR: no', '\u001b[33mwarning\u001b[0m: low', 'all errors fixed', 'terror'].map(m => lineTone(entry(m)))).toEqual([
       'bad',
       'care',
       null,

@@ -13,7 +13,6 @@ export const DRAW = 1_000;
 
 /** Without the colour codes many programs write for terminals. */
 export function plain(message: string): string {
-  // eslint-disable-next-line no-control-regex -- the escape character is what this looks for
   return message.replace(/\u001b\[[0-9;?]*[A-Za-z]/g, '').replace(/\r?\n$/, '');
 }
 
@@ -28,7 +27,8 @@ export function matching(lines: readonly LogLine[], search: string): readonly Lo
 }
 
 /** How a line looks at a glance; nothing else is read from its text. */
-export function lineTone({ message, stream }: LogEntry): 'bad' | 'care' | null {
+export function lineTone({ message: raw, stream }: LogEntry): 'bad' | 'care' | null {
+  const message = plain(raw);
   if (/\b(fatal|panic(ked)?|error|crit(ical)?|emerg)\b/i.test(message)) return 'bad';
   if (/\b(warn(ing)?)\b/i.test(message)) return 'care';
   return stream === 'err' && /\bexception\b/i.test(message) ? 'bad' : null;

@@ -52,7 +52,7 @@ function installedLook(entry: PackageEntry): Look {
     case 'stopped':
       if (started !== null) return look('busy', 'Stopping', 'It is finishing its work.');
       return blockingTasks(entry) > 0
-        ? look('care', 'Needs you', 'Finish the required task below, then start it.')
+        ? look('care', 'Needs you', 'Finish the required task, then start it.')
         : look('quiet', 'Stopped', 'Start it whenever you like.');
     case 'restarting':
       return look('busy', 'Restarting', 'It will be back in a moment.');
@@ -123,7 +123,7 @@ export function fleetSentence(entries: readonly PackageEntry[]): string {
   const parts = [
     [count('bad'), 'in trouble'],
     [count('care'), count('care') === 1 ? 'needs you' : 'need you'],
-    [count('busy'), 'on the way'],
+    [count('busy'), 'getting ready'],
     [count('good'), 'running'],
     [count('quiet'), 'stopped'],
   ] as const;

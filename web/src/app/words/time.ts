@@ -30,6 +30,13 @@ export function clockTime(at: string, locale?: string, timeZone?: string): strin
   return new Intl.DateTimeFormat(locale, { hour: '2-digit', minute: '2-digit', timeZone }).format(ms);
 }
 
+/** The time of day to the second, for log lines. */
+export function logTime(at: string, locale?: string, timeZone?: string): string {
+  const ms = Date.parse(at);
+  if (Number.isNaN(ms)) return at;
+  return new Intl.DateTimeFormat(locale, { timeStyle: 'medium', timeZone }).format(ms);
+}
+
 /** Date and time to the second, as the browser's language writes them. */
 export function fullTime(at: string, locale?: string, timeZone?: string): string {
   const ms = Date.parse(at);

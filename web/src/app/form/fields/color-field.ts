@@ -45,7 +45,7 @@ import type { ControlFrame } from '../form-field';
       inline-size: 2.75rem;
       block-size: 2.75rem;
       padding: 0.1875rem;
-      border: 1px solid var(--cop-line);
+      border: 1px solid var(--cop-field);
       border-radius: 0.625rem;
       background: var(--tui-background-base);
     }

@@ -1,11 +1,12 @@
-import { ChangeDetectionStrategy, Component, computed, forwardRef, inject, input, output } from '@angular/core';
+import { ChangeDetectionStrategy, Component, computed, forwardRef, inject, input } from '@angular/core';
 import { TuiButton } from '@taiga-ui/core';
 import type { ControlFrame } from '../form-field';
 import { FormFields } from '../form-fields';
 import { FormState } from '../form-state';
+import { join } from '../path';
 import type { ListSpec } from '../spec';
-import { initialItem, isObject, securePick } from '../value';
-import { itemTitle, join } from '../validate';
+import { initialItem, securePick } from '../value';
+import { itemTitle } from '../validate';
 import { TextField } from './text-field';
 
 /** Texts or small forms, as many as wanted. */
@@ -18,7 +19,7 @@ import { TextField } from './text-field';
     @for (row of rows(); track $index) {
       <div class="entry" [class.form]="item.type === 'object'">
         @if (item.type === 'text') {
-          <cop-text-field [spec]="item" [frame]="row.frame" [value]="row.text" (valueChange)="replace($index, $event)" />
+          <cop-text-field [spec]="item" [frame]="row.frame" [value]="row.text" (valueChange)="form.put(row.frame.path, $event)" />
         } @else {
           <span class="title">{{ row.title }}</span>
         }
@@ -26,7 +27,7 @@ import { TextField } from './text-field';
           Remove {{ row.title }}
         </button>
         @if (item.type === 'object') {
-          <cop-form-fields [spec]="item.spec" [path]="row.frame.path" [value]="row.object" (valueChange)="replace($index, $event)" />
+          <cop-form-fields [spec]="item.spec" [path]="row.frame.path" />
         }
         @if (row.problem) {
           <p class="small problem" [id]="row.frame.id + '-problem'">{{ row.problem }}</p>
@@ -74,17 +75,16 @@ import { TextField } from './text-field';
 export class ListField {
   readonly spec = input.required<ListSpec>();
   readonly frame = input.required<ControlFrame>();
-  readonly value = input.required<readonly unknown[]>();
-  readonly valueChange = output<readonly unknown[]>();
-  private readonly form = inject(FormState);
+  protected readonly form = inject(FormState);
+  private readonly items = computed(() => list(this.form.at(this.frame().path)));
 
   protected readonly full = computed(
-    () => this.frame().disabled || this.value().length >= (this.spec().maxLength ?? Number.POSITIVE_INFINITY),
+    () => this.frame().disabled || this.items().length >= (this.spec().maxLength ?? Number.POSITIVE_INFINITY),
   );
   protected readonly rows = computed(() => {
     const { spec } = this.spec();
     const { id, path, disabled } = this.frame();
-    return this.value().map((value, i) => {
+    return this.items().map((value, i) => {
       const at = join(path, i);
       const problem = this.form.problem(at);
       const frame: ControlFrame = {
@@ -98,21 +98,20 @@ export class ListField {
         frame,
         problem,
         text: typeof value === 'string' ? value : '',
-        object: isObject(value) ? value : {},
         title: itemTitle(spec.type === 'object' ? spec.displayAs : null, value, i),
       };
     });
   });
 
-  protected replace(index: number, value: unknown): void {
-    this.valueChange.emit(this.value().map((old, i) => (i === index ? value : old)));
-  }
-
   protected remove(index: number): void {
-    this.valueChange.emit(this.value().filter((_, i) => i !== index));
+    this.form.change(this.frame().path, old => list(old).filter((_, i) => i !== index));
   }
 
   protected add(): void {
-    this.valueChange.emit([...this.value(), initialItem(this.spec(), undefined, securePick)]);
+    this.form.change(this.frame().path, old => [...list(old), initialItem(this.spec(), undefined, securePick)]);
   }
+}
+
+function list(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
 }

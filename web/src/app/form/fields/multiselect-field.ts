@@ -1,20 +1,17 @@
-import { ChangeDetectionStrategy, Component, computed, input, output } from '@angular/core';
-import { TuiCheckbox } from '@taiga-ui/core';
+import { ChangeDetectionStrategy, Component, computed, inject, input } from '@angular/core';
 import type { ControlFrame } from '../form-field';
+import { FormState } from '../form-state';
 import type { MultiselectSpec } from '../spec';
 
 /** Any of several, all in sight. */
 @Component({
   selector: 'cop-multiselect-field',
-  imports: [TuiCheckbox],
   changeDetection: ChangeDetectionStrategy.OnPush,
   template: `
     @for (option of entries(); track option.key) {
       <label [class.off]="option.off">
         <input
-          tuiCheckbox
           type="checkbox"
-          size="s"
           [attr.aria-invalid]="frame().invalid"
           [disabled]="option.off"
           [checked]="option.on"
@@ -45,25 +42,25 @@ import type { MultiselectSpec } from '../spec';
 export class MultiselectField {
   readonly spec = input.required<MultiselectSpec>();
   readonly frame = input.required<ControlFrame>();
-  readonly value = input.required<readonly unknown[]>();
-  readonly valueChange = output<readonly string[]>();
+  private readonly form = inject(FormState);
 
   protected readonly entries = computed(() => {
     const { values, disabled } = this.spec();
+    const chosen = this.form.at(this.frame().path);
     return Object.entries(values).map(([key, label]) => ({
       key,
       label,
-      on: this.value().includes(key),
+      on: Array.isArray(chosen) && chosen.includes(key),
       off: this.frame().disabled || (Array.isArray(disabled) && disabled.includes(key)),
     }));
   });
 
   /** Keeps the order of the spec, whatever the order of the clicks. */
   protected choose(key: string, on: boolean): void {
-    this.valueChange.emit(
-      this.entries()
-        .filter(option => (option.key === key ? on : option.on))
-        .map(option => option.key),
+    const keys = this.entries().filter(option => (option.key === key ? on : option.on));
+    this.form.put(
+      this.frame().path,
+      keys.map(option => option.key),
     );
   }
 }

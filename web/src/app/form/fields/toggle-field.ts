@@ -1,17 +1,15 @@
 import { ChangeDetectionStrategy, Component, input, output } from '@angular/core';
-import { TuiSwitch } from '@taiga-ui/kit';
 import type { ControlFrame } from '../form-field';
 
 @Component({
   selector: 'cop-toggle-field',
-  imports: [TuiSwitch],
   changeDetection: ChangeDetectionStrategy.OnPush,
   template: `
     <input
-      tuiSwitch
+      class="switch"
       type="checkbox"
+      role="switch"
       [id]="frame().id"
-      [showIcons]="false"
       [attr.aria-describedby]="frame().describedBy"
       [disabled]="frame().disabled"
       [checked]="value()"

@@ -1,9 +1,10 @@
-import { ChangeDetectionStrategy, Component, computed, forwardRef, input, output } from '@angular/core';
+import { ChangeDetectionStrategy, Component, computed, forwardRef, inject, input } from '@angular/core';
 import type { ControlFrame } from '../form-field';
 import { FormFields } from '../form-fields';
+import { FormState } from '../form-state';
+import { join, valueAt } from '../path';
 import type { UnionSpec } from '../spec';
-import { initialValue, isObject, securePick, type FormValue } from '../value';
-import { join } from '../validate';
+import { initialValue, securePick } from '../value';
 import { ChoiceField } from './choice-field';
 
 /** A choice that brings its own fields. What was typed into another choice is kept until the form closes. */
@@ -16,7 +17,7 @@ import { ChoiceField } from './choice-field';
     @if (variant(); as variant) {
       @if (fields() > 0) {
         <div class="nested">
-          <cop-form-fields [spec]="variant.spec" [path]="path()" [value]="inner()" (valueChange)="change($event)" />
+          <cop-form-fields [spec]="variant.spec" [path]="path()" />
         </div>
       }
     }
@@ -36,17 +37,12 @@ import { ChoiceField } from './choice-field';
 export class UnionField {
   readonly spec = input.required<UnionSpec>();
   readonly frame = input.required<ControlFrame>();
-  readonly value = input.required<FormValue>();
-  readonly valueChange = output<FormValue>();
-  private readonly kept = new Map<string, FormValue>();
+  private readonly form = inject(FormState);
+  private readonly kept = new Map<string, unknown>();
 
   protected readonly chosen = computed(() => {
-    const selection = this.value()['selection'];
+    const selection = valueAt(this.form.at(this.frame().path), 'selection');
     return typeof selection === 'string' ? selection : '';
-  });
-  protected readonly inner = computed((): FormValue => {
-    const value = this.value()['value'];
-    return isObject(value) ? value : {};
   });
   protected readonly names = computed(() =>
     Object.fromEntries(Object.entries(this.spec().variants).map(([key, { name }]) => [key, name])),
@@ -58,14 +54,11 @@ export class UnionField {
   protected readonly path = computed(() => join(this.frame().path, 'value'));
 
   protected choose(selection: string): void {
-    this.kept.set(this.chosen(), this.inner());
     const variant = this.spec().variants[selection];
     if (!variant) return;
-    const value = this.kept.get(selection) ?? initialValue(variant.spec, null, securePick);
-    this.valueChange.emit({ selection, value });
-  }
-
-  protected change(value: FormValue): void {
-    this.valueChange.emit({ selection: this.chosen(), value });
+    this.form.change(this.frame().path, old => {
+      this.kept.set(this.chosen(), valueAt(old, 'value'));
+      return { selection, value: this.kept.get(selection) ?? initialValue(variant.spec, null, securePick) };
+    });
   }
 }

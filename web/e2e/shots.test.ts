@@ -1,0 +1,77 @@
+/** Pictures of every screen for human eyes; run with SHOTS=<folder>. */
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, describe, it } from 'vitest';
+import { DESKTOP, launch, PHONE, visit } from './browser.ts';
+import { ContractServer } from './contract-server.ts';
+
+const folder = process.env['SHOTS'];
+
+describe.skipIf(!folder)('pictures', () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await launch();
+  });
+  afterAll(() => browser.close());
+
+  it.each([
+    ['desktop-light', DESKTOP, false],
+    ['desktop-dark', DESKTOP, true],
+    ['phone-light', PHONE, false],
+    ['phone-dark', PHONE, true],
+  ])('%s', async (name, viewport, dark) => {
+    const server = new ContractServer(new URL('../dist/browser', import.meta.url).pathname);
+    const { page, context, complaints } = await visit(browser, await server.listen(), { viewport, dark });
+    const shot = async (what: string, fullPage = true) => {
+      await page.waitForTimeout(350);
+      await page.screenshot({ path: `${folder}/${name}-${what}.png`, fullPage });
+    };
+    await page.goto('/');
+    await page.getByLabel('Password').fill('wrong');
+    await page.getByRole('button', { name: 'Log in' }).click();
+    await page.getByText('not right').waitFor();
+    await shot('login');
+    await page.getByLabel('Password').fill(server.password);
+    await page.getByRole('button', { name: 'Log in' }).click();
+    await page.getByRole('heading', { name: 'Services' }).waitFor();
+    await shot('services');
+    await page.getByRole('link', { name: 'Syncthing', exact: true }).click();
+    await page.getByText('Scanning').first().waitFor();
+    await shot('overview');
+    await page.goto('/services/miniflux');
+    await page.getByRole('button', { name: 'Run' }).click();
+    await page.getByRole('button', { name: 'Make one up' }).click();
+    await shot('task', false);
+    await page.getByRole('button', { name: 'Submit' }).click();
+    await page.getByText('Write these down').waitFor();
+    await shot('result', false);
+    await page.goto('/services/hello/actions');
+    await page.getByRole('button', { name: 'Run Settings' }).waitFor();
+    await shot('actions');
+    await page.getByRole('button', { name: 'Uninstall the service' }).click();
+    await shot('uninstall', false);
+    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: 'Run Settings' }).click();
+    await page.getByLabel('Greeting').fill('');
+    await page.setViewportSize({ width: viewport.width, height: 2200 });
+    await page.getByLabel('Proxy').selectOption('socks');
+    await page.getByRole('button', { name: 'Submit' }).click();
+    await shot('form', false);
+    await page.setViewportSize(viewport);
+    await page.goto('/services/hello/logs');
+    await page.getByText('retrying in 1 s').waitFor();
+    await shot('logs');
+    await page.goto('/services/hello/why');
+    await page.getByText('SIGKILL').waitFor();
+    await shot('why');
+    await page.goto('/services/hello/about');
+    await shot('about');
+    await page.goto('/services');
+    await page.getByRole('heading', { name: 'Services' }).waitFor();
+    server.goAway();
+    await page.getByText('No connection').waitFor();
+    await shot('away');
+    if (complaints.some(c => !/502|WebSocket/.test(c))) console.log(complaints);
+    await context.close();
+    await server.close();
+  });
+});
