@@ -7,7 +7,7 @@ use std::{fmt::Write as _, path::Path};
 
 use crate::{
     ContainerSpec, HostLayout, ID_RANGE,
-    cgroup::Hierarchies,
+    cgroup::{Hierarchies, Version},
     lxc::{record::Record, root::GrantedDevice},
 };
 
@@ -129,13 +129,11 @@ pub(crate) fn text(
     lines.set("lxc.console.path", "none");
     lines.set("lxc.tty.max", 0);
     lines.set("lxc.pty.max", 1024);
-    // Files: what a service manager gives by default. The soft bound stays low for programs that use
-    // select(2).
-    lines.set("lxc.prlimit.nofile", "1024:524288");
 
     security(&mut lines, host);
     cgroups(&mut lines, layout, spec, host);
     mounts(&mut lines, devices);
+    controller_of_devices(&mut lines, devices, host);
     network(&mut lines, layout, spec);
     lines.0
 }
@@ -204,18 +202,22 @@ fn mounts(lines: &mut Lines, devices: &[GrantedDevice]) {
             ),
         );
     }
-    // The controller is a second wall: inside a user namespace no node can be made in the first place.
-    for prefix in ["lxc.cgroup.devices", "lxc.cgroup2.devices"] {
-        lines.set(&format!("{prefix}.deny"), "a");
-        for rule in HARMLESS_DEVICES {
-            lines.set(&format!("{prefix}.allow"), rule);
-        }
-        for device in devices {
-            lines.set(
-                &format!("{prefix}.allow"),
-                format!("{} {}:{} rwm", device.letter, device.major, device.minor),
-            );
-        }
+}
+
+/// The controller is a second wall: inside a user namespace no node can be made in the first place.
+fn controller_of_devices(lines: &mut Lines, devices: &[GrantedDevice], host: &Host<'_>) {
+    // v2 has no such controller, liblxc writes a program for it instead.
+    let prefix = match host.hierarchies.controller("devices", "") {
+        Some((Version::V1, _)) => "lxc.cgroup.devices",
+        _ => "lxc.cgroup2.devices",
+    };
+    lines.set(&format!("{prefix}.deny"), "a");
+    for rule in HARMLESS_DEVICES {
+        lines.set(&format!("{prefix}.allow"), rule);
+    }
+    for device in devices {
+        let rule = format!("{} {}:{} rwm", device.letter, device.major, device.minor);
+        lines.set(&format!("{prefix}.allow"), rule);
     }
 }
 

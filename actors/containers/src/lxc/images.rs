@@ -81,7 +81,7 @@ pub(crate) fn ensure(
     if mount::is_mount_point(&target).doing(&doing)? {
         return Ok(());
     }
-    make_private_dir(&layout.run.join("mnt")).doing(&doing)?;
+    make_dirs(layout).doing(&doing)?;
     fs::create_dir_all(&target).doing(&doing)?;
     mount_squashfs(file)
         .and_then(|mount| mount.attach_at(&target))
@@ -100,12 +100,13 @@ pub(crate) fn mount_squashfs(file: &Path) -> io::Result<mount::Detached> {
     Ok(mount)
 }
 
-/// Makes the directory that only root may look into: images hold setuid programs.
-pub(crate) fn make_private_dir(dir: &Path) -> io::Result<()> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
+/// Makes `RUN/mnt` and what is in it. A container's pid 1 comes through here on the way to its root, so
+/// anyone may pass; the images themselves are for root only, since they hold setuid programs.
+pub(crate) fn make_dirs(layout: &HostLayout) -> io::Result<()> {
+    let make = |dir: &Path, mode| fs::DirBuilder::new().recursive(true).mode(mode).create(dir);
+    make(&layout.run.join("mnt"), 0o711)?;
+    make(&layout.images_dir(), 0o700)?;
+    make(&layout.stage(), 0o711)
 }
 
 /// Unmounts every image that no record names; returns what was unmounted, with the outcome.

@@ -9,9 +9,15 @@ use std::{
     os::unix::ffi::OsStrExt,
     path::Path,
     ptr,
+    time::Duration,
 };
 
 use lxc_sys::{lxc_container, lxc_container_new, lxc_container_put, lxc_get_version};
+
+use crate::sys::fork::{self, Failed};
+
+/// Longest time for a start, which takes some 50 ms.
+const START_DEADLINE: Duration = Duration::from_secs(60);
 
 struct Handle(*mut lxc_container);
 
@@ -42,11 +48,32 @@ fn missing(call: &str) -> io::Error {
     io::Error::other(format!("this liblxc has no {call}"))
 }
 
-/// Starts a configured container under a monitor of its own, from the calling thread's namespaces.
+/// Starts a configured container under a monitor of its own, from the calling thread's namespaces. Tells
+/// whether it came up; liblxc's own words are in the container's log.
 ///
-/// # Errors
-/// When it did not come up; liblxc's own words are in the container's log.
-pub(crate) fn start(name: &str, lxc_path: &Path) -> io::Result<()> {
+/// It runs in a forked child, because liblxc moves its caller into the monitor's cgroup along with the
+/// monitor (seen with 5.0.2), and we are not to die with it. liblxc itself forks from wherever it is
+/// called and goes on in the child with all it needs, allocation too, which glibc makes safe; so one
+/// more fork before it asks for nothing new.
+pub(crate) fn start(name: &str, lxc_path: &Path) -> io::Result<bool> {
+    // SAFETY: beyond system calls the child runs liblxc alone, which is made to run after a fork of a
+    // process with threads; nothing of ours that holds a lock is entered.
+    let outcome = unsafe {
+        fork::run(
+            || match start_here(name, lxc_path) {
+                Ok(()) => Ok(()),
+                Err(_) => Err(Failed {
+                    step: 0,
+                    errno: libc::ECANCELED,
+                }),
+            },
+            START_DEADLINE,
+        )
+    };
+    outcome.map(|outcome| outcome.is_ok())
+}
+
+fn start_here(name: &str, lxc_path: &Path) -> io::Result<()> {
     let handle = Handle::open(name, lxc_path)?;
     // SAFETY: a live object, used by this thread only.
     let container = unsafe { &*handle.0 };

@@ -147,7 +147,8 @@ fn build(host: &Host, spec: &ContainerSpec, files: &BTreeSet<PathBuf>) -> Result
         let text = config::text(layout, &record, &config::Host::look(&hierarchies), &devices);
         let file = layout.container_dir(instance).join("config");
         fs::write(&file, text).doing(format!("write {}", file.display()))?;
-        Ok(liblxc::start(&layout.container_name(instance), &layout.lxc_path()).is_ok())
+        liblxc::start(&layout.container_name(instance), &layout.lxc_path())
+            .doing(format!("start the container of `{instance}`"))
     })?;
     drop(parents);
     if !started {
@@ -299,7 +300,8 @@ pub(crate) fn remove_unused_parents(host: &Host, hierarchies: &Hierarchies) {
     };
     let monitors = host.layout.monitor_cgroup_parent();
     let ended = format!("{monitors}/.ended");
-    for path in [&ended, &monitors, &host.layout.cgroup_parent()] {
+    let pivot = format!("{ended}/lxc.pivot");
+    for path in [&pivot, &ended, &monitors, &host.layout.cgroup_parent()] {
         for dir in hierarchies.dirs(path) {
             // Busy or not empty means in use; the last one to leave removes it.
             let _ = fs::remove_dir(dir);

@@ -66,8 +66,7 @@ pub(crate) fn make_stage(layout: &HostLayout) -> Result<PathBuf, StepError> {
     let stage = layout.stage();
     let doing = format!("prepare {}", stage.display());
     mount::enter_private_namespace().doing("make a mount namespace")?;
-    images::make_private_dir(&layout.run.join("mnt")).doing(&doing)?;
-    fs::create_dir_all(&stage).doing(&doing)?;
+    images::make_dirs(layout).doing(&doing)?;
     mount_fs(
         Some("coppice"),
         &stage,

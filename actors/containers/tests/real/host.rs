@@ -34,6 +34,8 @@ impl TestHost {
             .prefix("coppice-containers-")
             .tempdir()
             .unwrap();
+        // As /run/coppice/<SHORT>: a container's pid 1 passes through on the way to its root.
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o711)).unwrap();
         let at = |name: &str| dir.path().join(name);
         for name in [
             "run",

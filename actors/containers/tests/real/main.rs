@@ -25,7 +25,7 @@ use coppice_clock::Mono;
 use futures_util::FutureExt;
 use host::TestHost;
 use nix::{
-    mount::{MsFlags, mount},
+    mount::{MntFlags, MsFlags, mount, umount2},
     sched::{CloneFlags, unshare},
 };
 
@@ -130,14 +130,22 @@ fn main() -> ExitCode {
 }
 
 /// Takes this process, and so every thread and container to come, off the machine's mounts and links.
+/// The new `/sys` shows the new links; the cgroups stay where they were.
 fn isolate() {
+    const NONE: Option<&str> = None;
     unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET).unwrap();
+    let bind = MsFlags::MS_BIND | MsFlags::MS_REC;
+    let aside = tempfile::tempdir().unwrap();
+    mount(NONE, "/", NONE, MsFlags::MS_PRIVATE | MsFlags::MS_REC, NONE).unwrap();
+    mount(Some("/sys/fs/cgroup"), aside.path(), NONE, bind, NONE).unwrap();
+    umount2("/sys", MntFlags::MNT_DETACH).unwrap();
+    mount(Some("sysfs"), "/sys", Some("sysfs"), MsFlags::empty(), NONE).unwrap();
     mount(
-        None::<&str>,
-        "/",
-        None::<&str>,
-        MsFlags::MS_PRIVATE | MsFlags::MS_REC,
-        None::<&str>,
+        Some(aside.path()),
+        "/sys/fs/cgroup",
+        NONE,
+        MsFlags::MS_MOVE,
+        NONE,
     )
     .unwrap();
 }
