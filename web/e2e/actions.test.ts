@@ -76,7 +76,7 @@ describe('a form', () => {
     await page.getByLabel('Wednesday').check();
     await page.getByLabel('Tuesday').check();
     await page.getByRole('group', { name: 'Names' }).getByRole('button', { name: 'Add' }).click();
-    await page.getByPlaceholder('A name').last().fill('Grace');
+    await page.getByPlaceholder('A name').nth(1).fill('Grace');
     await page.getByRole('group', { name: 'People' }).getByRole('button', { name: 'Add' }).click();
     await page.getByLabel('Mail').fill('ada@example.org');
     await page.getByLabel('Host').fill('proxy.lan');

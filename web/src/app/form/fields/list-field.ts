@@ -1,4 +1,14 @@
-import { ChangeDetectionStrategy, Component, computed, forwardRef, inject, input } from '@angular/core';
+import {
+  afterNextRender,
+  ChangeDetectionStrategy,
+  Component,
+  computed,
+  ElementRef,
+  forwardRef,
+  inject,
+  Injector,
+  input,
+} from '@angular/core';
 import { TuiButton } from '@taiga-ui/core';
 import type { ControlFrame } from '../form-field';
 import { FormFields } from '../form-fields';
@@ -75,6 +85,8 @@ import { TextField } from './text-field';
 export class ListField {
   readonly spec = input.required<ListSpec>();
   readonly frame = input.required<ControlFrame>();
+  private readonly host = inject<ElementRef<HTMLElement>>(ElementRef);
+  private readonly injector = inject(Injector);
   protected readonly form = inject(FormState);
   private readonly items = computed(() => list(this.form.at(this.frame().path)));
 
@@ -109,6 +121,11 @@ export class ListField {
 
   protected add(): void {
     this.form.change(this.frame().path, old => [...list(old), initialItem(this.spec(), undefined, securePick)]);
+    const focusNew = () => {
+      const entries = this.host.nativeElement.querySelectorAll<HTMLElement>(':scope > .entry');
+      entries.item(entries.length - 1).querySelector<HTMLElement>('input, select, textarea')?.focus();
+    };
+    afterNextRender(focusNew, { injector: this.injector });
   }
 }
 
