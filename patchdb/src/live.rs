@@ -262,6 +262,8 @@ mod tests {
         testing::{any_change, any_document},
     };
 
+    const LIMIT: u64 = ID_MARGIN + 100;
+
     fn live(document: serde_json::Value) -> Live {
         let start = Position {
             epoch: 1,
@@ -269,7 +271,26 @@ mod tests {
             volatile: 0,
             id: 1,
         };
-        Live::new(Node::from(document), start, ID_RANGE)
+        Live::new(Node::from(document), start, LIMIT)
+    }
+
+    #[test]
+    fn a_volatile_change_waits_for_ids_that_are_reserved_on_disk() {
+        let live = live(serde_json::json!({"public": {}, "private": {}}));
+        let publish = |n: u64| {
+            let edits = crate::Change::new().put("/public/n", n).into_edits();
+            live.publish(&edits.unwrap())
+        };
+        let mut given = 0;
+        while let Ok(Some(position)) = publish(given) {
+            given += 1;
+            assert!(position.id + ID_MARGIN < LIMIT);
+        }
+        assert!(given > 0);
+        assert!(matches!(publish(given), Err(PublishError::OutOfIds)));
+        assert_eq!(live.wanted_id_limit(), Some(LIMIT + ID_RANGE));
+        live.ids_reserved(LIMIT + ID_RANGE);
+        assert!(publish(given).is_ok());
     }
 
     proptest! {

@@ -27,7 +27,7 @@ use crate::{
     public::PublicStore,
     schema::{self, Migration},
     snapshot::{PublicSnapshot, Snapshot},
-    subscription::Subscription,
+    subscription::{Dump, Subscription},
     writer::{Job, Outcome, Queue, Writer},
 };
 
@@ -209,7 +209,14 @@ impl Store {
         let live = &self.inner.live;
         let edits = change.into_edits()?;
         let published = live.publish(&edits);
-        if live.wanted_id_limit().is_some() {
+        // Now and then is enough: half a reservation, millions of ids, is left when it is first
+        // wanted, and a disk that refuses should not be asked at every change.
+        let is_time = match &published {
+            Ok(Some(position)) => position.id.is_multiple_of(1 << 16),
+            Err(PublishError::OutOfIds) => true,
+            Ok(None) | Err(PublishError::Change(_)) => false,
+        };
+        if is_time && live.wanted_id_limit().is_some() {
             self.inner.queue.reserve_ids();
         }
         Ok(published?.unwrap_or_else(|| live.state().position))
@@ -235,6 +242,15 @@ impl Store {
         from: Option<Position>,
     ) -> crate::PublicSubscription {
         self.public_store().subscribe(scope, from)
+    }
+
+    /// The value at a place with its position, `/private` included: for an operator with full
+    /// rights. A gateway uses [`PublicStore::dump`].
+    ///
+    /// # Errors
+    /// When the place is not a pointer.
+    pub fn dump(&self, at: impl ToPointer) -> Result<Dump, PointerError> {
+        Ok(Dump::of(&self.inner.live.state(), &at.to_pointer()?))
     }
 
     /// Where the document is now.

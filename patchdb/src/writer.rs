@@ -79,7 +79,7 @@ struct QueueInner {
 }
 
 impl Queue {
-    /// False when the store is closed; the job is dropped, and with it its reply.
+    /// When the store is closed the job is dropped, and whoever waits for its reply is told so.
     pub(crate) fn push(&self, job: Job) {
         let mut inner = self.lock();
         if inner.closed {
@@ -228,10 +228,11 @@ impl Writer {
                     answer(&self.live, pending);
                 }
                 Err(error) => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "nothing was written"
-                    );
+                    if pending.is_empty() {
+                        // Nobody asked, so nobody else will tell.
+                        let error = &error as &dyn std::error::Error;
+                        tracing::warn!(error, "could not reserve revision ids");
+                    }
                     for Pending { reply, .. } in pending {
                         // Whoever no longer waits does not want the answer.
                         let _ = reply.send(Err(error.clone()));

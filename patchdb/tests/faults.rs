@@ -274,3 +274,54 @@ fn a_damaged_value_is_found_and_not_served() {
     let error = Store::open(dir.path(), Options::default()).err().unwrap();
     assert!(matches!(error, OpenError::Damaged { .. }), "{error:?}");
 }
+
+#[test]
+#[ignore = "started by the test below, since a mistake would end it with SIGBUS"]
+fn helper_opens_cut_files() {
+    let Some(dir) = env::var_os(DIR) else { return };
+    let (whole, cut) = (Path::new(&dir).join("whole"), Path::new(&dir).join("cut"));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let store = open(&whole);
+        for n in 0..200 {
+            let name = format!("n{n}");
+            store
+                .commit(Change::new().put(["public", &name], "x".repeat(300)), why())
+                .await
+                .unwrap();
+        }
+        store.close().await;
+    });
+    let bytes = fs::read(whole.join("data.mdb")).unwrap();
+    let pages = bytes.len() / 4096;
+    let mut refused = 0;
+    for keep in 2..pages {
+        fs::create_dir_all(&cut).unwrap();
+        fs::write(cut.join("data.mdb"), &bytes[..keep * 4096]).unwrap();
+        // Either an error, or the pages that are gone held nothing that is still needed.
+        match Store::open(&cut, Options::default()) {
+            Ok(store) => assert_eq!(store.snapshot().keys("/public").len(), 200),
+            Err(_) => refused += 1,
+        }
+        fs::remove_dir_all(&cut).unwrap();
+    }
+    assert!(refused > pages / 2, "{refused} of {pages}");
+}
+
+#[test]
+fn a_file_cut_short_anywhere_is_refused_with_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = Command::new(myself());
+    let output = helper(program, "helper_opens_cut_files", dir.path())
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{:?} {text}",
+        output.status
+    );
+}

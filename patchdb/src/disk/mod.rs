@@ -33,6 +33,8 @@ use heed::{
     WithoutTls, types::Bytes,
 };
 
+use nix::unistd::{SysconfVar, sysconf};
+
 pub use history::LogEntry;
 pub use rows::DamagedRow;
 
@@ -284,6 +286,7 @@ impl Opened {
         // SAFETY: the files lie in a folder only we may enter, the owner lock keeps other
         // processes that follow our rules out, and no flag weakens LMDB's own locking or syncing.
         let env = unsafe { options.open(dir)? };
+        fill_up(&env, &dir.join("data.mdb"))?;
         let txn = env.write_txn()?;
         let [doc, history, meta] = env
             .create_databases_and_commit(txn, |open, txn| {
@@ -313,6 +316,25 @@ impl Opened {
         history::prune(self.history, txn, batch.keep_from)?;
         meta::save(self.meta, txn, batch.meta, batch.opens)
     }
+}
+
+/// A file that was cut short would end this process with SIGBUS when a missing page is read. With a
+/// hole in the page's place LMDB or a checksum notices, and opening fails with an error. (Pages at
+/// the end that were never needed may be missing in a sound file; then the hole is harmless.)
+fn fill_up(env: &Env<WithoutTls>, file: &Path) -> Result<(), heed::Error> {
+    let page = sysconf(SysconfVar::PAGE_SIZE)
+        .ok()
+        .flatten()
+        .unwrap_or(4096);
+    let pages = env.info().last_page_number as u64 + 1;
+    let bytes = pages.saturating_mul(u64::try_from(page).unwrap_or(4096));
+    if fs::metadata(file)?.len() < bytes {
+        fs::OpenOptions::new()
+            .write(true)
+            .open(file)?
+            .set_len(bytes)?;
+    }
+    Ok(())
 }
 
 /// Makes the folder, for its owner only.
