@@ -23,7 +23,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let mebibytes: usize = arguments.next().map_or(Ok(256), |text| text.parse())?;
     let parent = arguments.next().unwrap_or_else(|| ".".to_owned());
-    let folder = tempfile::Builder::new().prefix("intake-bench-").tempdir_in(parent)?;
+    let folder = tempfile::Builder::new()
+        .prefix("intake-bench-")
+        .tempdir_in(parent)?;
     let package = folder.path().join("bench.s9pk");
     make_package(&package, mebibytes)?;
 
@@ -40,10 +42,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
         let store = Store::open(folder.path().join("store"))?;
         let file = File::open(&package)?;
-        let expected = Expected { arch: "x86_64".parse()?, ..Expected::any() };
+        let expected = Expected {
+            arch: "x86_64".parse()?,
+            ..Expected::any()
+        };
         let start = Mono::now();
-        let installed =
-            store.ingest_file(&file, &expected, &mut |_| ControlFlow::Continue(()))?;
+        let installed = store.ingest_file(&file, &expected, &mut |_| ControlFlow::Continue(()))?;
         intakes.push(Mono::now().since(start));
         store.remove(&installed.root)?;
         run(&mut Command::new("sync"))?;
@@ -53,8 +57,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cp + b3sum          {copy:?}");
     println!("cp + b3sum + sync   {synced:?}");
     println!("intake              {intake:?}");
-    println!("intake / (cp + b3sum)          {:.2}", intake.as_secs_f64() / copy.as_secs_f64());
-    println!("intake / (cp + b3sum + sync)   {:.2}", intake.as_secs_f64() / synced.as_secs_f64());
+    println!(
+        "intake / (cp + b3sum)          {:.2}",
+        intake.as_secs_f64() / copy.as_secs_f64()
+    );
+    println!(
+        "intake / (cp + b3sum + sync)   {:.2}",
+        intake.as_secs_f64() / synced.as_secs_f64()
+    );
     Ok(())
 }
 
@@ -65,7 +75,11 @@ fn median(mut times: Vec<Duration>) -> Duration {
 
 fn run(command: &mut Command) -> Result<(), Box<dyn std::error::Error>> {
     let status = command.stdout(std::process::Stdio::null()).status()?;
-    if status.success() { Ok(()) } else { Err(format!("{command:?} failed").into()) }
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("{command:?} failed").into())
+    }
 }
 
 /// Two images share the bulk, as in a real package; their contents do not compress or repeat.
@@ -86,7 +100,10 @@ fn make_package(path: &Path, mebibytes: usize) -> Result<(), Box<dyn std::error:
     add("javascript.squashfs", noise(1 << 20, 1))?;
     add("assets.squashfs", noise(4096, 2))?;
     for (seed, id) in [(3, "db"), (4, "main")] {
-        add(&format!("images/x86_64/{id}.squashfs"), noise(mebibytes << 19, seed))?;
+        add(
+            &format!("images/x86_64/{id}.squashfs"),
+            noise(mebibytes << 19, seed),
+        )?;
         add(&format!("images/x86_64/{id}.json"), b"{}".to_vec())?;
         add(&format!("images/x86_64/{id}.env"), Vec::new())?;
     }

@@ -179,7 +179,9 @@ impl<S: ReadAt> Archive<S> {
         };
         let length = source.size().map_err(io("the size"))?;
         let mut head = vec![0; length.min(HEADER_SIZE) as usize];
-        source.read_exact_at(&mut head, 0).map_err(io("the header"))?;
+        source
+            .read_exact_at(&mut head, 0)
+            .map_err(io("the header"))?;
         let (header, position, size) = Header::parse(&head, expected.as_ref())?;
         let mut budget = Budget::new(length);
         let root = read_tables(&source, Table::root(&header, position, size), &mut budget)?;
@@ -286,10 +288,11 @@ impl<S: ReadAt> Archive<S> {
                 source,
             })?;
             hasher.update(&buffer[..read]);
-            out.write_all(&buffer[..read]).map_err(|source| ArchiveError::Output {
-                path: path.to_owned(),
-                source,
-            })?;
+            out.write_all(&buffer[..read])
+                .map_err(|source| ArchiveError::Output {
+                    path: path.to_owned(),
+                    source,
+                })?;
             left -= read as u64;
         }
         if Digest::from(hasher.finalize()) != entry.hash {

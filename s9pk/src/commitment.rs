@@ -55,7 +55,12 @@ impl Commitment {
 
 impl fmt::Display for Commitment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (at most {} bytes)", self.root_sighash.base64(), self.root_maxsize)
+        write!(
+            f,
+            "{} (at most {} bytes)",
+            self.root_sighash.base64(),
+            self.root_maxsize
+        )
     }
 }
 
@@ -77,7 +82,10 @@ mod sighash {
 
     use super::{BASE64, Digest, Engine};
 
-    pub(super) fn serialize<S: Serializer>(hash: &Digest, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        hash: &Digest,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&BASE64.encode(hash.0))
     }
 

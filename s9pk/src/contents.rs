@@ -34,7 +34,10 @@ pub enum ContentsError {
         size: u64,
     },
     /// The package says it does not run on this architecture.
-    #[error("`{package}` is made for {}, this machine is {machine}; look for a package for {machine}", list(supported))]
+    #[error(
+        "`{package}` is made for {}, this machine is {machine}; look for a package for {machine}",
+        list(supported)
+    )]
     WrongArch {
         /// The package.
         package: PackageId,
@@ -141,7 +144,11 @@ impl Contents {
         {
             return Err(ContentsError::WrongArch {
                 package: manifest.id.clone(),
-                supported: manifest.hardware_requirements.arch.clone().unwrap_or_default(),
+                supported: manifest
+                    .hardware_requirements
+                    .arch
+                    .clone()
+                    .unwrap_or_default(),
                 machine: machine.clone(),
             });
         }
@@ -191,7 +198,9 @@ impl Contents {
     #[must_use]
     pub fn icon_mime(&self) -> &'static str {
         let extension = icon_extension(&self.icon);
-        extension.and_then(icon_mime).unwrap_or("application/octet-stream")
+        extension
+            .and_then(icon_mime)
+            .unwrap_or("application/octet-stream")
     }
 
     /// What is allowed but odd, for the packager to read.
@@ -204,7 +213,9 @@ impl Contents {
 fn the_icon<B>(root: &Directory<B>) -> Result<String, ContentsError> {
     // Every name is looked at. (StartOS stops at the first name after `icon` that is not an icon, so
     // there `icon-2.png` hides `icon.png`.)
-    let files = root.entries().filter(|(_, entry)| matches!(entry.node, Node::File(_)));
+    let files = root
+        .entries()
+        .filter(|(_, entry)| matches!(entry.node, Node::File(_)));
     let mut icons = files.filter(|(name, _)| icon_extension(name).is_some());
     let Some((name, entry)) = icons.next() else {
         return Err(ContentsError::Lacks("icon.<png, svg, …>".to_owned()));
@@ -275,7 +286,8 @@ impl<B> Check<'_, B> {
             return false;
         };
         let files = directory.files();
-        self.files.extend(files.map(|(below, _, _)| format!("{path}/{below}")));
+        self.files
+            .extend(files.map(|(below, _, _)| format!("{path}/{below}")));
         true
     }
 
@@ -292,7 +304,12 @@ impl<B> Check<'_, B> {
         }
     }
 
-    fn image(&mut self, id: &ImageId, image: &ImageConfig, arch: &Arch) -> Result<(), ContentsError> {
+    fn image(
+        &mut self,
+        id: &ImageId,
+        image: &ImageConfig,
+        arch: &Arch,
+    ) -> Result<(), ContentsError> {
         let path = |arch: &Arch, part: &str| format!("images/{arch}/{id}.{part}");
         let arch = match &image.emulate_missing_as {
             _ if self.root.has_file(&path(arch, "squashfs")) => arch,

@@ -41,7 +41,9 @@ pub enum HeaderError {
     )]
     Version1,
     /// A format that came after this program.
-    #[error("the package is in format {0}, this program reads format 2; a newer Coppice may know it")]
+    #[error(
+        "the package is in format {0}, this program reads format 2; a newer Coppice may know it"
+    )]
     UnknownVersion(u8),
     /// The key is not a point of the curve.
     #[error("the package's public key is not a valid key; the file is damaged or forged")]
@@ -109,7 +111,10 @@ impl Header {
     /// Signs a commitment.
     #[must_use]
     pub fn sign(commitment: Commitment, key: &SigningKey) -> Self {
-        #[expect(clippy::unwrap_used, reason = "fails only for contexts longer than 255 bytes")]
+        #[expect(
+            clippy::unwrap_used,
+            reason = "fails only for contexts longer than 255 bytes"
+        )]
         let signature = key
             .sign_prehashed(prehash(&commitment), Some(CONTEXT))
             .unwrap();
@@ -149,7 +154,11 @@ impl Header {
             },
         };
         signer
-            .verify_prehashed_strict(prehash(&header.commitment), Some(CONTEXT), &header.signature)
+            .verify_prehashed_strict(
+                prehash(&header.commitment),
+                Some(CONTEXT),
+                &header.signature,
+            )
             .map_err(|_| HeaderError::Signature)?;
         header.check(expected)?;
         let position = u64::from_be_bytes(array(bytes, 139));

@@ -27,7 +27,10 @@ impl IdError {
 /// `^[a-z0-9]+(-[a-z0-9]+)*$`
 fn follows_id_pattern(text: &str) -> bool {
     text.split('-').all(|part| {
-        !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
     })
 }
 

@@ -63,7 +63,10 @@ impl ImageStart {
     /// Writes it in compact form.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        #[expect(clippy::unwrap_used, reason = "texts and lists of texts always serialise")]
+        #[expect(
+            clippy::unwrap_used,
+            reason = "texts and lists of texts always serialise"
+        )]
         serde_json::to_vec(self).unwrap()
     }
 }
@@ -75,5 +78,7 @@ pub fn image_env(bytes: &[u8]) -> Vec<(String, String)> {
     let lines = bytes.split(|b| *b == b'\n');
     let texts = lines.filter_map(|line| std::str::from_utf8(line).ok());
     let pairs = texts.filter_map(|line| line.split_once('='));
-    pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    pairs
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
 }

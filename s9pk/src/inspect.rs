@@ -9,11 +9,13 @@ impl<S: ReadAt> Archive<S> {
     #[must_use]
     pub fn file_tree(&self) -> Vec<String> {
         let walk = self.root().walk();
-        let shown = walk.into_iter().filter_map(|(path, entry)| match entry.node {
-            Node::Missing => None,
-            Node::File(_) => Some(path),
-            Node::Directory(_) => Some(format!("{path}/")),
-        });
+        let shown = walk
+            .into_iter()
+            .filter_map(|(path, entry)| match entry.node {
+                Node::Missing => None,
+                Node::File(_) => Some(path),
+                Node::Directory(_) => Some(format!("{path}/")),
+            });
         shown.collect()
     }
 

@@ -40,7 +40,10 @@ pub enum ManifestError {
     #[error("manifest.json is not UTF-8 text; the package must be packed again")]
     NotUtf8(#[source] std::str::Utf8Error),
     /// A field is absent or wrong, or the text is not JSON.
-    #[error("manifest.json: {}{reason}; the package must be corrected and packed again", at(field))]
+    #[error(
+        "manifest.json: {}{reason}; the package must be corrected and packed again",
+        at(field)
+    )]
     Field {
         /// Where in the document, as in `images.main.arch[0]`; empty for the document as a whole.
         field: String,
@@ -78,7 +81,9 @@ pub struct Description {
 }
 
 /// An extension point of the system that a package may take part in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ts_rs::TS)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ts_rs::TS,
+)]
 pub enum Plugin {
     /// The package gives addresses to other services.
     #[serde(rename = "url-v0")]
@@ -157,7 +162,10 @@ pub struct Manifest {
 }
 
 fn default_package_repo() -> Url {
-    #[expect(clippy::unwrap_used, reason = "a constant; a test reads a manifest without the field")]
+    #[expect(
+        clippy::unwrap_used,
+        reason = "a constant; a test reads a manifest without the field"
+    )]
     "https://example.com/".parse().unwrap()
 }
 
@@ -169,12 +177,11 @@ impl Manifest {
     pub fn from_json(bytes: &[u8]) -> Result<Self, ManifestError> {
         let text = std::str::from_utf8(bytes).map_err(ManifestError::NotUtf8)?;
         let mut json = serde_json::Deserializer::from_str(text);
-        let manifest = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-            ManifestError::Field {
+        let manifest =
+            serde_path_to_error::deserialize(&mut json).map_err(|error| ManifestError::Field {
                 field: error.path().to_string(),
                 reason: error.inner().to_string(),
-            }
-        })?;
+            })?;
         json.end().map_err(|error| ManifestError::Field {
             field: String::new(),
             reason: error.to_string(),

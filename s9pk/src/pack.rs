@@ -131,8 +131,13 @@ pub fn pack(
     manifest.git_hash = git::describe(&options.project);
 
     let name = format!("{}.s9pk", manifest.id);
-    let output = options.output.clone().unwrap_or_else(|| options.project.join(name));
-    let parent = output.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let output = options
+        .output
+        .clone()
+        .unwrap_or_else(|| options.project.join(name));
+    let parent = output
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new("."));
     // Beside the output: images can be larger than what fits into /tmp.
     let work = tempfile::Builder::new().prefix(".pack-").tempdir_in(parent);

@@ -119,7 +119,9 @@ impl<S: ReadAt> Stretch<S> {
 
 impl<S: ReadAt> Read for Stretch<S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let wanted = usize::try_from(self.left)
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
         let buffer = &mut buffer[..wanted];
         self.source.read_exact_at(buffer, self.position)?;
         self.position += wanted as u64;

@@ -133,7 +133,10 @@ impl Store {
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self, StoreError> {
         use std::os::unix::fs::DirBuilderExt;
         let folder = folder.into();
-        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+        let made = fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder);
         made.map_err(StoreError::folder("make", &folder))?;
         let store = Self {
             folder,
@@ -221,10 +224,12 @@ impl Store {
     /// [`StoreError::Damaged`] if a body no longer matches its hash: `out` must not be used then.
     pub fn reassemble(&self, root: &Digest, out: &mut dyn Write) -> Result<u64, StoreError> {
         let recipe = self.recipe(root)?;
-        recipe.write(out, &|hash| self.path_of(hash)).map_err(|failure| match failure {
-            recipe::WriteFailure::Output(source) => StoreError::Output(source),
-            recipe::WriteFailure::Body(hash, source) => self.damaged_body(root, &hash, source),
-        })
+        recipe
+            .write(out, &|hash| self.path_of(hash))
+            .map_err(|failure| match failure {
+                recipe::WriteFailure::Output(source) => StoreError::Output(source),
+                recipe::WriteFailure::Body(hash, source) => self.damaged_body(root, &hash, source),
+            })
     }
 
     /// Removes a package and every body that no other package uses. Mounted bodies stay readable
@@ -340,7 +345,8 @@ impl Store {
 
     fn partial_path(&self, what: &str) -> PathBuf {
         let number = self.next_partial.fetch_add(1, Ordering::Relaxed);
-        self.folder.join(format!("{what}.{number}{}", partial::SUFFIX))
+        self.folder
+            .join(format!("{what}.{number}{}", partial::SUFFIX))
     }
 
     /// Bytes that can still be written, as far as the file system says.
@@ -353,13 +359,13 @@ impl Store {
 struct Pins<'a>(MutexGuard<'a, HashMap<Digest, usize>>);
 
 impl Installed {
-    fn from_archive(
-        archive: &Archive<StoredPackage>,
-        arch: &Arch,
-    ) -> Result<Self, StoreError> {
+    fn from_archive(archive: &Archive<StoredPackage>, arch: &Arch) -> Result<Self, StoreError> {
         let manifest = archive.manifest()?;
         let contents = archive.contents(&manifest, Some(arch))?;
-        let files = archive.root().files().filter(|(path, ..)| contents.files().contains(path));
+        let files = archive
+            .root()
+            .files()
+            .filter(|(path, ..)| contents.files().contains(path));
         let entries = files.map(|(path, entry, _)| {
             let (hash, size) = (entry.hash, entry.size);
             (path, Body { hash, size })
@@ -379,7 +385,8 @@ impl Installed {
 /// Whether writing failed because there is no room.
 fn is_full(error: &io::Error) -> bool {
     let full = [Errno::ENOSPC, Errno::EDQUOT];
-    full.iter().any(|errno| error.raw_os_error() == Some(*errno as i32))
+    full.iter()
+        .any(|errno| error.raw_os_error() == Some(*errno as i32))
 }
 
 /// Rounds up to whole blocks.

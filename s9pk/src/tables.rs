@@ -69,7 +69,9 @@ impl Budget {
     /// Whether a table may be read; afterwards its size is safe to allocate.
     pub(crate) fn admit(&mut self, table: &Table) -> Result<(), ArchiveError> {
         if table.depth > MAX_DEPTH {
-            return Err(ArchiveError::TooComplex("its directories nest deeper than 16 levels"));
+            return Err(ArchiveError::TooComplex(
+                "its directories nest deeper than 16 levels",
+            ));
         }
         if table.size > table.max {
             return Err(ArchiveError::TocTooLarge {
@@ -86,7 +88,10 @@ impl Budget {
 
     /// Checks a table's bytes and returns its directory, in which directories are still missing
     /// entries, and the tables of those.
-    #[expect(clippy::type_complexity, reason = "a pair that its two callers take apart at once")]
+    #[expect(
+        clippy::type_complexity,
+        reason = "a pair that its two callers take apart at once"
+    )]
     pub(crate) fn parse(
         &mut self,
         table: &Table,
@@ -125,7 +130,9 @@ impl Budget {
                 format!("{}/{}", table.path, entry.name)
             };
             if path.len() > MAX_PATH {
-                return Err(ArchiveError::TooComplex("it has paths of more than 1024 bytes"));
+                return Err(ArchiveError::TooComplex(
+                    "it has paths of more than 1024 bytes",
+                ));
             }
             match entry.target {
                 Target::Missing => {}

@@ -209,7 +209,11 @@ fn take_varint(rest: &mut &[u8]) -> Result<u64, TocFault> {
         if byte & 0x80 == 0 {
             // A last byte of zero adds nothing: the number was not in its shortest form.
             let shortest = byte != 0 || shift == 0;
-            return if shortest { Ok(value) } else { Err(TocFault::Varint) };
+            return if shortest {
+                Ok(value)
+            } else {
+                Err(TocFault::Varint)
+            };
         }
     }
     Err(TocFault::Varint)

@@ -48,7 +48,9 @@ impl<B> Default for Directory<B> {
 impl<B> Directory<B> {
     /// The entries, by name.
     pub fn entries(&self) -> impl Iterator<Item = (&str, &Entry<B>)> {
-        self.entries.iter().map(|(name, entry)| (name.as_str(), entry))
+        self.entries
+            .iter()
+            .map(|(name, entry)| (name.as_str(), entry))
     }
 
     /// The entry at a path such as `images/x86_64/main.json`.
@@ -66,7 +68,13 @@ impl<B> Directory<B> {
     /// Whether there is a file with a body at `path`.
     #[must_use]
     pub fn has_file(&self, path: &str) -> bool {
-        matches!(self.get(path), Some(Entry { node: Node::File(_), .. }))
+        matches!(
+            self.get(path),
+            Some(Entry {
+                node: Node::File(_),
+                ..
+            })
+        )
     }
 
     /// Every entry of the tree with its path, parents before their children.
@@ -90,10 +98,12 @@ impl<B> Directory<B> {
 
     /// Every file that has a body: path, entry, and where the body is.
     pub fn files(&self) -> impl Iterator<Item = (String, &Entry<B>, &B)> {
-        self.walk().into_iter().filter_map(|(path, entry)| match &entry.node {
-            Node::File(body) => Some((path, entry, body)),
-            Node::Missing | Node::Directory(_) => None,
-        })
+        self.walk()
+            .into_iter()
+            .filter_map(|(path, entry)| match &entry.node {
+                Node::File(body) => Some((path, entry, body)),
+                Node::Missing | Node::Directory(_) => None,
+            })
     }
 
     /// Turns every file that is not in `keep`, and every directory left without a file, into a
@@ -125,7 +135,13 @@ impl<B> Directory<B> {
         let mut canonical = Vec::new();
         toc::put_varint(self.entries.len() as u64, &mut canonical);
         for (name, entry) in &self.entries {
-            toc::put_entry(name, &entry.hash, entry.size, Target::Missing, &mut canonical);
+            toc::put_entry(
+                name,
+                &entry.hash,
+                entry.size,
+                Target::Missing,
+                &mut canonical,
+            );
         }
         Digest::of(&canonical)
     }

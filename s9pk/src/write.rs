@@ -170,14 +170,19 @@ impl<S: ReadAt> Archive<S> {
     /// # Errors
     /// [`WriteError`]; a body that is not what was signed ends the writing.
     pub fn write(&self, out: &mut dyn Write) -> Result<(), WriteError> {
-        write_archive(self.header(), self.root(), out, &mut |path, entry, position, out| {
-            Ok(self.copy_body(path, entry, *position, out)?)
-        })
+        write_archive(
+            self.header(),
+            self.root(),
+            out,
+            &mut |path, entry, position, out| Ok(self.copy_body(path, entry, *position, out)?),
+        )
     }
 }
 
 fn drop_missing<B>(directory: &mut Directory<B>) {
-    directory.entries.retain(|_, entry| !matches!(entry.node, Node::Missing));
+    directory
+        .entries
+        .retain(|_, entry| !matches!(entry.node, Node::Missing));
     for entry in directory.entries.values_mut() {
         if let Node::Directory(below) = &mut entry.node {
             drop_missing(below);

@@ -138,8 +138,7 @@ fn between(flavor: Option<&Flavor>, lower: Option<&Cut>, upper: Option<&Cut>) ->
     // A cut carries the numbers of whichever anchor made it; the flavor is the line's.
     let anchor = |operator, cut: &Cut| {
         let (upstream, downstream) = (cut.version.upstream(), cut.version.downstream());
-        let version =
-            ExtendedVersion::new(flavor.cloned(), upstream.clone(), downstream.clone());
+        let version = ExtendedVersion::new(flavor.cloned(), upstream.clone(), downstream.clone());
         VersionRange::anchor(operator, version)
     };
     if let (Some(lower), Some(upper)) = (lower, upper)

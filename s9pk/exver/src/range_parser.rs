@@ -32,7 +32,9 @@ pub enum RangeError {
     #[error("`{0}` is not a version range; expected something like `>=1.2:0 && <2:0`")]
     NotARange(String),
     /// A range was read, but something follows it.
-    #[error("`{rest}` cannot follow in the version range `{text}`; combine parts with `&&` or `||`")]
+    #[error(
+        "`{rest}` cannot follow in the version range `{text}`; combine parts with `&&` or `||`"
+    )]
     Trailing {
         /// The whole text.
         text: String,
@@ -132,7 +134,10 @@ struct Parser<'a> {
 
 impl<'a> Parser<'a> {
     /// Runs `alternative`; where it does not match, nothing was consumed.
-    fn attempt<T>(&mut self, alternative: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<Option<T>> {
+    fn attempt<T>(
+        &mut self,
+        alternative: impl FnOnce(&mut Self) -> Parsed<T>,
+    ) -> Parsed<Option<T>> {
         let (rest, depth) = (self.rest, self.depth);
         match alternative(self) {
             Ok(value) => Ok(Some(value)),
@@ -159,7 +164,11 @@ impl<'a> Parser<'a> {
     }
 
     fn expect(&mut self, token: &str) -> Parsed<()> {
-        if self.eat(token) { Ok(()) } else { Err(Stop::NoMatch) }
+        if self.eat(token) {
+            Ok(())
+        } else {
+            Err(Stop::NoMatch)
+        }
     }
 
     fn take_while(&mut self, wanted: impl Fn(u8) -> bool) -> &'a str {
@@ -301,7 +310,10 @@ impl<'a> Parser<'a> {
             }
             Ok(segments)
         })?;
-        Ok(Version::with_prerelease(numbers, prerelease.unwrap_or_default()))
+        Ok(Version::with_prerelease(
+            numbers,
+            prerelease.unwrap_or_default(),
+        ))
     }
 
     /// A zero ends the number: `01` is `0` followed by `1`, as the reference reads it.

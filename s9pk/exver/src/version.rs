@@ -131,14 +131,14 @@ impl Ord for Version {
     fn cmp(&self, other: &Self) -> Ordering {
         // Without trailing zeros, comparing slices is the same as padding with zeros: the longer one
         // has a number above zero somewhere past the end of the shorter one.
-        self.significant()
-            .cmp(other.significant())
-            .then_with(|| match (self.prerelease.is_empty(), other.prerelease.is_empty()) {
+        self.significant().cmp(other.significant()).then_with(|| {
+            match (self.prerelease.is_empty(), other.prerelease.is_empty()) {
                 (true, true) => Ordering::Equal,
                 (true, false) => Ordering::Greater,
                 (false, true) => Ordering::Less,
                 (false, false) => self.prerelease.cmp(&other.prerelease),
-            })
+            }
+        })
     }
 }
 
@@ -170,10 +170,16 @@ impl FromStr for Version {
             None => (text, None),
             Some((numbers, prerelease)) => (numbers, Some(prerelease)),
         };
-        let numbers = numbers.split('.').map(number).collect::<Result<Vec<_>, _>>()?;
+        let numbers = numbers
+            .split('.')
+            .map(number)
+            .collect::<Result<Vec<_>, _>>()?;
         let prerelease = match prerelease {
             None => Vec::new(),
-            Some(text) => text.split('.').map(Segment::parse).collect::<Result<_, _>>()?,
+            Some(text) => text
+                .split('.')
+                .map(Segment::parse)
+                .collect::<Result<_, _>>()?,
         };
         Ok(Self::with_prerelease(numbers, prerelease))
     }

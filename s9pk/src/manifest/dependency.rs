@@ -48,8 +48,10 @@ impl PathOrUrl {
         &self.0
     }
 
-    /// The path, or the URL.
-    #[must_use]
+    /// The path, or else the URL.
+    ///
+    /// # Errors
+    /// The URL is the "error": callers that want files have nothing else to do with it.
     pub fn resolve(&self) -> Result<&str, Url> {
         if let Some(path) = self.0.strip_prefix("file://") {
             return Ok(path);

@@ -39,14 +39,18 @@ impl HardwareRequirements {
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         (
             u32::MAX - count(self.device.len()),
-            self.arch.as_ref().map_or(u32::MAX, |list| count(list.len())),
+            self.arch
+                .as_ref()
+                .map_or(u32::MAX, |list| count(list.len())),
             self.ram.unwrap_or(0),
         )
     }
 }
 
 /// A kind of device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ts_rs::TS)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ts_rs::TS,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum DeviceClass {
     /// A processor.
@@ -119,6 +123,8 @@ impl Serialize for Pattern {
 impl<'de> Deserialize<'de> for Pattern {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Regex::new(&text).map(Self).map_err(serde::de::Error::custom)
+        Regex::new(&text)
+            .map(Self)
+            .map_err(serde::de::Error::custom)
     }
 }

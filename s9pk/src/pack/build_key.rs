@@ -91,9 +91,15 @@ pub fn create_build_key(path: &Path) -> Result<SigningKey, BuildKeyError> {
         // The short form: some readers refuse the one that repeats the public key.
         public_key: None,
     };
-    let pem = pair.to_pkcs8_pem(LineEnding::LF).map_err(|error| failed(io::Error::other(error)))?;
+    let pem = pair
+        .to_pkcs8_pem(LineEnding::LF)
+        .map_err(|error| failed(io::Error::other(error)))?;
     if let Some(parent) = path.parent() {
-        DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(failed)?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(parent)
+            .map_err(failed)?;
     }
     let mut options = OpenOptions::new();
     let file = options.write(true).create_new(true).mode(0o600).open(path);

@@ -43,7 +43,10 @@ pub(super) fn insert(
             (None, Some(package)) => source.package(package)?,
             (None, None) => continue,
         };
-        #[expect(clippy::unwrap_used, reason = "a text, or texts by text, always serialise")]
+        #[expect(
+            clippy::unwrap_used,
+            reason = "a text, or texts by text, always serialise"
+        )]
         let metadata = serde_json::to_vec(&Metadata { title: &title }).unwrap();
         let folder = format!("dependencies/{id}");
         draft.insert(&format!("{folder}/metadata.json"), Content::Bytes(metadata))?;
@@ -89,20 +92,30 @@ impl Source<'_> {
         read().map_err(|source| PackError::DependencyPackage {
             dependency: self.id.clone(),
             path: path.clone(),
-            source,
+            source: Box::new(source),
         })
     }
 
     /// Relative paths start at the project, or else where the packer was started.
     fn locate(&self, path: &str) -> PathBuf {
         let inside = self.project.join(path);
-        if inside.exists() { inside } else { PathBuf::from(path) }
+        if inside.exists() {
+            inside
+        } else {
+            PathBuf::from(path)
+        }
     }
 
     fn icon_file(&self, path: &Path) -> Result<Picture, PackError> {
-        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("");
+        let extension = path
+            .extension()
+            .and_then(|extension| extension.to_str())
+            .unwrap_or("");
         if icon_mime(extension).is_none() {
-            return Err(self.wrong("icon", "its name has no ending of a picture, such as `.png`"));
+            return Err(self.wrong(
+                "icon",
+                "its name has no ending of a picture, such as `.png`",
+            ));
         }
         let bytes = fs::read(path).map_err(PackError::input(path))?;
         let extension = extension.to_owned();
@@ -127,7 +140,10 @@ impl Source<'_> {
     }
 
     fn is_remote(&self, what: &'static str, url: &Url) -> PackError {
-        self.wrong(what, &format!("packing does not use the network; download {url} and give its path"))
+        self.wrong(
+            what,
+            &format!("packing does not use the network; download {url} and give its path"),
+        )
     }
 
     fn wrong(&self, what: &'static str, reason: &str) -> PackError {

@@ -78,7 +78,10 @@ pub enum PackError {
     #[error("the package runs on none of {}", names(.0))]
     NoArchLeft(BTreeSet<Arch>),
     /// An image exists for none of the wanted architectures.
-    #[error("the image `{image}` exists for none of {}; set its `emulateMissingAs`", names(mask))]
+    #[error(
+        "the image `{image}` exists for none of {}; set its `emulateMissingAs`",
+        names(mask)
+    )]
     NoImageLeft {
         /// Which image.
         image: ImageId,
@@ -134,7 +137,7 @@ pub enum PackError {
         path: PathBuf,
         /// Why.
         #[source]
-        source: ArchiveError,
+        source: Box<ArchiveError>,
     },
     /// What came together is not a package.
     #[error(transparent)]
@@ -145,7 +148,11 @@ pub enum PackError {
 }
 
 fn names(arches: &BTreeSet<Arch>) -> String {
-    arches.iter().map(Arch::as_str).collect::<Vec<_>>().join(", ")
+    arches
+        .iter()
+        .map(Arch::as_str)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 impl PackError {

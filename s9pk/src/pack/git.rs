@@ -9,7 +9,11 @@ pub(super) fn describe(folder: &Path) -> Option<String> {
     let git = |arguments: &[&str]| {
         let mut command = Command::new("git");
         command.arg("-C").arg(folder).args(arguments);
-        command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()
+        command
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .output()
+            .ok()
     };
     let head = git(&["rev-parse", "HEAD"]).filter(|output| output.status.success())?;
     let commit = String::from_utf8(head.stdout).ok()?.trim().to_owned();

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::squash::{SquashStyle, squash};
 use super::PackError;
+use super::squash::{SquashStyle, squash};
 use crate::id::{Arch, ImageId};
 use crate::image_start::ImageStart;
 use crate::manifest::{ImageConfig, ImageSource};
@@ -43,10 +43,16 @@ impl Wanted<'_> {
         } else if rootfs.is_dir() {
             let image = work.join(format!("{}-{}.squashfs", self.arch, self.id));
             squash(&rootfs, &image, SquashStyle::Faithful)?;
-            let start =
-                if json.is_file() { self.start(&json)? } else { ImageStart::default().to_json() };
-            let env =
-                if env.is_file() { read(&env)? } else { DEFAULT_ENV.as_bytes().to_vec() };
+            let start = if json.is_file() {
+                self.start(&json)?
+            } else {
+                ImageStart::default().to_json()
+            };
+            let env = if env.is_file() {
+                read(&env)?
+            } else {
+                DEFAULT_ENV.as_bytes().to_vec()
+            };
             (image, start, env)
         } else {
             return Err(self.not_prepared(rootfs));
@@ -75,9 +81,11 @@ impl Wanted<'_> {
                 " (the manifest names the container image `{tag}`; no container engine is run here: \
                  export it, or make the root filesystem with mmdebstrap)"
             ),
-            ImageSource::DockerBuild(_) => " (the manifest names a Dockerfile; no container engine is \
+            ImageSource::DockerBuild(_) => {
+                " (the manifest names a Dockerfile; no container engine is \
                  run here: build and export it, or make the root filesystem with mmdebstrap)"
-                .to_owned(),
+                    .to_owned()
+            }
         };
         PackError::ImageNotPrepared {
             image: self.id.clone(),

@@ -47,7 +47,11 @@ pub(super) fn evaluate(node: &Path, javascript: &Path) -> Result<Manifest, PackE
 
 /// The line of Node's complaint that names the error.
 fn essence(said: &str, status: &str) -> String {
-    let lines: Vec<_> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<_> = said
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
     let named = lines.iter().find(|line| {
         let (name, _) = line.split_once(": ").unwrap_or((line, ""));
         name.ends_with("Error")

@@ -32,16 +32,18 @@ impl Project {
             what,
         };
         let names = names(folder)?;
-        let given = |path: &Option<PathBuf>, name: &str| {
-            path.clone().unwrap_or_else(|| folder.join(name))
-        };
+        let given =
+            |path: &Option<PathBuf>, name: &str| path.clone().unwrap_or_else(|| folder.join(name));
 
         let javascript = given(&options.javascript, "javascript");
         if !javascript.join("index.js").is_file() {
             return Err(absent("javascript/index.js"));
         }
         let icon = the_one(folder, &names, "icon")?.ok_or_else(|| absent("icon"))?;
-        let extension = Path::new(icon).extension().and_then(|ext| ext.to_str()).unwrap_or("");
+        let extension = Path::new(icon)
+            .extension()
+            .and_then(|ext| ext.to_str())
+            .unwrap_or("");
         if icon_mime(extension).is_none() {
             return Err(absent("icon that is a picture (icon.png, icon.svg, …)"));
         }
@@ -76,7 +78,9 @@ impl Project {
     /// Folders that go into the package as squashfs images, with the images' names.
     pub(super) fn squashed(&self) -> impl Iterator<Item = (&Path, &'static str)> {
         let assets = self.assets.as_deref().map(|folder| (folder, "assets"));
-        [(self.javascript.as_path(), "javascript")].into_iter().chain(assets)
+        [(self.javascript.as_path(), "javascript")]
+            .into_iter()
+            .chain(assets)
     }
 }
 

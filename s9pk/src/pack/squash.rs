@@ -75,7 +75,10 @@ pub fn squash(folder: &Path, image: &Path, style: SquashStyle) -> Result<(), Squ
     let writer = Writer::open(image).map_err(|error| failed(Box::new(error)))?;
     let mut squasher = Squasher { writer, style };
     squasher.add(folder)?;
-    squasher.writer.finish().map_err(|error| failed(Box::new(error)))?;
+    squasher
+        .writer
+        .finish()
+        .map_err(|error| failed(Box::new(error)))?;
     // Closes the file: only then may its time be taken back.
     drop(squasher);
     let stamped = OpenOptions::new()
@@ -125,7 +128,9 @@ impl Squasher {
             source,
         };
         let names = fs::read_dir(folder).and_then(|entries| {
-            entries.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()
+            entries
+                .map(|entry| Ok(entry?.file_name()))
+                .collect::<io::Result<Vec<_>>>()
         });
         let mut names = names.map_err(read)?;
         names.sort();

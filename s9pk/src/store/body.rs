@@ -91,7 +91,8 @@ impl Copier {
             in_flight += 1;
             turn = (turn + 1) % BUFFERS;
             if let Some(mut file) = out {
-                file.write_all(&buffer[..length]).map_err(CopyError::Write)?;
+                file.write_all(&buffer[..length])
+                    .map_err(CopyError::Write)?;
                 unflushed += length as u64;
                 if unflushed >= WRITEBACK {
                     begin_writeback(file, size - left + length as u64 - unflushed, unflushed);
@@ -128,7 +129,8 @@ impl Copier {
         // The hashing thread gave this buffer back, so nobody else holds it.
         let slot = &mut self.buffers[turn];
         let buffer = Arc::get_mut(slot).ok_or_else(thread_ended)?;
-        from.read_exact(&mut buffer[..length]).map_err(CopyError::Read)?;
+        from.read_exact(&mut buffer[..length])
+            .map_err(CopyError::Read)?;
         Ok(Arc::clone(slot))
     }
 }
@@ -168,6 +170,11 @@ fn begin_writeback(file: &File, offset: u64, length: u64) {
     // SAFETY: the descriptor is open for as long as `file` is borrowed, and the call touches no
     // memory of ours.
     unsafe {
-        libc::sync_file_range(file.as_raw_fd(), offset, length, libc::SYNC_FILE_RANGE_WRITE);
+        libc::sync_file_range(
+            file.as_raw_fd(),
+            offset,
+            length,
+            libc::SYNC_FILE_RANGE_WRITE,
+        );
     }
 }

@@ -85,12 +85,14 @@ pub enum StoreError {
         /// Which package.
         package: PackageId,
         /// What was asked for.
-        expected: VersionString,
+        expected: Box<VersionString>,
         /// What it is.
-        found: VersionString,
+        found: Box<VersionString>,
     },
     /// The package was made for a later system.
-    #[error("`{package}` needs StartOS {needed}, this system answers as {ours}; update Coppice first")]
+    #[error(
+        "`{package}` needs StartOS {needed}, this system answers as {ours}; update Coppice first"
+    )]
     OsTooOld {
         /// Which package.
         package: PackageId,
@@ -146,14 +148,12 @@ impl StoreError {
     pub fn code(&self) -> i32 {
         let kind = match self {
             Self::Archive(error) => return error.code(),
-            Self::Folder { .. }
-            | Self::DiskFull { .. }
-            | Self::Source { .. }
-            | Self::Output(_) => ErrorKind::Filesystem,
-            Self::Length { .. }
-            | Self::TooLarge { .. }
-            | Self::Excess
-            | Self::NotStreamable(_) => ErrorKind::ParseS9pk,
+            Self::Folder { .. } | Self::DiskFull { .. } | Self::Source { .. } | Self::Output(_) => {
+                ErrorKind::Filesystem
+            }
+            Self::Length { .. } | Self::TooLarge { .. } | Self::Excess | Self::NotStreamable(_) => {
+                ErrorKind::ParseS9pk
+            }
             Self::OtherPackage { .. } | Self::OtherVersion { .. } => ErrorKind::ValidateS9pk,
             Self::OsTooOld { .. } => ErrorKind::VersionIncompatible,
             Self::Cancelled => ErrorKind::Cancelled,
@@ -163,7 +163,10 @@ impl StoreError {
         kind.code()
     }
 
-    pub(super) fn folder(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+    pub(super) fn folder(
+        what: &'static str,
+        path: &Path,
+    ) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self::Folder { what, path, source }
     }

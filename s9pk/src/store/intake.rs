@@ -39,18 +39,26 @@ impl Expected {
     /// Refuses what is not wanted, as far as the manifest tells.
     pub(super) fn check(&self, manifest: &Manifest) -> Result<(), StoreError> {
         let package = &manifest.id;
-        if let Some(expected) = self.package.as_ref().filter(|expected| *expected != package) {
+        if let Some(expected) = self
+            .package
+            .as_ref()
+            .filter(|expected| *expected != package)
+        {
             return Err(StoreError::OtherPackage {
                 expected: expected.clone(),
                 found: package.clone(),
             });
         }
         let version = &manifest.version;
-        if let Some(expected) = self.version.as_ref().filter(|expected| *expected != version) {
+        if let Some(expected) = self
+            .version
+            .as_ref()
+            .filter(|expected| *expected != version)
+        {
             return Err(StoreError::OtherVersion {
                 package: package.clone(),
-                expected: expected.clone(),
-                found: version.clone(),
+                expected: Box::new(expected.clone()),
+                found: Box::new(version.clone()),
             });
         }
         if manifest.os_version > self.os_version {
@@ -140,7 +148,8 @@ impl<'a> Intake<'a> {
     /// Reads `length` bytes, which must be small.
     pub(super) fn bytes(&self, from: &mut dyn Read, length: u64) -> Result<Vec<u8>, StoreError> {
         let mut bytes = vec![0; length as usize];
-        from.read_exact(&mut bytes).map_err(|error| self.unread(error))?;
+        from.read_exact(&mut bytes)
+            .map_err(|error| self.unread(error))?;
         Ok(bytes)
     }
 
@@ -198,10 +207,12 @@ impl<'a> Intake<'a> {
         let (start, already) = (self.position, size - new_bytes);
         let mut done = 0;
         let progress = &mut self.progress;
-        let copied = self.copier.copy(from, size, out.as_ref().map(Partial::file), &mut |bytes| {
-            done += bytes;
-            progress(start + done.saturating_sub(already))
-        });
+        let copied = self
+            .copier
+            .copy(from, size, out.as_ref().map(Partial::file), &mut |bytes| {
+                done += bytes;
+                progress(start + done.saturating_sub(already))
+            });
         let found = match copied {
             Ok(found) => found,
             Err(CopyError::Read(error)) => return Err(self.unread(error)),
@@ -301,8 +312,10 @@ impl<'a> Intake<'a> {
         let view = StoredPackage::new(self.recipe.clone(), |hash| self.locate(hash));
         let archive = Archive::open(view, self.expected.commitment)?;
         let bodies: BTreeSet<_> = self.recipe.bodies().collect();
-        if let Some((path, ..)) =
-            archive.root().files().find(|(_, entry, _)| !bodies.contains(&entry.hash))
+        if let Some((path, ..)) = archive
+            .root()
+            .files()
+            .find(|(_, entry, _)| !bodies.contains(&entry.hash))
         {
             return Err(ArchiveError::BodyHash { path }.into());
         }
@@ -382,7 +395,10 @@ pub(super) fn from_file(
     expected: &Expected,
     progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
 ) -> Result<Installed, StoreError> {
-    let size = file.size().map_err(|source| StoreError::Source { position: 0, source })?;
+    let size = file.size().map_err(|source| StoreError::Source {
+        position: 0,
+        source,
+    })?;
     if size > expected.max_bytes {
         let limit = expected.max_bytes;
         return Err(StoreError::TooLarge { size, limit });
@@ -442,7 +458,9 @@ fn extents(archive: &Archive<&File>) -> Vec<Extent> {
 
 fn refuse_if_full(store: &Store, extents: &[Extent]) -> Result<(), StoreError> {
     let bodies: BTreeMap<_, _> = extents.iter().map(|e| (e.hash, e.size)).collect();
-    let new = bodies.iter().filter(|(hash, _)| !store.path_of(hash).exists());
+    let new = bodies
+        .iter()
+        .filter(|(hash, _)| !store.path_of(hash).exists());
     let needed = new.map(|(_, size)| padded(*size)).sum();
     match store.free_bytes() {
         Some(free) if free < needed => {

@@ -22,7 +22,11 @@ impl Partial {
     /// so that no moment exists in which the final name could be opened for writing.
     pub(super) fn create(path: PathBuf) -> io::Result<Self> {
         let mut options = OpenOptions::new();
-        let file = options.write(true).create_new(true).mode(0o444).open(&path)?;
+        let file = options
+            .write(true)
+            .create_new(true)
+            .mode(0o444)
+            .open(&path)?;
         Ok(Self {
             path,
             file,

@@ -159,7 +159,8 @@ impl Recipe {
             match piece {
                 Piece::Literal(bytes) => out.write_all(bytes).map_err(WriteFailure::Output)?,
                 Piece::Zeros(length) => {
-                    io::copy(&mut io::repeat(0).take(*length), out).map_err(WriteFailure::Output)?;
+                    io::copy(&mut io::repeat(0).take(*length), out)
+                        .map_err(WriteFailure::Output)?;
                 }
                 Piece::Body {
                     hash,
@@ -201,7 +202,8 @@ fn write_stretch(
     let mut buffer = vec![0; length.min(1024 * 1024) as usize];
     while length > 0 {
         let wanted = length.min(buffer.len() as u64) as usize;
-        file.read_exact(&mut buffer[..wanted]).map_err(Stretch::Input)?;
+        file.read_exact(&mut buffer[..wanted])
+            .map_err(Stretch::Input)?;
         hasher.update(&buffer[..wanted]);
         out.write_all(&buffer[..wanted]).map_err(Stretch::Output)?;
         length -= wanted as u64;

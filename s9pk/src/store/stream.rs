@@ -22,7 +22,11 @@ const MAX_MANIFEST: u64 = 4 * 1024 * 1024;
 
 enum Due {
     Table(Table),
-    Body { path: String, hash: Digest, size: u64 },
+    Body {
+        path: String,
+        hash: Digest,
+        size: u64,
+    },
 }
 
 /// What the stream is still to bring, by position.
@@ -83,64 +87,96 @@ fn read_all(
     let (header, position, size) = Header::parse(&head, intake.expected().commitment.as_ref())?;
     intake.literal(head)?;
 
-    let mut budget = Budget::new(length.unwrap_or(intake.expected().max_bytes));
-    let mut agenda = Agenda::default();
-    agenda.add(position, Due::Table(Table::root(&header, position, size)));
-    let mut tables: HashMap<(u64, u64), Vec<u8>> = HashMap::new();
-    let mut bodies: HashSet<(u64, u64, Digest)> = HashSet::new();
-
-    while let Some((position, due)) = agenda.next() {
-        let passed = position < intake.position();
+    let mut passing = Passing {
+        budget: Budget::new(length.unwrap_or(intake.expected().max_bytes)),
+        agenda: Agenda::default(),
+        tables: HashMap::new(),
+        bodies: HashSet::new(),
+        intake,
+        stream,
+    };
+    let root = Table::root(&header, position, size);
+    passing.agenda.add(position, Due::Table(root));
+    while let Some((position, due)) = passing.agenda.next() {
         match due {
-            Due::Table(table) => {
-                budget.admit(&table)?;
-                let place = (position, table.size);
-                if !tables.contains_key(&place) {
-                    if passed {
-                        return Err(StoreError::NotStreamable(format!("{}/", table.path)));
-                    }
-                    intake.gap(stream, position)?;
-                    let bytes = intake.bytes(stream, table.size)?;
-                    intake.literal(bytes.clone())?;
-                    tables.insert(place, bytes);
-                }
-                let (directory, below) = budget.parse(&table, &tables[&place])?;
-                for (_, table) in below {
-                    agenda.add(table.position, Due::Table(table));
-                }
-                for (name, entry) in directory.entries {
-                    let Node::File(position) = entry.node else {
-                        continue;
-                    };
-                    let path = match table.path.as_str() {
-                        "" => name,
-                        above => format!("{above}/{name}"),
-                    };
-                    let (hash, size) = (entry.hash, entry.size);
-                    // An empty body is wherever the stream stands.
-                    let position = if size == 0 { intake.position() } else { position };
-                    agenda.add(position, Due::Body { path, hash, size });
-                }
-            }
-            Due::Body { path, hash, size } => {
-                if !bodies.insert((position, size, hash)) {
-                    continue;
-                }
-                if passed && size > 0 {
-                    return Err(StoreError::NotStreamable(path));
-                }
-                if size > 0 {
-                    intake.gap(stream, position)?;
-                }
-                intake.body(stream, &path, hash, size)?;
-                if path == "manifest.json" && size <= MAX_MANIFEST {
-                    // Refuse now rather than after the bulk of the upload.
-                    intake.check_manifest(&hash, size)?;
-                }
-            }
+            Due::Table(table) => passing.table(position, &table)?,
+            Due::Body { path, hash, size } => passing.body(position, &path, hash, size)?,
         }
     }
     read_tail(intake, stream, length)
+}
+
+/// A package that passes by.
+struct Passing<'a, 'b> {
+    intake: &'a mut Intake<'b>,
+    stream: &'a mut dyn Read,
+    budget: Budget,
+    agenda: Agenda,
+    /// Tables that have passed, by position and size: two entries may share one.
+    tables: HashMap<(u64, u64), Vec<u8>>,
+    /// Bodies that have passed.
+    bodies: HashSet<(u64, u64, Digest)>,
+}
+
+impl Passing<'_, '_> {
+    fn table(&mut self, position: u64, table: &Table) -> Result<(), StoreError> {
+        self.budget.admit(table)?;
+        let bytes = match self.tables.get(&(position, table.size)) {
+            Some(bytes) => bytes.clone(),
+            None => {
+                if position < self.intake.position() {
+                    return Err(StoreError::NotStreamable(format!("{}/", table.path)));
+                }
+                self.intake.gap(self.stream, position)?;
+                let bytes = self.intake.bytes(self.stream, table.size)?;
+                self.intake.literal(bytes.clone())?;
+                self.tables.insert((position, table.size), bytes.clone());
+                bytes
+            }
+        };
+        let (directory, below) = self.budget.parse(table, &bytes)?;
+        for (_, table) in below {
+            self.agenda.add(table.position, Due::Table(table));
+        }
+        for (name, entry) in directory.entries {
+            let Node::File(position) = entry.node else {
+                continue;
+            };
+            let path = match table.path.as_str() {
+                "" => name,
+                above => format!("{above}/{name}"),
+            };
+            let (hash, size) = (entry.hash, entry.size);
+            // An empty body is wherever the stream stands.
+            let position = if size == 0 { 0 } else { position };
+            self.agenda.add(position, Due::Body { path, hash, size });
+        }
+        Ok(())
+    }
+
+    fn body(
+        &mut self,
+        position: u64,
+        path: &str,
+        hash: Digest,
+        size: u64,
+    ) -> Result<(), StoreError> {
+        if !self.bodies.insert((position, size, hash)) {
+            return Ok(());
+        }
+        if size > 0 {
+            if position < self.intake.position() {
+                return Err(StoreError::NotStreamable(path.to_owned()));
+            }
+            self.intake.gap(self.stream, position)?;
+        }
+        self.intake.body(self.stream, path, hash, size)?;
+        if path == "manifest.json" && size <= MAX_MANIFEST {
+            // Refuse now rather than after the bulk of the upload.
+            self.intake.check_manifest(&hash, size)?;
+        }
+        Ok(())
+    }
 }
 
 fn read_tail(

@@ -46,7 +46,12 @@ impl StoredPackage {
 
 impl fmt::Debug for StoredPackage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "StoredPackage({} pieces, {} bytes)", self.pieces.len(), self.length)
+        write!(
+            f,
+            "StoredPackage({} pieces, {} bytes)",
+            self.pieces.len(),
+            self.length
+        )
     }
 }
 
@@ -59,7 +64,10 @@ impl ReadAt for StoredPackage {
         let mut index = self.pieces.partition_point(|(start, _)| *start <= position);
         while !buffer.is_empty() {
             let (start, source) = &self.pieces[index - 1];
-            let piece_end = self.pieces.get(index).map_or(self.length, |(next, _)| *next);
+            let piece_end = self
+                .pieces
+                .get(index)
+                .map_or(self.length, |(next, _)| *next);
             let here = (piece_end - position).min(buffer.len() as u64) as usize;
             let (now, later) = buffer.split_at_mut(here);
             let within = position - start;

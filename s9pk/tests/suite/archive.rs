@@ -39,7 +39,9 @@ fn toc_fault(table: &[u8]) -> (TocFault, i32) {
     match Archive::open(with_root(table, b"hello"), None) {
         Err(error @ ArchiveError::Toc { .. }) => {
             let code = error.code();
-            let ArchiveError::Toc { fault, .. } = error else { unreachable!() };
+            let ArchiveError::Toc { fault, .. } = error else {
+                unreachable!()
+            };
             (fault, code)
         }
         other => panic!("expected a fault in the table, got {other:?}"),
@@ -60,7 +62,10 @@ fn a_b_and_c_verify_with_one_commitment() {
 fn a_fresh_package_and_a_rewritten_one_are_in_priority_order() {
     assert_eq!(pack(draft()), file_b());
     let mut rewritten = Vec::new();
-    Archive::open(file_a(), None).unwrap().write(&mut rewritten).unwrap();
+    Archive::open(file_a(), None)
+        .unwrap()
+        .write(&mut rewritten)
+        .unwrap();
     assert_eq!(rewritten, file_b());
 }
 
@@ -69,7 +74,9 @@ fn a_filtered_archive_keeps_signature_and_commitment() {
     let package = TestPackage::new("hello", "1.0:0").with("extra.txt", "dropped");
     let mut archive = package.open();
     let before = *archive.commitment();
-    let contents = archive.contents(&archive.manifest().unwrap(), None).unwrap();
+    let contents = archive
+        .contents(&archive.manifest().unwrap(), None)
+        .unwrap();
     archive.keep_only(&contents);
     let mut filtered = Vec::new();
     archive.write(&mut filtered).unwrap();
@@ -78,7 +85,10 @@ fn a_filtered_archive_keeps_signature_and_commitment() {
     assert!(!filtered.file_tree().contains(&"extra.txt".to_owned()));
     assert!(matches!(
         filtered.read("extra.txt", 10),
-        Err(ArchiveError::NotAFile { found: "left out of this file", .. })
+        Err(ArchiveError::NotAFile {
+            found: "left out of this file",
+            ..
+        })
     ));
 }
 
@@ -103,14 +113,20 @@ fn every_flip_of_one_bit_of_a_is_noticed() {
             match Archive::open(bytes, Some(commitment())) {
                 Err(error) => {
                     let code = error.code();
-                    assert!(matches!(code, 13 | 18 | 31), "offset {at}: {error} has code {code}");
+                    assert!(
+                        matches!(code, 13 | 18 | 31),
+                        "offset {at}: {error} has code {code}"
+                    );
                     assert!(at < 392, "offset {at} is in a body");
                 }
                 Ok(archive) => {
                     let is_position = positions.iter().any(|range| range.contains(&at));
                     assert!(is_position || at >= 392, "offset {at} was accepted");
                     let error = archive.verify_all().unwrap_err();
-                    assert!(matches!(error, ArchiveError::BodyHash { .. }), "offset {at}");
+                    assert!(
+                        matches!(error, ArchiveError::BodyHash { .. }),
+                        "offset {at}"
+                    );
                     assert_eq!(error.code(), 31);
                 }
             }
@@ -132,7 +148,14 @@ fn row_6_a_table_larger_than_signed_is_refused() {
     let mut bytes = file_a();
     bytes[147..155].copy_from_slice(&182u64.to_be_bytes());
     let error = Archive::open(bytes, None).unwrap_err();
-    assert!(matches!(error, ArchiveError::TocTooLarge { size: 182, max: 181, .. }));
+    assert!(matches!(
+        error,
+        ArchiveError::TocTooLarge {
+            size: 182,
+            max: 181,
+            ..
+        }
+    ));
     assert_eq!(error.code(), 31);
 }
 
@@ -145,7 +168,10 @@ fn row_7_cut_and_malformed_tables_are_refused() {
     let overflow = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02];
     assert_eq!(toc_fault(&overflow), (TocFault::Varint, 18));
     assert_eq!(toc_fault(&[0x80, 0x00]), (TocFault::Varint, 18));
-    assert_eq!(toc_fault(&[1, 0xff, 0xff, 0x03]), (TocFault::LongName(65535), 18));
+    assert_eq!(
+        toc_fault(&[1, 0xff, 0xff, 0x03]),
+        (TocFault::LongName(65535), 18)
+    );
     let not_utf8 = [vec![1], entry(b"\xff", 0, &[])].concat();
     assert_eq!(toc_fault(&not_utf8), (TocFault::NameNotUtf8, 13));
 }
@@ -171,7 +197,10 @@ fn row_9_a_table_that_was_not_signed_is_refused() {
 fn row_11_a_directory_or_a_missing_body_is_not_a_file() {
     let archive = Archive::open(file_c(), None).unwrap();
     let error = archive.read("d", 10).unwrap_err();
-    assert_eq!((error.to_string(), error.code()), ("`d` is left out of this file, not a file".into(), 18));
+    assert_eq!(
+        (error.to_string(), error.code()),
+        ("`d` is left out of this file, not a file".into(), 18)
+    );
     let archive = Archive::open(file_a(), None).unwrap();
     assert_eq!(archive.read("d", 10).unwrap_err().code(), 18);
     assert_eq!(archive.read("nothing", 10).unwrap_err().code(), 6);
@@ -181,7 +210,9 @@ fn row_11_a_directory_or_a_missing_body_is_not_a_file() {
 #[test]
 fn row_12_no_manifest_and_a_bad_one_are_told_apart() {
     let mut draft = coppice_s9pk::Draft::new();
-    draft.insert("a", coppice_s9pk::Content::Bytes(vec![])).unwrap();
+    draft
+        .insert("a", coppice_s9pk::Content::Bytes(vec![]))
+        .unwrap();
     let archive = Archive::open(pack(draft), None).unwrap();
     assert_eq!(archive.manifest().unwrap_err().code(), 6);
     let archive = Archive::open(file_a(), None).unwrap();
@@ -216,12 +247,16 @@ fn a_table_that_contains_itself_is_refused() {
     // 17 levels is real.
     let mut draft = coppice_s9pk::Draft::new();
     let deep = format!("{}x", "d/".repeat(17));
-    draft.insert(&deep, coppice_s9pk::Content::Bytes(vec![])).unwrap();
+    draft
+        .insert(&deep, coppice_s9pk::Content::Bytes(vec![]))
+        .unwrap();
     let error = Archive::open(pack(draft), None).unwrap_err();
     assert!(matches!(error, ArchiveError::TooComplex(_)), "{error}");
     let mut draft = coppice_s9pk::Draft::new();
     let deep = format!("{}x", "d/".repeat(16));
-    draft.insert(&deep, coppice_s9pk::Content::Bytes(vec![])).unwrap();
+    draft
+        .insert(&deep, coppice_s9pk::Content::Bytes(vec![]))
+        .unwrap();
     Archive::open(pack(draft), None).unwrap();
 }
 
@@ -248,16 +283,32 @@ fn shared_tables_cannot_expand_without_end() {
             line
         };
         // Tables are laid out deepest first, so positions are known.
-        let position = 155 + file_tables.iter().rev().skip(1).map(|t| t.len() as u64).sum::<u64>();
+        let position = 155
+            + file_tables
+                .iter()
+                .rev()
+                .skip(1)
+                .map(|t| t.len() as u64)
+                .sum::<u64>();
         let canonical = [vec![2], line(b'a', None), line(b'b', None)].concat();
-        let real = [vec![2], line(b'a', Some(position)), line(b'b', Some(position))].concat();
+        let real = [
+            vec![2],
+            line(b'a', Some(position)),
+            line(b'b', Some(position)),
+        ]
+        .concat();
         (hash, size) = (Digest::of(&canonical), real.len() as u64);
         file_tables.push(real);
     }
-    let promise = coppice_s9pk::Commitment { root_sighash: hash, root_maxsize: size };
+    let promise = coppice_s9pk::Commitment {
+        root_sighash: hash,
+        root_maxsize: size,
+    };
     let all = file_tables.concat();
     let position = 155 + all.len() as u64 - size;
-    let mut bytes = Header::sign(promise, &key()).to_bytes(position, size).to_vec();
+    let mut bytes = Header::sign(promise, &key())
+        .to_bytes(position, size)
+        .to_vec();
     bytes.extend(all);
     let error = Archive::open(bytes, None).unwrap_err();
     assert!(matches!(error, ArchiveError::TooComplex(_)), "{error}");
@@ -271,13 +322,19 @@ fn gaps_and_any_order_of_bodies_are_accepted() {
     bytes[265..273].copy_from_slice(&400u64.to_be_bytes());
     bytes[328..336].copy_from_slice(&396u64.to_be_bytes());
     bytes[384..392].copy_from_slice(&403u64.to_be_bytes());
-    Archive::open(bytes, Some(commitment())).unwrap().verify_all().unwrap();
+    Archive::open(bytes, Some(commitment()))
+        .unwrap()
+        .verify_all()
+        .unwrap();
 }
 
 #[test]
 fn an_archive_is_read_through_a_seekable_reader() {
     let source = Seekable::new(std::io::Cursor::new(file_a()));
-    Archive::open(source, Some(commitment())).unwrap().verify_all().unwrap();
+    Archive::open(source, Some(commitment()))
+        .unwrap()
+        .verify_all()
+        .unwrap();
 }
 
 #[test]
@@ -293,7 +350,9 @@ fn a_damaged_body_ends_the_rewriting() {
 fn a_path_that_leaves_its_directory_cannot_be_packed() {
     let mut draft = coppice_s9pk::Draft::new();
     for path in ["", "/a", "a//b", "../a", "a/."] {
-        let error = draft.insert(path, coppice_s9pk::Content::Bytes(vec![])).unwrap_err();
+        let error = draft
+            .insert(path, coppice_s9pk::Content::Bytes(vec![]))
+            .unwrap_err();
         assert_eq!(error.code(), 23, "{path}");
     }
 }
@@ -303,7 +362,10 @@ fn contents_are_checked_on_any_tree() {
     let archive = TestPackage::new("hello", "1.0:0").open();
     let manifest = archive.manifest().unwrap();
     let contents = Contents::of(archive.root(), &manifest, None).unwrap();
-    assert_eq!((contents.icon(), contents.icon_mime()), ("icon.png", "image/png"));
+    assert_eq!(
+        (contents.icon(), contents.icon_mime()),
+        ("icon.png", "image/png")
+    );
 }
 
 proptest! {

@@ -32,14 +32,18 @@ fn required_files_are_required() {
 
 #[test]
 fn instructions_and_assets_are_only_missed() {
-    let package = package().without("instructions.md").without("assets.squashfs");
+    let package = package()
+        .without("instructions.md")
+        .without("assets.squashfs");
     let contents = check(&package, None).unwrap();
     assert_eq!(contents.warnings().len(), 2);
 }
 
 #[test]
 fn an_assets_folder_stands_in_for_the_image() {
-    let package = package().without("assets.squashfs").with("assets/a/b.txt", "b");
+    let package = package()
+        .without("assets.squashfs")
+        .with("assets/a/b.txt", "b");
     let contents = check(&package, None).unwrap();
     assert!(contents.files().contains("assets/a/b.txt"));
     assert!(contents.warnings().is_empty());
@@ -49,10 +53,16 @@ fn an_assets_folder_stands_in_for_the_image() {
 fn two_icons_are_an_error_and_other_endings_are_ignored() {
     let two = package().with("icon.svg", "<svg/>");
     let error = check(&two, None).unwrap_err();
-    assert_eq!(error, ContentsError::TwoIcons("icon.png".into(), "icon.svg".into()));
+    assert_eq!(
+        error,
+        ContentsError::TwoIcons("icon.png".into(), "icon.svg".into())
+    );
     assert_eq!(error.code(), 18);
 
-    let odd = package().with("icon.txt", "no").with("icon.PNG", "no").with("icon-2.png", "no");
+    let odd = package()
+        .with("icon.txt", "no")
+        .with("icon.PNG", "no")
+        .with("icon-2.png", "no");
     let contents = check(&odd, None).unwrap();
     assert_eq!(contents.icon(), "icon.png");
     assert!(!contents.files().contains("icon-2.png"));
@@ -60,8 +70,13 @@ fn two_icons_are_an_error_and_other_endings_are_ignored() {
 
 #[test]
 fn a_huge_icon_is_refused() {
-    let package = package().without("icon.png").with("icon.png", vec![0; (1 << 20) + 1]);
-    assert!(matches!(check(&package, None), Err(ContentsError::IconTooLarge { .. })));
+    let package = package()
+        .without("icon.png")
+        .with("icon.png", vec![0; (1 << 20) + 1]);
+    assert!(matches!(
+        check(&package, None),
+        Err(ContentsError::IconTooLarge { .. })
+    ));
 }
 
 #[test]
@@ -78,8 +93,11 @@ fn an_image_needs_all_three_files() {
 #[test]
 fn a_machine_gets_its_own_image_or_the_emulated_one() {
     let both = package()
-        .field("images", json!({"main": {"source": "packed", "arch": ["x86_64", "aarch64"],
-            "emulateMissingAs": "x86_64"}}))
+        .field(
+            "images",
+            json!({"main": {"source": "packed", "arch": ["x86_64", "aarch64"],
+            "emulateMissingAs": "x86_64"}}),
+        )
         .with("images/aarch64/main.squashfs", "a")
         .with("images/aarch64/main.json", "a")
         .with("images/aarch64/main.env", "a");
@@ -87,15 +105,26 @@ fn a_machine_gets_its_own_image_or_the_emulated_one() {
     assert!(files(Some("aarch64")).contains("images/aarch64/main.env"));
     assert!(!files(Some("aarch64")).contains("images/x86_64/main.env"));
     assert!(files(Some("riscv64")).contains("images/x86_64/main.env"));
-    assert_eq!(files(None).iter().filter(|path| path.starts_with("images/")).count(), 6);
+    assert_eq!(
+        files(None)
+            .iter()
+            .filter(|path| path.starts_with("images/"))
+            .count(),
+        6
+    );
 }
 
 #[test]
 fn an_image_that_may_not_be_emulated_must_exist() {
-    let package = package()
-        .field("images", json!({"main": {"source": "packed", "arch": ["x86_64"]}}));
+    let package = package().field(
+        "images",
+        json!({"main": {"source": "packed", "arch": ["x86_64"]}}),
+    );
     let error = check(&package, Some("aarch64")).unwrap_err();
-    assert!(matches!(error, ContentsError::ImageForArch { .. }), "{error}");
+    assert!(
+        matches!(error, ContentsError::ImageForArch { .. }),
+        "{error}"
+    );
     check(&package, Some("x86_64")).unwrap();
     let error = check(&package, None).unwrap_err();
     assert_eq!(error, ContentsError::ArchUnknown("main".parse().unwrap()));
@@ -116,9 +145,18 @@ fn the_emulated_architecture_must_be_one_of_the_image() {
 #[test]
 fn every_required_architecture_needs_the_image() {
     let package = package()
-        .field("images", json!({"main": {"source": "packed", "arch": ["x86_64"]}}))
-        .field("hardwareRequirements", json!({"arch": ["x86_64", "aarch64"]}));
-    assert!(matches!(check(&package, None), Err(ContentsError::ImageForArch { .. })));
+        .field(
+            "images",
+            json!({"main": {"source": "packed", "arch": ["x86_64"]}}),
+        )
+        .field(
+            "hardwareRequirements",
+            json!({"arch": ["x86_64", "aarch64"]}),
+        );
+    assert!(matches!(
+        check(&package, None),
+        Err(ContentsError::ImageForArch { .. })
+    ));
     check(&package, Some("x86_64")).unwrap();
 }
 

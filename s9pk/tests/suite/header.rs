@@ -49,7 +49,11 @@ pub(crate) fn file_c() -> Vec<u8> {
         c745aa30bb86d8e6c60000000000000001010000000000000142\
         01642498e913cee5709a88b7c6caf7448e160a03f94b7a73b35a74dc7ef4ccd1\
         fa9d0000000000000038007b7d49";
-    c.extend(data_encoding::HEXLOWER.decode(rest.replace(' ', "").as_bytes()).unwrap());
+    c.extend(
+        data_encoding::HEXLOWER
+            .decode(rest.replace(' ', "").as_bytes())
+            .unwrap(),
+    );
     c
 }
 
@@ -59,7 +63,11 @@ pub(crate) fn commitment() -> Commitment {
 
 pub(crate) fn draft() -> Draft {
     let mut draft = Draft::new();
-    for (path, body) in [("d/b.txt", "hi"), ("icon.png", "I"), ("manifest.json", "{}")] {
+    for (path, body) in [
+        ("d/b.txt", "hi"),
+        ("icon.png", "I"),
+        ("manifest.json", "{}"),
+    ] {
         draft.insert(path, Content::Bytes(body.into())).unwrap();
     }
     draft
@@ -77,7 +85,10 @@ fn the_worked_example_is_signed_as_specified() {
     let header = draft().sign(&key());
     assert_eq!(*header.commitment(), commitment());
     assert_eq!(header.to_bytes(155, 181)[..], file_a()[..155]);
-    assert_eq!(serde_json::to_string(header.commitment()).unwrap(), COMMITMENT);
+    assert_eq!(
+        serde_json::to_string(header.commitment()).unwrap(),
+        COMMITMENT
+    );
     assert_eq!(
         header.commitment().file_stem(),
         "wjkv2fialh2uzofxheyl6673rwszrggke2sl6pje47wexl7kgpba"
@@ -114,7 +125,10 @@ fn row_2_a_key_that_is_no_point_is_refused() {
     bytes[3..35].fill(0x02);
     bytes[34] = 0xff;
     let error = header_error(bytes, None);
-    assert!(matches!(error, HeaderError::PublicKey | HeaderError::Signature));
+    assert!(matches!(
+        error,
+        HeaderError::PublicKey | HeaderError::Signature
+    ));
     assert_eq!(error.code(), 31);
 }
 
@@ -176,7 +190,13 @@ fn rows_3_and_4_a_commitment_binds_root_and_size() {
         ..commitment()
     };
     let error = header_error(file_a(), Some(smaller));
-    assert_eq!(error, HeaderError::AboveCommitment { expected: 180, found: 181 });
+    assert_eq!(
+        error,
+        HeaderError::AboveCommitment {
+            expected: 180,
+            found: 181
+        }
+    );
     assert_eq!(error.code(), 31);
 
     let larger = Commitment {

@@ -67,8 +67,16 @@ fn row_15_bad_values_are_refused_with_their_field() {
         ("upstreamRepo", json!("example"), "upstreamRepo"),
         ("osVersion", json!("0.4.0:1"), "osVersion"),
         ("dependencies", json!({"friend": {}}), "dependencies.friend"),
-        ("images", json!({"main": {"source": "packed", "arch": "x86_64"}}), "images.main.arch"),
-        ("images", json!({"main": {"source": "web", "arch": []}}), "images.main.source"),
+        (
+            "images",
+            json!({"main": {"source": "packed", "arch": "x86_64"}}),
+            "images.main.arch",
+        ),
+        (
+            "images",
+            json!({"main": {"source": "web", "arch": []}}),
+            "images.main.source",
+        ),
         (
             "hardwareRequirements",
             json!({"device": [{"description": "", "class": "display", "vendor": "("}]}),
@@ -79,14 +87,21 @@ fn row_15_bad_values_are_refused_with_their_field() {
         let mut value = manifest("hello", "1.0:0");
         value[name] = wrong;
         let found = field_of(&value);
-        assert!(found.starts_with(field), "{name}: {found} instead of {field}");
+        assert!(
+            found.starts_with(field),
+            "{name}: {found} instead of {field}"
+        );
     }
 }
 
 #[test]
 fn texts_that_are_not_a_manifest_are_refused() {
     for text in ["", "[]", "{", "null", "{} {}"] {
-        assert_eq!(Manifest::from_json(text.as_bytes()).unwrap_err().code(), 12, "{text}");
+        assert_eq!(
+            Manifest::from_json(text.as_bytes()).unwrap_err().code(),
+            12,
+            "{text}"
+        );
     }
     assert_eq!(Manifest::from_json(b"\"\xff\"").unwrap_err().code(), 13);
 }
@@ -102,7 +117,11 @@ fn every_kind_of_image_source_is_read() {
             "buildArgs": {"A": "1", "B": {"env": "HOME"}}}}, "arch": []},
     });
     let manifest = read(&value).unwrap();
-    let sources: Vec<_> = manifest.images.values().map(|image| &image.source).collect();
+    let sources: Vec<_> = manifest
+        .images
+        .values()
+        .map(|image| &image.source)
+        .collect();
     assert!(matches!(
         sources[..],
         [
@@ -120,7 +139,12 @@ fn every_kind_of_image_source_is_read() {
 fn a_text_is_localised_by_exact_then_language_then_first() {
     let text: LocaleString =
         serde_json::from_str(r#"{"es_ES": "hola", "en_GB": "hullo", "en_US": "hello"}"#).unwrap();
-    let cases = [("en_US", "hello"), ("en_AU", "hullo"), ("es_MX", "hola"), ("fr_FR", "hola")];
+    let cases = [
+        ("en_US", "hello"),
+        ("en_AU", "hullo"),
+        ("es_MX", "hola"),
+        ("fr_FR", "hola"),
+    ];
     for (locale, expected) in cases {
         assert_eq!(text.localised(locale), expected, "{locale}");
     }
@@ -137,7 +161,9 @@ fn ids_follow_their_pattern() {
         assert!(PackageId::new(good).is_ok(), "{good}");
         assert!(VolumeId::new(good).is_ok(), "{good}");
     }
-    for bad in ["", "-", "a-", "-a", "a--b", "A", "a_b", "a.b", "a/b", "é", "a b", "a\n"] {
+    for bad in [
+        "", "-", "a-", "-a", "a--b", "A", "a_b", "a.b", "a/b", "é", "a b", "a\n",
+    ] {
         assert!(PackageId::new(bad).is_err(), "{bad}");
         assert!(VolumeId::new(bad).is_err(), "{bad}");
     }

@@ -12,7 +12,9 @@ pub(crate) fn key() -> SigningKey {
 }
 
 pub(crate) fn vector(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/vectors")
+        .join(name)
 }
 
 /// A manifest with every required field and nothing else.
@@ -46,13 +48,19 @@ impl TestPackage {
             ("instructions.md", b"do it".to_vec()),
             ("javascript.squashfs", vec![1; 5000]),
             ("assets.squashfs", vec![2; 4096]),
-            ("images/x86_64/main.squashfs", format!("rootfs of {id}").repeat(1000).into_bytes()),
+            (
+                "images/x86_64/main.squashfs",
+                format!("rootfs of {id}").repeat(1000).into_bytes(),
+            ),
             ("images/x86_64/main.json", b"{}".to_vec()),
             ("images/x86_64/main.env", b"".to_vec()),
         ];
         Self {
             manifest: manifest(id, version),
-            files: files.into_iter().map(|(path, body)| (path.to_owned(), body)).collect(),
+            files: files
+                .into_iter()
+                .map(|(path, body)| (path.to_owned(), body))
+                .collect(),
         }
     }
 
@@ -75,7 +83,9 @@ impl TestPackage {
     pub(crate) fn draft(&self) -> Draft {
         let mut draft = Draft::new();
         let manifest = serde_json::to_vec(&self.manifest).unwrap();
-        draft.insert("manifest.json", Content::Bytes(manifest)).unwrap();
+        draft
+            .insert("manifest.json", Content::Bytes(manifest))
+            .unwrap();
         for (path, body) in &self.files {
             draft.insert(path, Content::Bytes(body.clone())).unwrap();
         }

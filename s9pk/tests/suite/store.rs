@@ -35,12 +35,14 @@ impl Bench {
     }
 
     fn ingest_file(&self, bytes: &[u8]) -> Result<Installed, StoreError> {
-        self.store.ingest_file(&self.file(bytes), &expected(), &mut go_on)
+        self.store
+            .ingest_file(&self.file(bytes), &expected(), &mut go_on)
     }
 
     fn ingest_stream(&self, bytes: &[u8]) -> Result<Installed, StoreError> {
         let length = Some(bytes.len() as u64);
-        self.store.ingest_stream(&mut &bytes[..], length, &expected(), &mut go_on)
+        self.store
+            .ingest_stream(&mut &bytes[..], length, &expected(), &mut go_on)
     }
 
     fn reassemble(&self, root: &Digest) -> Vec<u8> {
@@ -56,7 +58,9 @@ impl Bench {
 
 fn names(folder: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(folder).unwrap();
-    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
 }
 
 fn expected() -> Expected {
@@ -72,7 +76,9 @@ fn go_on(_: u64) -> ControlFlow<()> {
 
 /// Large enough for several chunks, reserved room and an odd end.
 fn large() -> Vec<u8> {
-    (0..3_000_001u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
+    (0..3_000_001u32)
+        .map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect()
 }
 
 fn hello() -> TestPackage {
@@ -83,7 +89,10 @@ fn hello() -> TestPackage {
 fn packages_come_out_byte_for_byte_whether_they_came_as_file_or_stream() {
     let mut packages = vec![
         hello().pack(),
-        hello().without("javascript.squashfs").with("javascript.squashfs", large()).pack(),
+        hello()
+            .without("javascript.squashfs")
+            .with("javascript.squashfs", large())
+            .pack(),
     ];
     for name in ["hello-min.s9pk", "hello-full.s9pk"] {
         packages.push(fs::read(vector(name)).unwrap());
@@ -91,12 +100,20 @@ fn packages_come_out_byte_for_byte_whether_they_came_as_file_or_stream() {
     for bytes in packages {
         for stream in [false, true] {
             let bench = Bench::new();
-            let installed =
-                if stream { bench.ingest_stream(&bytes) } else { bench.ingest_file(&bytes) };
+            let installed = if stream {
+                bench.ingest_stream(&bytes)
+            } else {
+                bench.ingest_file(&bytes)
+            };
             let installed = installed.unwrap();
             assert_eq!(installed.file_size, bytes.len() as u64);
             assert_eq!(bench.reassemble(&installed.root), bytes);
-            bench.store.archive(&installed.root).unwrap().verify_all().unwrap();
+            bench
+                .store
+                .archive(&installed.root)
+                .unwrap()
+                .verify_all()
+                .unwrap();
         }
     }
 }
@@ -117,7 +134,11 @@ fn bodies_lie_padded_and_read_only_under_their_hash() {
         assert_eq!(Digest::of(contents), body.hash);
         assert!(padding.iter().all(|b| *b == 0));
     }
-    assert!(installed.entries.contains_key("images/x86_64/main.squashfs"));
+    assert!(
+        installed
+            .entries
+            .contains_key("images/x86_64/main.squashfs")
+    );
 }
 
 #[test]
@@ -145,7 +166,9 @@ fn files_that_do_not_count_are_kept_but_not_listed() {
 fn two_packages_share_bodies_and_removal_leaves_the_others() {
     let bench = Bench::new();
     let one = bench.ingest_file(&hello().pack()).unwrap();
-    let two = bench.ingest_file(&TestPackage::new("other", "1.0:0").pack()).unwrap();
+    let two = bench
+        .ingest_file(&TestPackage::new("other", "1.0:0").pack())
+        .unwrap();
     let shared = one.entries["javascript.squashfs"];
     assert_eq!(two.entries["javascript.squashfs"], shared);
 
@@ -154,7 +177,12 @@ fn two_packages_share_bodies_and_removal_leaves_the_others() {
     assert!(bench.store.path_of(&shared.hash).exists());
     let gone = one.entries["images/x86_64/main.squashfs"];
     assert!(!bench.store.path_of(&gone.hash).exists());
-    bench.store.archive(&two.root).unwrap().verify_all().unwrap();
+    bench
+        .store
+        .archive(&two.root)
+        .unwrap()
+        .verify_all()
+        .unwrap();
 
     bench.store.remove(&two.root).unwrap();
     assert_eq!(bench.names(), BTreeSet::new());
@@ -180,7 +208,9 @@ fn another_layout_of_the_same_package_takes_its_place() {
     let package = hello().with("extra.bin", "extra");
     let full = bench.ingest_file(&package.pack()).unwrap();
     let mut archive = package.open();
-    let contents = archive.contents(&archive.manifest().unwrap(), None).unwrap();
+    let contents = archive
+        .contents(&archive.manifest().unwrap(), None)
+        .unwrap();
     archive.keep_only(&contents);
     let mut filtered = Vec::new();
     archive.write(&mut filtered).unwrap();
@@ -204,8 +234,11 @@ fn an_altered_package_is_refused_and_leaves_nothing() {
         bytes[at] ^= 1;
         for stream in [false, true] {
             let bench = Bench::new();
-            let result =
-                if stream { bench.ingest_stream(&bytes) } else { bench.ingest_file(&bytes) };
+            let result = if stream {
+                bench.ingest_stream(&bytes)
+            } else {
+                bench.ingest_file(&bytes)
+            };
             let error = result.unwrap_err();
             assert!(matches!(error.code(), 18 | 31), "{name}: {error}");
             assert_eq!(bench.names(), BTreeSet::new(), "{name}");
@@ -222,7 +255,10 @@ fn an_altered_package_is_refused_even_when_the_store_has_its_bodies() {
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
     let error = bench.ingest_file(&bytes).unwrap_err();
-    assert!(matches!(error, StoreError::Archive(ArchiveError::BodyHash { .. })), "{error}");
+    assert!(
+        matches!(error, StoreError::Archive(ArchiveError::BodyHash { .. })),
+        "{error}"
+    );
     assert_eq!(bench.names(), before);
 }
 
@@ -244,7 +280,10 @@ fn truncated_packages_are_refused_and_leave_nothing() {
             .unwrap_err();
         assert_eq!(cut.code(), 18, "{length}: {cut}");
         // Nobody announced anything.
-        let silent = bench.store.ingest_stream(&mut &bytes[..length], None, &expected(), &mut go_on);
+        let silent =
+            bench
+                .store
+                .ingest_stream(&mut &bytes[..length], None, &expected(), &mut go_on);
         assert!(silent.is_err());
         assert_eq!(bench.names(), BTreeSet::new());
     }
@@ -273,8 +312,11 @@ fn gaps_and_tails_are_kept_within_bounds() {
         let bytes = [original.clone(), tail].concat();
         for stream in [false, true] {
             let bench = Bench::new();
-            let result =
-                if stream { bench.ingest_stream(&bytes) } else { bench.ingest_file(&bytes) };
+            let result = if stream {
+                bench.ingest_stream(&bytes)
+            } else {
+                bench.ingest_file(&bytes)
+            };
             match result {
                 Ok(installed) => {
                     assert!(accepted);
@@ -292,9 +334,16 @@ fn gaps_and_tails_are_kept_within_bounds() {
 
 /// Two files of one body at one place, and one inside another: allowed by every reader.
 fn overlapping() -> Vec<u8> {
-    let mut draft = hello().with("a.bin", "0123456789").with("b.bin", "456").draft();
-    draft.insert("c.bin", Content::Bytes(b"0123456789".to_vec())).unwrap();
-    draft.insert("d.bin", Content::Bytes(b"789abc".to_vec())).unwrap();
+    let mut draft = hello()
+        .with("a.bin", "0123456789")
+        .with("b.bin", "456")
+        .draft();
+    draft
+        .insert("c.bin", Content::Bytes(b"0123456789".to_vec()))
+        .unwrap();
+    draft
+        .insert("d.bin", Content::Bytes(b"789abc".to_vec()))
+        .unwrap();
     let bytes = pack(draft);
     // Move all four into one stretch behind the end by patching their positions in the root table.
     let base = bytes.len() as u64;
@@ -302,7 +351,10 @@ fn overlapping() -> Vec<u8> {
     let places = [("a.bin", 0u64), ("b.bin", 4), ("c.bin", 0), ("d.bin", 7)];
     for (name, offset) in places {
         let needle = [&[5u8], name.as_bytes()].concat();
-        let at = moved.windows(6).position(|window| window == needle).unwrap();
+        let at = moved
+            .windows(6)
+            .position(|window| window == needle)
+            .unwrap();
         let position = at + 6 + 32 + 8 + 1;
         moved[position..position + 8].copy_from_slice(&(base + offset).to_be_bytes());
     }
@@ -312,11 +364,19 @@ fn overlapping() -> Vec<u8> {
 #[test]
 fn overlapping_bodies_install_from_a_file_and_come_out_byte_for_byte() {
     let bytes = overlapping();
-    Archive::open(bytes.clone(), None).unwrap().verify_all().unwrap();
+    Archive::open(bytes.clone(), None)
+        .unwrap()
+        .verify_all()
+        .unwrap();
     let bench = Bench::new();
     let installed = bench.ingest_file(&bytes).unwrap();
     assert_eq!(bench.reassemble(&installed.root), bytes);
-    bench.store.archive(&installed.root).unwrap().verify_all().unwrap();
+    bench
+        .store
+        .archive(&installed.root)
+        .unwrap()
+        .verify_all()
+        .unwrap();
     for body in [&b"0123456789"[..], b"456", b"789abc"] {
         let stored = fs::read(bench.store.path_of(&Digest::of(body))).unwrap();
         assert_eq!(&stored[..body.len()], body);
@@ -325,7 +385,11 @@ fn overlapping_bodies_install_from_a_file_and_come_out_byte_for_byte() {
     assert!(matches!(error, StoreError::NotStreamable(_)), "{error}");
     // The next start finds every body in use.
     let store = Store::open(bench.folder.path().join("store")).unwrap();
-    store.archive(&installed.root).unwrap().verify_all().unwrap();
+    store
+        .archive(&installed.root)
+        .unwrap()
+        .verify_all()
+        .unwrap();
 }
 
 #[test]
@@ -337,7 +401,9 @@ fn what_was_asked_for_is_what_must_come() {
         let mut expected = expected();
         change(&mut expected);
         let from_file = bench.store.ingest_file(&file, &expected, &mut go_on);
-        let stream = bench.store.ingest_stream(&mut &bytes[..], None, &expected, &mut go_on);
+        let stream = bench
+            .store
+            .ingest_stream(&mut &bytes[..], None, &expected, &mut go_on);
         let (file, stream) = (from_file.unwrap_err(), stream.unwrap_err());
         assert_eq!(file.code(), stream.code());
         assert_eq!(bench.names(), BTreeSet::new());
@@ -353,7 +419,10 @@ fn what_was_asked_for_is_what_must_come() {
     assert!(matches!(error, StoreError::OsTooOld { .. }));
     assert_eq!(error.code(), 8);
     let error = try_with(|e| e.max_bytes = 100);
-    assert!(matches!(error, StoreError::TooLarge { .. } | StoreError::Archive(_)), "{error}");
+    assert!(
+        matches!(error, StoreError::TooLarge { .. } | StoreError::Archive(_)),
+        "{error}"
+    );
     assert_eq!(error.code(), 18);
     let error = try_with(|e| {
         e.commitment = Some(coppice_s9pk::Commitment {
@@ -373,7 +442,10 @@ fn a_package_for_other_machines_is_refused_before_anything_is_written() {
         bench.ingest_stream(&package.pack()).unwrap_err(),
     ] {
         assert_eq!(error.code(), 24, "{error}");
-        assert!(error.to_string().contains("this machine is x86_64"), "{error}");
+        assert!(
+            error.to_string().contains("this machine is x86_64"),
+            "{error}"
+        );
     }
     assert_eq!(bench.names(), BTreeSet::new());
 }
@@ -388,10 +460,16 @@ fn a_stream_is_refused_as_soon_as_its_manifest_has_passed() {
             Ok(read)
         }
     }
-    let bytes = hello().field("osVersion", json!("9.0.0")).with("z.bin", large()).pack();
+    let bytes = hello()
+        .field("osVersion", json!("9.0.0"))
+        .with("z.bin", large())
+        .pack();
     let bench = Bench::new();
     let mut stream = Count(&bytes, 0);
-    let error = bench.store.ingest_stream(&mut stream, None, &expected(), &mut go_on).unwrap_err();
+    let error = bench
+        .store
+        .ingest_stream(&mut stream, None, &expected(), &mut go_on)
+        .unwrap_err();
     assert!(matches!(error, StoreError::OsTooOld { .. }));
     assert!(stream.1 < 10_000, "{} bytes were read", stream.1);
 }
@@ -405,17 +483,26 @@ fn progress_grows_to_the_size_of_the_file_and_can_end_the_intake() {
         seen.push(done);
         ControlFlow::Continue(())
     };
-    bench.store.ingest_file(&bench.file(&bytes), &expected(), &mut watch).unwrap();
+    bench
+        .store
+        .ingest_file(&bench.file(&bytes), &expected(), &mut watch)
+        .unwrap();
     assert!(seen.is_sorted());
     assert_eq!(seen.last(), Some(&(bytes.len() as u64)));
 
     for limit in [0, 1000, 2_000_000] {
         let bench = Bench::new();
         let mut stop = |done| {
-            if done > limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if done > limit {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         };
-        let error =
-            bench.store.ingest_file(&bench.file(&bytes), &expected(), &mut stop).unwrap_err();
+        let error = bench
+            .store
+            .ingest_file(&bench.file(&bytes), &expected(), &mut stop)
+            .unwrap_err();
         assert!(matches!(error, StoreError::Cancelled));
         assert_eq!(bench.names(), BTreeSet::new());
     }
@@ -429,18 +516,28 @@ fn a_start_removes_what_a_crash_left_and_keeps_the_rest() {
     let folder = bench.folder.path().join("store");
     // Crashed while copying; after bodies got their names, before the recipe got its own.
     fs::write(folder.join(format!("{}.7.partial", Digest::of(b"x"))), "x").unwrap();
-    fs::write(folder.join(format!("{}.toc.8.partial", Digest::of(b"y"))), "y").unwrap();
+    fs::write(
+        folder.join(format!("{}.toc.8.partial", Digest::of(b"y"))),
+        "y",
+    )
+    .unwrap();
     fs::write(folder.join(Digest::of(b"orphan").to_string()), "orphan").unwrap();
     let store = Store::open(&folder).unwrap();
     assert_eq!(bench.names(), before);
-    store.archive(&installed.root).unwrap().verify_all().unwrap();
+    store
+        .archive(&installed.root)
+        .unwrap()
+        .verify_all()
+        .unwrap();
 }
 
 #[test]
 fn a_damaged_recipe_is_said_so_and_costs_no_other_package_its_bodies() {
     let bench = Bench::new();
     let one = bench.ingest_file(&hello().pack()).unwrap();
-    let two = bench.ingest_file(&TestPackage::new("other", "1.0:0").pack()).unwrap();
+    let two = bench
+        .ingest_file(&TestPackage::new("other", "1.0:0").pack())
+        .unwrap();
     let folder = bench.folder.path().join("store");
     let recipe = folder.join(format!("{}.toc", one.root));
     let mut bytes = fs::read(&recipe).unwrap();
@@ -462,14 +559,26 @@ fn a_damaged_recipe_is_said_so_and_costs_no_other_package_its_bodies() {
 fn a_rotten_body_is_noticed_when_the_package_is_put_together() {
     let bench = Bench::new();
     let installed = bench.ingest_file(&hello().pack()).unwrap();
-    let body = bench.store.path_of(&installed.entries["javascript.squashfs"].hash);
+    let body = bench
+        .store
+        .path_of(&installed.entries["javascript.squashfs"].hash);
     let mut bytes = fs::read(&body).unwrap();
     bytes[7] ^= 1;
     fs::remove_file(&body).unwrap();
     fs::write(&body, bytes).unwrap();
-    let error = bench.store.reassemble(&installed.root, &mut io::sink()).unwrap_err();
+    let error = bench
+        .store
+        .reassemble(&installed.root, &mut io::sink())
+        .unwrap_err();
     assert!(matches!(error, StoreError::DamagedBody { .. }), "{error}");
-    assert!(bench.store.archive(&installed.root).unwrap().verify_all().is_err());
+    assert!(
+        bench
+            .store
+            .archive(&installed.root)
+            .unwrap()
+            .verify_all()
+            .is_err()
+    );
 }
 
 #[test]
@@ -483,9 +592,14 @@ fn many_intakes_and_removals_at_once_lose_nothing() {
             let store = &bench.store;
             scope.spawn(move || {
                 for round in 0..5 {
-                    let installed =
-                        store.ingest_stream(&mut &bytes[..], None, &expected(), &mut go_on).unwrap();
-                    store.archive(&installed.root).unwrap().verify_all().unwrap();
+                    let installed = store
+                        .ingest_stream(&mut &bytes[..], None, &expected(), &mut go_on)
+                        .unwrap();
+                    store
+                        .archive(&installed.root)
+                        .unwrap()
+                        .verify_all()
+                        .unwrap();
                     if round < 4 {
                         store.remove(&installed.root).unwrap();
                     }
@@ -518,12 +632,20 @@ fn no_size_is_believed_before_the_file_holds_it() {
         root_sighash: Digest::of(&canonical),
         root_maxsize: 1000,
     };
-    let mut file = Header::sign(promise, &key()).to_bytes(155, table.len() as u64).to_vec();
+    let mut file = Header::sign(promise, &key())
+        .to_bytes(155, table.len() as u64)
+        .to_vec();
     file.extend(table);
     file.push(1);
     let bench = Bench::new();
-    for error in [bench.ingest_file(&file).unwrap_err(), bench.ingest_stream(&file).unwrap_err()] {
-        assert!(matches!(error, StoreError::Archive(ArchiveError::BehindEnd { .. })), "{error}");
+    for error in [
+        bench.ingest_file(&file).unwrap_err(),
+        bench.ingest_stream(&file).unwrap_err(),
+    ] {
+        assert!(
+            matches!(error, StoreError::Archive(ArchiveError::BehindEnd { .. })),
+            "{error}"
+        );
     }
 }
 
@@ -543,44 +665,73 @@ fn in_small_file_system(name: &str, size: &str, test: fn(&Path)) {
     let folder = TempDir::new().unwrap();
     let script = r#"mount -t tmpfs -o "size=$1" tmpfs "$2" && exec "$3" --exact "$4" --nocapture"#;
     let output = std::process::Command::new("unshare")
-        .args(["--mount", "--propagation", "private", "sh", "-c", script, "sh", size])
+        .args([
+            "--mount",
+            "--propagation",
+            "private",
+            "sh",
+            "-c",
+            script,
+            "sh",
+            size,
+        ])
         .arg(folder.path())
         .arg(std::env::current_exe().unwrap())
         .arg(name)
         .env(FOLDER, folder.path())
         .output()
         .unwrap();
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success() && out.contains("1 passed"), "{out}\n{err}");
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(
+        output.status.success() && out.contains("1 passed"),
+        "{out}\n{err}"
+    );
 }
 
 #[test]
 fn a_full_disk_is_said_so_and_left_as_it_was() {
-    in_small_file_system("store::a_full_disk_is_said_so_and_left_as_it_was", "2m", |folder| {
-        let store = Store::open(folder.join("store")).unwrap();
-        let small = hello().pack();
-        let kept = store.ingest_stream(&mut &small[..], None, &expected(), &mut go_on).unwrap();
-        let before = names(&folder.join("store"));
+    in_small_file_system(
+        "store::a_full_disk_is_said_so_and_left_as_it_was",
+        "2m",
+        |folder| {
+            let store = Store::open(folder.join("store")).unwrap();
+            let small = hello().pack();
+            let kept = store
+                .ingest_stream(&mut &small[..], None, &expected(), &mut go_on)
+                .unwrap();
+            let before = names(&folder.join("store"));
 
-        let big = TestPackage::new("big", "1.0:0").with("z.bin", large()).pack();
-        let dir = TempDir::new_in("/var/tmp").unwrap();
-        let path = dir.path().join("big.s9pk");
-        fs::write(&path, &big).unwrap();
-        let file = File::open(path).unwrap();
-        let from_file = store.ingest_file(&file, &expected(), &mut go_on).unwrap_err();
-        // A stream of unknown length meets the end of the disk while writing.
-        let stream = store.ingest_stream(&mut &big[..], None, &expected(), &mut go_on).unwrap_err();
-        for error in [from_file, stream] {
-            assert!(matches!(error, StoreError::DiskFull { .. }), "{error}");
-            assert!(error.to_string().contains("are free"), "{error}");
-            assert_eq!(error.code(), 2);
-        }
-        assert_eq!(names(&folder.join("store")), before);
-        store.archive(&kept.root).unwrap().verify_all().unwrap();
-        // There is room again for what fits.
-        let other = TestPackage::new("other", "1.0:0").pack();
-        store.ingest_stream(&mut &other[..], None, &expected(), &mut go_on).unwrap();
-    });
+            let big = TestPackage::new("big", "1.0:0")
+                .with("z.bin", large())
+                .pack();
+            let dir = TempDir::new_in("/var/tmp").unwrap();
+            let path = dir.path().join("big.s9pk");
+            fs::write(&path, &big).unwrap();
+            let file = File::open(path).unwrap();
+            let from_file = store
+                .ingest_file(&file, &expected(), &mut go_on)
+                .unwrap_err();
+            // A stream of unknown length meets the end of the disk while writing.
+            let stream = store
+                .ingest_stream(&mut &big[..], None, &expected(), &mut go_on)
+                .unwrap_err();
+            for error in [from_file, stream] {
+                assert!(matches!(error, StoreError::DiskFull { .. }), "{error}");
+                assert!(error.to_string().contains("are free"), "{error}");
+                assert_eq!(error.code(), 2);
+            }
+            assert_eq!(names(&folder.join("store")), before);
+            store.archive(&kept.root).unwrap().verify_all().unwrap();
+            // There is room again for what fits.
+            let other = TestPackage::new("other", "1.0:0").pack();
+            store
+                .ingest_stream(&mut &other[..], None, &expected(), &mut go_on)
+                .unwrap();
+        },
+    );
 }
 
 #[test]
@@ -589,7 +740,9 @@ fn a_disk_without_room_for_names_leaves_nothing() {
     in_small_file_system(name, "64m,nr_inodes=8", |folder| {
         let store = Store::open(folder.join("store")).unwrap();
         let bytes = hello().pack();
-        let error = store.ingest_stream(&mut &bytes[..], None, &expected(), &mut go_on).unwrap_err();
+        let error = store
+            .ingest_stream(&mut &bytes[..], None, &expected(), &mut go_on)
+            .unwrap_err();
         assert!(matches!(error, StoreError::DiskFull { .. }), "{error}");
         assert_eq!(names(&folder.join("store")), BTreeSet::new());
     });
@@ -608,7 +761,10 @@ fn an_output_that_fails_is_told_from_a_damaged_store() {
     }
     let bench = Bench::new();
     let installed = bench.ingest_file(&hello().pack()).unwrap();
-    let error = bench.store.reassemble(&installed.root, &mut Full).unwrap_err();
+    let error = bench
+        .store
+        .reassemble(&installed.root, &mut Full)
+        .unwrap_err();
     assert!(matches!(error, StoreError::Output(_)), "{error}");
 }
 

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::path::Path;
 
-use coppice_s9pk::{Archive, Arch, Commitment, Contents, Digest};
+use coppice_s9pk::{Arch, Archive, Commitment, Contents, Digest};
 use serde_json::Value;
 
 use crate::package::vector;
@@ -16,7 +16,10 @@ fn open(name: &str) -> Archive<File> {
 }
 
 fn commitment(name: &str) -> Commitment {
-    fs::read_to_string(vector(name).join("commitment.json")).unwrap().parse().unwrap()
+    fs::read_to_string(vector(name).join("commitment.json"))
+        .unwrap()
+        .parse()
+        .unwrap()
 }
 
 fn json(name: &str, file: &str) -> Value {
@@ -57,7 +60,10 @@ fn entries_are_where_the_independent_reader_found_them() {
         found.sort();
         ours.sort();
         assert_eq!(ours, found);
-        let positions = archive.root().files().map(|(path, _, position)| (path, *position));
+        let positions = archive
+            .root()
+            .files()
+            .map(|(path, _, position)| (path, *position));
         for (path, position) in positions {
             let there = lookup(&container["entries"], &path)["position"].as_u64();
             assert_eq!(there, Some(position), "{path}");
@@ -78,8 +84,17 @@ fn flatten(above: &str, entries: &Value, found: &mut Vec<(String, Digest, u64)>)
 
 fn lookup<'a>(entries: &'a Value, path: &str) -> &'a Value {
     let (first, rest) = path.split_once('/').unwrap_or((path, ""));
-    let entry = entries.as_array().unwrap().iter().find(|e| e["name"] == first).unwrap();
-    if rest.is_empty() { entry } else { lookup(&entry["entries"], rest) }
+    let entry = entries
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|e| e["name"] == first)
+        .unwrap();
+    if rest.is_empty() {
+        entry
+    } else {
+        lookup(&entry["entries"], rest)
+    }
 }
 
 #[test]
@@ -106,8 +121,14 @@ fn a_manifest_is_written_as_the_reference_writes_it() {
     for name in NAMES {
         let manifest = open(name).manifest().unwrap();
         let packed = fs::read(vector(name).join("files/manifest.json")).unwrap();
-        assert_eq!(String::from_utf8(manifest.to_json()), String::from_utf8(packed));
-        assert_eq!(serde_json::to_value(&manifest).unwrap(), json(name, "manifest.json"));
+        assert_eq!(
+            String::from_utf8(manifest.to_json()),
+            String::from_utf8(packed)
+        );
+        assert_eq!(
+            serde_json::to_value(&manifest).unwrap(),
+            json(name, "manifest.json")
+        );
     }
 }
 
@@ -137,12 +158,19 @@ fn written_anew_they_keep_commitment_signature_and_contents() {
         assert_eq!(again.header(), original.header());
         assert_eq!(again.file_tree(), original.file_tree());
         // The manifest is the first body, the directories' tables come before it.
-        let first = again.root().files().map(|(path, _, position)| (*position, path)).min();
+        let first = again
+            .root()
+            .files()
+            .map(|(path, _, position)| (*position, path))
+            .min();
         assert_eq!(first.unwrap().1, "manifest.json");
         let mut twice = Vec::new();
         again.write(&mut twice).unwrap();
         let mut thrice = Vec::new();
-        Archive::open(twice.clone(), None).unwrap().write(&mut thrice).unwrap();
+        Archive::open(twice.clone(), None)
+            .unwrap()
+            .write(&mut thrice)
+            .unwrap();
         assert_eq!(twice, thrice);
     }
 }
