@@ -3,6 +3,7 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { DESKTOP, launch, PHONE, visit } from './browser.ts';
 import { ContractServer } from './contract-server.ts';
+import { manifest } from './data.ts';
 
 const folder = process.env['SHOTS'];
 
@@ -70,6 +71,41 @@ describe.skipIf(!folder)('pictures', () => {
     server.goAway();
     await page.getByText('No connection').waitFor();
     await shot('away');
+    server.comeBack();
+    await page.getByText('No connection').waitFor({ state: 'detached' });
+    server.status('hello', { error: { details: 'Could not mount the volume `main` at /data; is the data disk full?', debug: 'ENOSPC', info: null } });
+    server.status('syncthing', { started: null, health: {} });
+    server.commit({
+      op: 'replace',
+      path: '/packageData/syncthing/parked',
+      value: { since: new Date().toISOString(), reason: 'The daemon main ended 6 times in 60 s', nextProbe: new Date(Date.now() + 240_000).toISOString() },
+    });
+    const phases = [
+      { name: 'Uploading', progress: true },
+      { name: 'Checking signatures', progress: true },
+      { name: 'Unpacking', progress: { done: 40, total: 100, units: 'bytes' } },
+      { name: 'Setting up', progress: null },
+    ];
+    const progress = { overall: { done: 60, total: 100, units: null }, phases };
+    server.commit({
+      op: 'replace',
+      path: '/packageData/miniflux/stateInfo',
+      value: { state: 'installing', installingInfo: { newManifest: manifest('miniflux', 'Miniflux', '2.2.13:1', 'x', 'y'), progress } },
+    });
+    await shot('states');
+    for (const id of ['hello', 'miniflux', 'syncthing']) {
+      await page.goto(`/services/${id}`);
+      await page.getByRole('heading').first().waitFor();
+      await shot(`state-${id}`);
+    }
+    await page.goto('/services');
+    await page.getByRole('button', { name: 'Install from a file' }).click();
+    await shot('sideload', false);
+    await page.getByRole('button', { name: 'Close' }).click();
+    await page.getByRole('button', { name: 'Stop Syncthing' }).click();
+    await shot('toast', false);
+    for (const id of ['hello', 'miniflux', 'syncthing']) server.commit({ op: 'remove', path: `/packageData/${id}` });
+    await shot('empty');
     if (complaints.some(c => !/502|WebSocket/.test(c))) console.log(complaints);
     await context.close();
     await server.close();

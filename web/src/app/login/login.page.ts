@@ -1,4 +1,4 @@
-import { ChangeDetectionStrategy, Component, ElementRef, inject, signal, viewChild } from '@angular/core';
+import { afterNextRender, ChangeDetectionStrategy, Component, ElementRef, inject, signal, viewChild } from '@angular/core';
 import { TuiButton } from '@taiga-ui/core';
 import { TuiButtonLoading } from '@taiga-ui/kit';
 import { Server } from '../state/server';
@@ -27,7 +27,6 @@ import { loginSentence } from '../words/errors';
             type="password"
             name="password"
             autocomplete="current-password"
-            autofocus
             required
             aria-describedby="login-error"
             [attr.aria-invalid]="error() !== null"
@@ -88,6 +87,10 @@ export class LoginPage {
   protected readonly host = location.hostname;
   protected readonly busy = signal(false);
   protected readonly error = signal<string | null>(null);
+
+  constructor() {
+    afterNextRender(() => this.password().nativeElement.focus());
+  }
 
   protected async login(event: Event): Promise<void> {
     event.preventDefault();

@@ -53,6 +53,11 @@ const KINDS = { ui: 'Web page', api: 'For programs', p2p: 'For peers' } as const
     }
   `,
   styles: `
+    /* An empty card must not take a gap of the page's column. */
+    :host {
+      display: contents;
+    }
+
     .target {
       padding-block-start: 0.75rem;
     }

@@ -33,6 +33,11 @@ import { Current } from './current';
     }
   `,
   styles: `
+    /* An empty card must not take a gap of the page's column. */
+    :host {
+      display: contents;
+    }
+
     li {
       display: flex;
       align-items: center;

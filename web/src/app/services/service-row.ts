@@ -1,5 +1,6 @@
 import { ChangeDetectionStrategy, Component, computed, inject, input } from '@angular/core';
 import { RouterLink } from '@angular/router';
+import { TuiButton } from '@taiga-ui/core';
 import type { PackageEntry } from '../api/schema';
 import { Clock } from '../state/clock';
 import { OpenUi } from '../ui/open-ui';
@@ -14,7 +15,7 @@ import { uptime } from '../words/time';
 
 @Component({
   selector: 'cop-service-row',
-  imports: [OpenUi, PackageIcon, ProgressLine, RouterLink, ServiceControls, StatusPill],
+  imports: [OpenUi, PackageIcon, ProgressLine, RouterLink, ServiceControls, StatusPill, TuiButton],
   changeDetection: ChangeDetectionStrategy.OnPush,
   template: `
     <cop-package-icon [icon]="entry().icon" [title]="manifest().title" />
@@ -37,8 +38,12 @@ import { uptime } from '../words/time';
       }
     </div>
     <div class="buttons">
-      <cop-service-controls [compact]="true" [id]="id()" [title]="manifest().title" [entry]="entry()" />
-      <cop-open-ui size="s" [id]="id()" [title]="manifest().title" [entry]="entry()" />
+      @if (look().tone === 'care') {
+        <a tuiButton size="s" [routerLink]="['/services', id()]" [attr.aria-label]="'See the task of ' + manifest().title">See task</a>
+      } @else {
+        <cop-service-controls [compact]="true" [id]="id()" [title]="manifest().title" [entry]="entry()" />
+        <cop-open-ui size="s" [id]="id()" [title]="manifest().title" [entry]="entry()" />
+      }
     </div>
   `,
   styles: `

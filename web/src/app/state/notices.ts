@@ -7,6 +7,9 @@ import { LOGGED_OUT, RpcError } from '../api/rpc';
 import { errorSentence } from '../words/errors';
 import { asMarkup } from '../words/markup';
 
+/** Out of the way of headings and buttons. */
+const CORNER = { block: 'end', inline: 'end' } as const;
+
 /** Short messages that come and go, and questions with two answers. */
 @Injectable({ providedIn: 'root' })
 export class Notices {
@@ -14,12 +17,12 @@ export class Notices {
   private readonly dialogs = inject(TuiDialogService);
 
   done(words: string): void {
-    this.alerts.open(asMarkup(words), { appearance: 'positive', autoClose: 4000 }).subscribe();
+    this.alerts.open(asMarkup(words), { ...CORNER, appearance: 'positive', autoClose: 4000 }).subscribe();
   }
 
   failed(error: unknown): void {
     this.alerts
-      .open(asMarkup(errorSentence(error)), { label: 'That did not work', appearance: 'negative', autoClose: 12_000 })
+      .open(asMarkup(errorSentence(error)), { ...CORNER, label: 'That did not work', appearance: 'negative', autoClose: 12_000 })
       .subscribe();
   }
 

@@ -40,6 +40,8 @@ export function openTargets(
   hostname: string,
   page: Page,
 ): readonly OpenTarget[] {
+  // While it is being installed or removed, nothing listens where the document still says so.
+  if (entry.stateInfo.state !== 'installed') return [];
   const targets: OpenTarget[] = [];
   let ownNameTaken = false;
   for (const binding of bindings(entry)) {
