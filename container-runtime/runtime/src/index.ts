@@ -9,8 +9,11 @@ import { runRuntime } from './runtime.js';
 import { isObject } from './message.js';
 
 declare const COPPICE_RUNTIME_VERSION: string;
+const SAVE_CODE_AFTER_MS = 2000;
 
-keepCompiledCode();
+const saveCompiledCode = keepCompiledCode();
+// Packages carry what newer Nodes call deprecated; nobody who reads a service's log can act on it.
+process.noDeprecation = true;
 
 // Packages leave rejections unhandled; Node's default would end the service for one of them.
 process.on('unhandledRejection', (reason: unknown) => {
@@ -23,6 +26,7 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
 
 const { COPPICE_GENERATION: generation, COPPICE_BOOT: boot } = process.env;
 // Ours, not the package's: whatever it starts inherits the environment.
+delete process.env['NODE_COMPILE_CACHE'];
 delete process.env['COPPICE_GENERATION'];
 delete process.env['COPPICE_BOOT'];
 
@@ -35,15 +39,25 @@ runRuntime({
     boot: boot ?? '',
     generation: generation === undefined ? null : Number(generation),
   },
+  // Later: a service's first start should not wait for a disk.
+  onInit: () => setTimeout(saveCompiledCode, SAVE_CODE_AFTER_MS).unref(),
   onExit: () => process.exit(0),
 });
 
-/** Lets a restarted runtime start from compiled code. Node 20 cannot; a read-only disk must not matter. */
-function keepCompiledCode(): void {
-  if (!('enableCompileCache' in module) || typeof module.enableCompileCache !== 'function') return;
+/**
+ * Lets the next runtime start from compiled code: compiling a package is most of its start.
+ *
+ * Node 20 cannot, and a read-only disk must not matter. Returns what writes the code down, because
+ * a killed process would not.
+ */
+function keepCompiledCode(): () => void {
+  if (!('enableCompileCache' in module) || typeof module.enableCompileCache !== 'function') return () => undefined;
   try {
     module.enableCompileCache(process.env['NODE_COMPILE_CACHE'] ?? COMPILE_CACHE);
   } catch (error) {
     console.error('no compile cache:', error);
   }
+  return () => {
+    if ('flushCompileCache' in module && typeof module.flushCompileCache === 'function') module.flushCompileCache();
+  };
 }

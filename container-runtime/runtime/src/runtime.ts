@@ -12,6 +12,8 @@ export interface Options {
   readonly socket: string;
   readonly packagePath: string;
   readonly identity: Identity;
+  /** Called after an `init` has succeeded. */
+  readonly onInit: () => void;
   /** Called after `exit` was answered. */
   readonly onExit: () => void;
 }
@@ -20,11 +22,12 @@ export interface Options {
 class InvalidParams extends Error {}
 
 /** Connects; returns the connection, which lives until it is closed. */
-export function runRuntime({ socket, packagePath, identity, onExit }: Options): Connection {
+export function runRuntime({ socket, packagePath, identity, onInit, onExit }: Options): Connection {
   const service = new Service(packagePath, (method, params) => connection.call(method, params));
   const connection = new Connection(socket, identity, {
     request: async (method, params) => {
       const outcome = await answer(service, method, params);
+      if (method === 'init' && 'result' in outcome) onInit();
       if (method === 'exit' && 'result' in outcome) {
         // After this turn: the answer is written when it starts, and sent when closing is done.
         setImmediate(() => void connection.close().then(onExit));

@@ -39,6 +39,7 @@ function run(members: string): void {
     socket: host.socketPath,
     packagePath: writePackage(host.dir, members),
     identity: { build: '0', boot: 'boot', generation: 4 },
+    onInit: () => undefined,
     onExit: exits,
   });
 }
