@@ -1,0 +1,231 @@
+//! One child: how it is started, with which descriptors, and how it is spoken to.
+
+use std::{
+    ffi::{OsStr, OsString},
+    io,
+    os::{
+        fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
+        unix::{
+            net::UnixStream,
+            process::{CommandExt, ExitStatusExt},
+        },
+    },
+    process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use coppice_clock::Mono;
+use nix::{
+    fcntl::{FcntlArg, FdFlag, fcntl},
+    libc,
+    sys::signal::{SigSet, Signal, kill},
+    unistd::Pid,
+};
+
+use crate::{
+    channel::Channel,
+    leftover::identify,
+    lock::{ProcessId, SignIn},
+    protocol::MAX_FRAME,
+};
+
+/// The edge says `ready` and nothing else, and it is the one that strangers talk to.
+const MAX_EDGE_FRAME: usize = 4 << 10;
+
+/// How long a child may live on after it has closed its control channel: a core that is closing
+/// its store does that.
+const LIVES_ON: Duration = Duration::from_secs(5);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Core,
+    Edge,
+}
+
+impl Role {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Core => "core",
+            Self::Edge => "edge",
+        }
+    }
+}
+
+/// A child that runs.
+#[derive(Debug)]
+pub(crate) struct Running {
+    role: Role,
+    process: Child,
+    pub(crate) channel: Channel,
+    /// No more will come from it.
+    pub(crate) silent: bool,
+    pub(crate) since: Mono,
+    /// When it is killed, because there is no working with it.
+    pub(crate) kill_at: Option<Mono>,
+    pub(crate) id: Option<ProcessId>,
+}
+
+impl Running {
+    /// Starts a child that inherits these descriptors, its end of a new control channel, and no
+    /// others: everything else of ours is close-on-exec.
+    pub(crate) fn spawn(
+        role: Role,
+        command: &[OsString],
+        mut sign_in: SignIn,
+        fds: &[(&str, BorrowedFd<'_>)],
+        env: &[(&str, &OsStr)],
+    ) -> io::Result<Self> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let mut words = command.iter();
+        let program = words
+            .next()
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no program is named"))?;
+        let mut child = Command::new(program);
+        // A group of its own: a Ctrl-C in the terminal is for the heart, which then ends its
+        // children in good order.
+        child.args(words).stdin(Stdio::null()).process_group(0);
+        for (name, value) in env {
+            child.env(name, value);
+        }
+        let mut numbers: Vec<RawFd> = vec![theirs.as_raw_fd()];
+        child.env("COPPICE_CONTROL_FD", theirs.as_raw_fd().to_string());
+        for (name, fd) in fds {
+            child.env(name, fd.as_raw_fd().to_string());
+            numbers.push(fd.as_raw_fd());
+        }
+        let signals = blocked_signals();
+        // SAFETY: the heart has one thread (`run` asks for a process to itself), so no lock, of the
+        // allocator or another, can have been held by someone else at the fork.
+        unsafe {
+            child.pre_exec(move || {
+                if let Some(own) = identify(std::process::id()) {
+                    sign_in.sign(own)?;
+                }
+                signals.thread_unblock()?;
+                for number in &numbers {
+                    inherit(BorrowedFd::borrow_raw(*number))?;
+                }
+                Ok(())
+            });
+        }
+        let process = child.spawn()?;
+        let max_frame = match role {
+            Role::Core => MAX_FRAME,
+            Role::Edge => MAX_EDGE_FRAME,
+        };
+        Ok(Self {
+            role,
+            id: identify(process.id()),
+            process,
+            channel: Channel::new(ours, max_frame, false)?,
+            silent: false,
+            since: Mono::now(),
+            kill_at: None,
+        })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        // An error means that it has ended, and its end is about to be noticed.
+        let _ = kill(Pid::from_raw(self.pid().cast_signed()), signal);
+    }
+
+    /// How it ended, if it did.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        // It is our child and nobody else waits for it: an error cannot be.
+        self.process.try_wait().ok().flatten()
+    }
+
+    /// Sends what the channel takes.
+    pub(crate) fn flush(&mut self) {
+        if !self.silent
+            && let Err(error) = self.channel.flush()
+        {
+            // What cannot be sent to a child that is going is sent to the next one.
+            self.give_up_on(&error);
+        }
+    }
+
+    /// There is no working with this incarnation: it ends by itself soon, or is killed.
+    pub(crate) fn give_up_on(&mut self, error: &io::Error) {
+        let now = Mono::now();
+        self.silent = true;
+        let patience = match error.kind() {
+            io::ErrorKind::InvalidData => {
+                eprintln!(
+                    "coppice heart: killing the {} (process {}): it sent {error}",
+                    self.role.name(),
+                    self.pid()
+                );
+                Duration::ZERO
+            }
+            _ => LIVES_ON,
+        };
+        self.kill_at.get_or_insert(now + patience);
+    }
+
+    /// It closed its end.
+    pub(crate) fn hung_up(&mut self) {
+        self.silent = true;
+        self.kill_at.get_or_insert(Mono::now() + LIVES_ON);
+    }
+}
+
+impl Drop for Running {
+    /// A heart that fails leaves nobody behind.
+    fn drop(&mut self) {
+        if self.ended().is_none() {
+            self.signal(Signal::SIGKILL);
+            // Killed, so it ends; and if not, there is nobody left to tell.
+            let _ = self.process.wait();
+        }
+    }
+}
+
+/// What the heart hears through its signal descriptor instead.
+pub(crate) fn blocked_signals() -> SigSet {
+    let mut signals = SigSet::empty();
+    for signal in [Signal::SIGCHLD, Signal::SIGINT, Signal::SIGTERM] {
+        signals.add(signal);
+    }
+    signals
+}
+
+fn inherit(fd: impl AsFd) -> io::Result<()> {
+    fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
+    Ok(())
+}
+
+/// Makes every descriptor that we were started with private: the shell or `make` that started us
+/// may have left some open.
+pub(crate) fn keep_descriptors_to_ourselves() -> io::Result<()> {
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        let name = entry?.file_name();
+        let Some(number) = name.to_str().and_then(|name| name.parse::<RawFd>().ok()) else {
+            continue;
+        };
+        if number <= libc::STDERR_FILENO {
+            continue;
+        }
+        // SAFETY: the number is of a descriptor that is open now, and nothing is done to it but
+        // setting a flag.
+        let fd = unsafe { BorrowedFd::borrow_raw(number) };
+        fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    }
+    Ok(())
+}
+
+/// `exited with code 3`, `was killed by SIGKILL`.
+pub(crate) fn describe(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exited with code {code}"),
+        (None, Some(number)) => match Signal::try_from(number) {
+            Ok(signal) => format!("was killed by {signal}"),
+            Err(_) => format!("was killed by signal {number}"),
+        },
+        (None, None) => status.to_string(),
+    }
+}
