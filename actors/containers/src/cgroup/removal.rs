@@ -70,12 +70,15 @@ fn kill_all(hierarchies: &Hierarchies, path: &str, pids: &BTreeSet<i32>) {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "cgroup v1 has no event for the end of being busy"
+)]
 fn remove_dir(dir: &Path) -> io::Result<()> {
     for _ in 0..ROUNDS {
         match fs::remove_dir(dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            // v1 leaves a cgroup busy for a moment after its last process ended, and has no event for
-            // the end of that moment.
+            // For a moment after its last process ended.
             Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
                 std::thread::sleep(Duration::from_millis(5));
             }

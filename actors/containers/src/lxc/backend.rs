@@ -20,7 +20,7 @@ use crate::{
 
 /// How long the parent of a dead pid 1 (its monitor) has to take note of the end before we go on without
 /// knowing how it ended.
-const REAP_WAIT: Duration = Duration::from_secs(1);
+const REAP_WAIT: Duration = Duration::from_millis(200);
 
 /// Containers through liblxc, on this host. Needs root.
 #[derive(Clone)]

@@ -119,60 +119,11 @@ fn user_namespaces(host: &Host) -> Check {
 fn mounts(host: &Host, trial: &Path) -> Vec<Check> {
     let mut checks = Vec::new();
     let outcome = on_own_thread("preflight", || {
-        let mut note = |name: &str, result: io::Result<()>, next_step: &str| {
-            let outcome = result
-                .map(|()| "works".to_owned())
-                .map_err(|error| error.to_string());
-            let ok = outcome.is_ok();
-            checks.push(check(name, outcome, next_step));
-            ok
-        };
-        let idmap = host.range(TRIAL_IDS)?;
-        let stage = root::make_stage(&host.layout)?;
-        fs::create_dir_all(trial).doing(format!("create {}", trial.display()))?;
-        let image = trial.join("empty.squashfs");
-        fs::write(&image, empty_squashfs()).doing(format!("write {}", image.display()))?;
-
-        let squashfs = stage.join("squashfs");
-        let mounted = fs::create_dir(&squashfs)
-            .and_then(|()| images::mount_squashfs(&image))
-            .and_then(|mount| mount.attach_at(&squashfs));
-        if !note(
-            "squashfs (zstd) on a loop device",
-            mounted,
-            "load the kernel modules loop and squashfs, and check that /dev/loop-control exists",
-        ) {
-            return Ok(());
-        }
-        let mapped = root::stage_layer(&stage, "mapped", &squashfs, idmap.as_fd())
-            .and_then(|()| is_owned(&stage.join("mapped"), TRIAL_IDS));
-        if !note("idmapped mount of a squashfs", mapped, NEWER_KERNEL) {
-            return Ok(());
-        }
-        let disk = stage.join("disk");
-        let mapped = Detached::clone_of(trial).and_then(|clone| {
-            clone.change(0, 0, Some(idmap.as_fd()))?;
-            fs::create_dir(&disk)?;
-            clone.attach_at(&disk)?;
-            is_owned(&disk, TRIAL_IDS)
-        });
-        let move_data = "put the data folder on ext4, xfs or btrfs (--data-dir)";
-        note(
-            "idmapped mount of the data folder's file system",
-            mapped,
-            move_data,
-        );
-        let over = root::make_upper(trial, TRIAL_IDS)
-            .map_err(io::Error::other)
-            .and_then(|()| {
-                let target = stage.join("over");
-                fs::create_dir(&target)?;
-                root::overlay(&stage, &["mapped"], trial)?.attach_at(&target)?;
-                fs::write(target.join("file"), b"x")?;
-                is_owned(&target, TRIAL_IDS)
-            });
-        note("overlay over an idmapped squashfs", over, move_data);
-        Ok(())
+        let outcome = try_mounts(host, trial, &mut checks);
+        // The end of the thread would do it too, some time after it was joined.
+        images::unmount(&host.layout.stage())
+            .doing("take the trial mounts away")
+            .and(outcome)
     });
     if let Err(error) = outcome {
         checks.push(check(
@@ -182,6 +133,63 @@ fn mounts(host: &Host, trial: &Path) -> Vec<Check> {
         ));
     }
     checks
+}
+
+fn try_mounts(host: &Host, trial: &Path, checks: &mut Vec<Check>) -> Result<(), StepError> {
+    let mut note = |name: &str, result: io::Result<()>, next_step: &str| {
+        let outcome = result
+            .map(|()| "works".to_owned())
+            .map_err(|error| error.to_string());
+        let ok = outcome.is_ok();
+        checks.push(check(name, outcome, next_step));
+        ok
+    };
+    let idmap = host.range(TRIAL_IDS)?;
+    let stage = root::make_stage(&host.layout)?;
+    fs::create_dir_all(trial).doing(format!("create {}", trial.display()))?;
+    let image = trial.join("empty.squashfs");
+    fs::write(&image, empty_squashfs()).doing(format!("write {}", image.display()))?;
+
+    let squashfs = stage.join("squashfs");
+    let mounted = fs::create_dir(&squashfs)
+        .and_then(|()| images::mount_squashfs(&image))
+        .and_then(|mount| mount.attach_at(&squashfs));
+    if !note(
+        "squashfs (zstd) on a loop device",
+        mounted,
+        "load the kernel modules loop and squashfs, and check that /dev/loop-control exists",
+    ) {
+        return Ok(());
+    }
+    let mapped = root::stage_layer(&stage, "mapped", &squashfs, idmap.as_fd())
+        .and_then(|()| is_owned(&stage.join("mapped"), TRIAL_IDS));
+    if !note("idmapped mount of a squashfs", mapped, NEWER_KERNEL) {
+        return Ok(());
+    }
+    let disk = stage.join("disk");
+    let mapped = Detached::clone_of(trial).and_then(|clone| {
+        clone.change(0, 0, Some(idmap.as_fd()))?;
+        fs::create_dir(&disk)?;
+        clone.attach_at(&disk)?;
+        is_owned(&disk, TRIAL_IDS)
+    });
+    let move_data = "put the data folder on ext4, xfs or btrfs (--data-dir)";
+    note(
+        "idmapped mount of the data folder's file system",
+        mapped,
+        move_data,
+    );
+    let over = root::make_upper(trial, TRIAL_IDS)
+        .map_err(io::Error::other)
+        .and_then(|()| {
+            let target = stage.join("over");
+            fs::create_dir(&target)?;
+            root::overlay(&stage, &["mapped"], trial)?.attach_at(&target)?;
+            fs::write(target.join("file"), b"x")?;
+            is_owned(&target, TRIAL_IDS)
+        });
+    note("overlay over an idmapped squashfs", over, move_data);
+    Ok(())
 }
 
 fn is_owned(path: &Path, owner: u32) -> io::Result<()> {

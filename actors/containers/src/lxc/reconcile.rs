@@ -28,7 +28,7 @@ pub(crate) fn reconcile(host: &Host, known: &[Segment]) -> Receipt {
         }
     };
     let kept = kept(host, known, &mut receipt);
-    processes(host, &hierarchies, &kept, &mut receipt);
+    processes(host, &hierarchies, &mut receipt);
     containers(host, &kept, &mut receipt);
     mounts(host, &mut receipt);
     loop_devices(host, &mut receipt);
@@ -62,12 +62,20 @@ fn kept(host: &Host, known: &[Segment], receipt: &mut Receipt) -> Kept {
     kept
 }
 
-/// Ends every process that sees our stage and is not the monitor of a kept container: a start that
-/// goes on although its creator died, which nothing else would find yet.
-fn processes(host: &Host, hierarchies: &Hierarchies, kept: &Kept, receipt: &mut Receipt) {
-    let monitors: BTreeSet<i32> = kept
+/// Ends every process that sees our stage and is not the monitor of a running container: a start that
+/// goes on although its creator died, which nothing else would find yet. (Monitors of running containers
+/// that nobody knows end with those, next.)
+fn processes(host: &Host, hierarchies: &Hierarchies, receipt: &mut Receipt) {
+    let monitors: BTreeSet<i32> = Record::instances(&host.layout)
+        .unwrap_or_default()
         .iter()
-        .flat_map(|(instance, _)| lifecycle::monitors(host, hierarchies, instance))
+        .filter(|instance| {
+            matches!(
+                lifecycle::inspect(host, instance),
+                Ok(Inspection::Running(_))
+            )
+        })
+        .flat_map(|instance| lifecycle::monitors(host, hierarchies, instance))
         .collect();
     // A killed one may have left a child behind, so look again until there is none.
     for _ in 0..8 {

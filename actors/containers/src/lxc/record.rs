@@ -6,7 +6,9 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs::{self, File},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -52,7 +54,7 @@ impl Record {
             .map_err(io::Error::from)
             .doing(&doing)?;
         fs::create_dir_all(&dir).doing(&doing)?;
-        fs::write(&partial, text).doing(&doing)?;
+        write_private(&partial, &text).doing(&doing)?;
         fs::rename(&partial, &file).doing(&doing)
     }
 
@@ -81,4 +83,16 @@ impl Record {
             .flat_map(|record| record.images.into_values())
             .collect())
     }
+}
+
+/// Writes a file that root alone may read: a specification holds an environment. (The directories above
+/// cannot be closed, liblxc wants to pass through them as the container's root.)
+pub(crate) fn write_private(file: &Path, text: &[u8]) -> io::Result<()> {
+    let mut open = File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(file)?;
+    open.write_all(text)
 }

@@ -144,6 +144,10 @@ pub(crate) async fn a_killed_monitor_is_a_dead_container_that_can_be_created_ane
     backend.destroy(&spec.instance).await.unwrap();
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the time is where the kill falls, not what is waited for"
+)]
 pub(crate) async fn whatever_a_killed_creator_leaves_is_found_and_removed(host: &TestHost) {
     let backend = host.backend();
     let spec = linked(host, "halfway");

@@ -11,6 +11,7 @@ use coppice_containers::{Backend, FileKind, IdMapping, OpError};
 
 use crate::{
     host::{TestHost, guid},
+    limits::until,
     suite::{segment, volume_mount},
 };
 
@@ -222,8 +223,18 @@ pub(crate) async fn id_mappings_are_applied_to_a_mount(host: &TestHost) {
     inside.expect(&["owner", "/mnt/mapped/zero"], "1000:1000");
     inside.expect(&["owner", "/mnt/mapped/thousand"], "65534:65534");
     inside.expect(&["owner", "/mnt/mapped/web"], "33:33");
-    inside.expect(&["write", "/mnt/mapped/made", "x", "1000"], "");
-    assert_eq!(fs::metadata(volume.join("made")).unwrap().uid(), 0);
+    // Root inside is nobody on this mount; who 1000 is inside is root on disk.
+    assert!(
+        inside
+            .refused(&["write", "/mnt/mapped/mine", "x", "0"])
+            .contains("too large")
+    );
+    inside.expect(&["write-as", "/mnt/mapped/zero", "written", "1000"], "");
+    until("the write is done", async || {
+        fs::read_to_string(volume.join("zero")).unwrap() == "written"
+    })
+    .await;
+    assert_eq!(fs::metadata(volume.join("zero")).unwrap().uid(), 0);
     backend.destroy(&spec.instance).await.unwrap();
 }
 
@@ -269,6 +280,29 @@ pub(crate) async fn files_and_subpaths_are_mounted_and_replaced(host: &TestHost)
         !volume.join("nothing").exists(),
         "a read-only mount makes nothing"
     );
+    backend.destroy(&spec.instance).await.unwrap();
+}
+
+pub(crate) async fn mounts_that_come_later_reach_processes_with_mounts_of_their_own(
+    host: &TestHost,
+) {
+    let backend = host.backend();
+    let spec = host.spec("follows");
+    fs::write(spec.volumes[0].dir.join("file"), "x").unwrap();
+    let (_, mut inside) = host.start(&backend, &spec).await;
+    inside.expect(&["watch-in-slave", "/mnt/later/file"], "");
+    until("it has its own mounts", async || {
+        inside.ask(&["exists", "/tmp/watching"]).unwrap() == "true"
+    })
+    .await;
+    backend
+        .mount_into(&spec.instance, &volume_mount(&spec, "/mnt/later"))
+        .await
+        .unwrap();
+    until("the mount has reached it", async || {
+        inside.ask(&["exists", "/tmp/seen"]).unwrap() == "true"
+    })
+    .await;
     backend.destroy(&spec.instance).await.unwrap();
 }
 

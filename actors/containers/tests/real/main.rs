@@ -56,6 +56,7 @@ tests![
     inside::mounts_come_with_their_flags_locked,
     inside::id_mappings_are_applied_to_a_mount,
     inside::files_and_subpaths_are_mounted_and_replaced,
+    inside::mounts_that_come_later_reach_processes_with_mounts_of_their_own,
     inside::links_in_a_volume_lead_nowhere_else,
     limits::limits_bind_and_usage_is_counted,
     limits::an_oom_kill_is_counted,
