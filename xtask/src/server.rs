@@ -1,0 +1,159 @@
+//! A running Coppice, spoken to as everybody else does: through its CLI. What is used of it is all in this file.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use serde::Deserialize;
+
+use crate::checkout::Checkout;
+use crate::command;
+
+/// Which server a verb is about.
+#[derive(Args)]
+pub(crate) struct DataDir {
+    /// Folder with the server's data; `data` in the checkout unless told otherwise.
+    #[arg(long, value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+}
+
+impl DataDir {
+    /// The folder's full path. It need not exist.
+    pub(crate) fn path(&self, checkout: &Checkout) -> Result<PathBuf> {
+        let chosen = self
+            .data_dir
+            .clone()
+            .unwrap_or_else(|| checkout.root.join("data"));
+        std::path::absolute(&chosen).with_context(|| format!("{} is not a path", chosen.display()))
+    }
+}
+
+/// The CLI, pointed at one server.
+pub(crate) struct Server {
+    coppice: PathBuf,
+    data: PathBuf,
+}
+
+/// One line of `coppice service list --json`.
+#[derive(Deserialize)]
+pub(crate) struct Service {
+    pub(crate) id: String,
+    /// A word of the status model, such as `running` or `stopped`.
+    pub(crate) status: String,
+    /// Where its first interface is reached, if it has one.
+    pub(crate) url: Option<String>,
+    /// Whether a critical task keeps it from starting.
+    #[serde(default)]
+    pub(crate) blocked: bool,
+}
+
+impl Server {
+    pub(crate) fn new(coppice: &Path, data: &Path) -> Self {
+        Self {
+            coppice: coppice.to_owned(),
+            data: data.to_owned(),
+        }
+    }
+
+    /// Where the server of `checkout` would be, if its binary has been built.
+    pub(crate) fn built(checkout: &Checkout, data: &Path) -> Option<Self> {
+        let coppice = checkout.target.join("debug/coppice");
+        coppice.exists().then(|| Self::new(&coppice, data))
+    }
+
+    /// Whether a server answers for this data folder.
+    pub(crate) fn answers(&self) -> bool {
+        let list = self.command(&["service", "list", "--json"]);
+        list.is_ok_and(|mut list| {
+            list.stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status()
+                .is_ok_and(|s| s.success())
+        })
+    }
+
+    pub(crate) fn services(&self) -> Result<Vec<Service>> {
+        let text = command::output(&mut self.command(&["service", "list", "--json"])?)?;
+        serde_json::from_str(&text).context("`coppice service list --json` printed something else")
+    }
+
+    /// Tries what Coppice needs of this machine, and says what is missing.
+    pub(crate) fn preflight(&self) -> Result<()> {
+        command::run(&mut self.command(&["doctor"])?)
+    }
+
+    pub(crate) fn set_password(&self, password: &str) -> Result<()> {
+        let mut child = self
+            .command(&["auth", "set-password"])?
+            .stdin(Stdio::piped())
+            .spawn()?;
+        let mut stdin = child.stdin.take().context("its input is not open")?;
+        writeln!(stdin, "{password}")?;
+        drop(stdin);
+        ensure!(
+            child.wait()?.success(),
+            "`coppice auth set-password` failed"
+        );
+        Ok(())
+    }
+
+    pub(crate) fn install(&self, s9pk: &Path) -> Result<()> {
+        command::run(self.command(&["package", "install"])?.arg(s9pk))
+    }
+
+    /// Runs an action; what it answers may be secret and is not shown.
+    pub(crate) fn act(&self, id: &str, action: &str, input: &serde_json::Value) -> Result<()> {
+        let mut run = self.command(&["action", "run", id, action, "--input"])?;
+        command::run(run.arg(input.to_string()).stdout(Stdio::null()))
+    }
+
+    pub(crate) fn start(&self, id: &str) -> Result<()> {
+        command::run(&mut self.command(&["service", "start", id])?)
+    }
+
+    /// Ends the services, then Coppice.
+    pub(crate) fn stop(&self) -> Result<()> {
+        command::run(&mut self.command(&["stop"])?)
+    }
+
+    /// The certificate of the server's own authority, as a file.
+    pub(crate) fn ca_certificate(&self) -> PathBuf {
+        self.data.join("ca.pem")
+    }
+
+    fn command(&self, words: &[&str]) -> Result<Command> {
+        let mut command = command::as_root(&self.coppice)?;
+        command.arg("--data-dir").arg(&self.data).args(words);
+        Ok(command)
+    }
+}
+
+/// The short name that a server gives to what it makes on this machine; `None` before its first start.
+pub(crate) fn short_id(data: &Path) -> Option<String> {
+    let id = fs::read_to_string(data.join("id")).ok()?.trim().to_owned();
+    // It becomes part of names that are removed, so it must be one of ours.
+    let ours = id.len() == 6 && id.bytes().all(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7'));
+    ours.then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_id_of_our_own_making_names_what_is_removed() {
+        let data = tempfile::tempdir().unwrap();
+        for (text, expected) in [
+            ("ab2c7z\n", Some("ab2c7z")),
+            ("../../", None),
+            ("abcdefg", None),
+            ("", None),
+        ] {
+            fs::write(data.path().join("id"), text).unwrap();
+            assert_eq!(short_id(data.path()).as_deref(), expected);
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! `make run`: from a checkout to running services.
+//!
+//! ```text
+//! build ─▶ preflight ─▶ start ─▶ password ─▶ install ─▶ answer tasks ─▶ start services ─▶ tell ─▶ wait for Ctrl-C
+//!                         └─ a server that answers already is used, and not waited for
+//! ```
+//!
+//! Every step looks first whether it is still to do, so a run that was interrupted is continued by the next.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use nix::sys::signal::{SigHandler, Signal, signal};
+use serde::{Deserialize, Serialize};
+
+use super::credentials::Credentials;
+use crate::build::{self, Built};
+use crate::checkout::Checkout;
+use crate::command;
+use crate::examples;
+use crate::server::{DataDir, Server, Service};
+use crate::steps::Steps;
+use crate::stopwatch::Stopwatch;
+
+/// How to run.
+#[derive(Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    data: DataDir,
+    /// Listen on this address only, instead of all.
+    #[arg(long, value_name = "IP")]
+    listen: Option<std::net::IpAddr>,
+}
+
+/// How long a server may take until it answers.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
+/// How long the examples may take until their checks succeed; the first start of a database takes longest.
+const HEALTHY_WITHIN: Duration = Duration::from_secs(180);
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+pub(crate) fn run(checkout: &Checkout, steps: &mut Steps, options: &Options) -> Result<()> {
+    let data = options.data.path(checkout)?;
+    let built = build::all(checkout, steps)?;
+    examples::pack(checkout, steps, &built)?;
+    let server = Server::new(&built.coppice, &data);
+    steps.always("preflight", || server.preflight())?;
+
+    let running = if server.answers() {
+        eprintln!("== Coppice runs already, with {}", data.display());
+        None
+    } else {
+        Some(start(steps, options, &built, &server, &data)?)
+    };
+    let told = set_up(checkout, steps, &server, &data);
+    match (told, running) {
+        (Ok(()), Some(running)) => running.wait(),
+        (Ok(()), None) => Ok(()),
+        // The services may be worth a look, so they and Coppice go on.
+        (Err(error), _) => {
+            Err(error.context("Coppice was started; `make stop` ends it, `make run` tries again"))
+        }
+    }
+}
+
+/// Password, packages, tasks, services: everything through the CLI, as a person would.
+fn set_up(checkout: &Checkout, steps: &mut Steps, server: &Server, data: &Path) -> Result<()> {
+    let (credentials, are_new) = Credentials::of(data)?;
+    if are_new {
+        steps.always("admin password", || {
+            server.set_password(&credentials.coppice)
+        })?;
+        // Kept only now: what cannot be read back must have been set.
+        credentials.keep(data)?;
+    }
+    for name in examples::NAMES {
+        if find(&server.services()?, name).is_none() {
+            let s9pk = examples::folder(checkout).join(format!("{name}.s9pk"));
+            steps.always(&format!("{name}: install"), || server.install(&s9pk))?;
+        }
+    }
+    if find(&server.services()?, "miniflux").is_some_and(|miniflux| miniflux.blocked) {
+        let account = serde_json::json!({ "username": "admin", "password": credentials.miniflux });
+        steps.always("miniflux: create the admin account", || {
+            server.act("miniflux", "set-admin", &account)
+        })?;
+    }
+    for name in examples::NAMES {
+        if find(&server.services()?, name).is_some_and(|service| service.status == "stopped") {
+            steps.always(&format!("{name}: start"), || server.start(name))?;
+        }
+    }
+    steps.always("services: first checks", || all_healthy(server))?;
+    tell(server, data, &credentials, are_new)
+}
+
+fn find<'a>(services: &'a [Service], id: &str) -> Option<&'a Service> {
+    services.iter().find(|service| service.id == id)
+}
+
+fn all_healthy(server: &Server) -> Result<()> {
+    let watch = Stopwatch::start();
+    loop {
+        let services = server.services()?;
+        let waiting: Vec<_> = examples::NAMES
+            .iter()
+            .filter(|name| find(&services, name).is_none_or(|s| s.status != "running"))
+            .collect();
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        if watch.elapsed() > HEALTHY_WITHIN {
+            bail!(
+                "{waiting:?} did not get well; `coppice service why` and `coppice service logs` say more"
+            );
+        }
+        look_again();
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the CLI has no way to wait for a status"
+)]
+fn look_again() {
+    thread::sleep(LOOK_EVERY);
+}
+
+fn tell(server: &Server, data: &Path, credentials: &Credentials, are_new: bool) -> Result<()> {
+    println!();
+    for service in server.services()? {
+        println!(
+            "{:12} {}",
+            service.id,
+            service.url.as_deref().unwrap_or("(no page)")
+        );
+    }
+    if are_new {
+        println!("\n{}", credentials.text());
+        println!(
+            "This is shown once. It is kept in {}, which only root reads.",
+            Credentials::file(data).display()
+        );
+    } else {
+        println!("\nPasswords: {}", Credentials::file(data).display());
+    }
+    println!(
+        "Certificate to trust: {}",
+        server.ca_certificate().display()
+    );
+    println!("Ctrl-C stops Coppice and leaves the services running; `make stop` stops them, too.");
+    println!("`make clean-run` removes everything, with the data.");
+    Ok(())
+}
+
+/// A server that this process has started.
+struct Running {
+    ended: Receiver<std::io::Result<ExitStatus>>,
+}
+
+fn start(
+    steps: &mut Steps,
+    options: &Options,
+    built: &Built,
+    server: &Server,
+    data: &Path,
+) -> Result<Running> {
+    let ports = Ports::of(data)?;
+    let mut heart = command::as_root(&built.coppice)?;
+    heart
+        .arg("heart")
+        .arg("--data-dir")
+        .arg(data)
+        .arg("--base-image")
+        .arg(&built.base_image);
+    for (flag, port) in [
+        ("--https-port", ports.https),
+        ("--http-port", ports.http),
+        ("--dns-port", ports.dns),
+    ] {
+        heart.arg(flag).arg(port.to_string());
+    }
+    if let Some(listen) = options.listen {
+        heart.arg("--listen").arg(listen.to_string());
+    }
+    let child = heart
+        .spawn()
+        .with_context(|| format!("cannot start {}", built.coppice.display()))?;
+    // Ctrl-C reaches the server too; it says what goes on, and then this process sees it end. Set only now, because a
+    // child would inherit it.
+    // SAFETY: to ignore a signal runs no code in a handler.
+    unsafe { signal(Signal::SIGINT, SigHandler::SigIgn) }.context("cannot ignore Ctrl-C")?;
+    let running = Running::watch(child);
+
+    steps.always("start Coppice", || {
+        let watch = Stopwatch::start();
+        while !server.answers() {
+            match running.ended.recv_timeout(LOOK_EVERY) {
+                Ok(status) => bail!("Coppice ended with {}, see above", status?),
+                Err(RecvTimeoutError::Timeout) if watch.elapsed() < ANSWERS_WITHIN => {}
+                Err(_) => bail!(
+                    "Coppice does not answer after {} s",
+                    ANSWERS_WITHIN.as_secs()
+                ),
+            }
+        }
+        Ok(())
+    })?;
+    ports.keep(data)?;
+    Ok(running)
+}
+
+impl Running {
+    fn watch(mut child: Child) -> Self {
+        let (tell, ended) = channel();
+        // Nobody listens any more once this process is about to end itself.
+        thread::spawn(move || tell.send(child.wait()).is_ok());
+        Self { ended }
+    }
+
+    fn wait(self) -> Result<()> {
+        let status = self
+            .ended
+            .recv()
+            .context("the server is not watched any more")??;
+        if !status.success() {
+            bail!("Coppice ended with {status}");
+        }
+        Ok(())
+    }
+}
+
+/// Where a server listens. They are chosen once and kept, so that addresses stay.
+#[derive(Serialize, Deserialize)]
+struct Ports {
+    https: u16,
+    http: u16,
+    dns: u16,
+}
+
+impl Ports {
+    fn of(data: &Path) -> Result<Self> {
+        if let Ok(text) = fs::read_to_string(Self::file(data)) {
+            return serde_json::from_str(&text)
+                .with_context(|| format!("{} is damaged", Self::file(data).display()));
+        }
+        Ok(Self {
+            https: free_port(&[443, 8443])?,
+            http: free_port(&[80, 8080])?,
+            dns: free_port(&[53, 5300])?,
+        })
+    }
+
+    fn keep(&self, data: &Path) -> Result<()> {
+        let file = Self::file(data);
+        fs::write(&file, serde_json::to_string(self)?)
+            .with_context(|| format!("cannot write {}", file.display()))
+    }
+
+    fn file(data: &Path) -> PathBuf {
+        data.join("ports.json")
+    }
+}
+
+/// The first of `wanted` that is free for TCP and UDP, else any that is.
+fn free_port(wanted: &[u16]) -> Result<u16> {
+    for &port in wanted.iter().chain(&[0; 16]) {
+        let Ok(tcp) = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)) else {
+            continue;
+        };
+        let port = tcp.local_addr()?.port();
+        if UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port is free")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_in_use_is_passed_over() {
+        let taken = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        let taken_udp = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        let ports = [
+            taken.local_addr().unwrap().port(),
+            taken_udp.local_addr().unwrap().port(),
+        ];
+        assert!(!ports.contains(&free_port(&ports).unwrap()));
+    }
+
+    #[test]
+    fn ports_are_chosen_once() {
+        let data = tempfile::tempdir().unwrap();
+        let ports = Ports {
+            https: 1,
+            http: 2,
+            dns: 3,
+        };
+        ports.keep(data.path()).unwrap();
+        assert_eq!(Ports::of(data.path()).unwrap().dns, 3);
+    }
+}
