@@ -98,6 +98,9 @@ pub(crate) async fn pid_1_finds_its_root_as_specified(host: &TestHost) {
         inside.expect(&["write", &format!("{path}/written"), "x", "0"], "");
     }
     assert!(spec.logs_dir.join("written").exists());
+    // liblxc would have moved whoever starts a container into its monitor's cgroup.
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap();
+    assert!(!own.contains(host.layout.short.as_str()), "{own}");
     backend.destroy(&spec.instance).await.unwrap();
     assert!(
         spec.logs_dir.join("written").exists(),
