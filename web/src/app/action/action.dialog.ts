@@ -124,7 +124,7 @@ type Stage =
     }
 
     .problems {
-      flex: 1;
+      flex: 1 1 11rem;
       color: var(--cop-bad);
     }
 
