@@ -17,8 +17,8 @@ use crate::checkout::{ARCH, Checkout, target_triple};
 use crate::command;
 use crate::examples;
 use crate::npm;
-use crate::stamp::unless_unchanged;
-use crate::steps::Steps;
+use crate::stamp::{self, unless_unchanged};
+use crate::steps::{Outcome, Steps};
 
 /// The parts that the host binary carries; its build script is told of them by these variables.
 pub(crate) struct Embedded {
@@ -143,24 +143,17 @@ fn bundle(checkout: &Checkout, steps: &mut Steps, folder: &str, output: &str) ->
     Ok(output)
 }
 
-/// The base image comes from Debian packages, so it is made when its recipe changes and kept for every checkout.
+/// The base image comes from Debian packages, so it is made when its recipe changes, once for all checkouts.
 fn base_image(checkout: &Checkout, steps: &mut Steps) -> Result<PathBuf> {
     let recipe = checkout.root.join("container-runtime/base");
-    let image = checkout.own_cache().join(format!("base-{ARCH}.squashfs"));
+    let hash = stamp::hash(std::slice::from_ref(&recipe))?;
+    let image = checkout.cache.join(format!("base-{ARCH}-{hash}.squashfs"));
     steps.step("container base image", || {
-        unless_unchanged(
-            checkout,
-            "base-image",
-            std::slice::from_ref(&recipe),
-            &image,
-            || {
-                command::run(
-                    command::as_root(recipe.join("build-base.sh"))?
-                        .arg(&image)
-                        .env("ARCH", ARCH),
-                )
-            },
-        )
+        if image.exists() {
+            return Ok(Outcome::Unchanged);
+        }
+        command::run(command::as_root(recipe.join("build-base.sh"))?.arg(&image))?;
+        Ok(Outcome::Done)
     })?;
     Ok(image)
 }

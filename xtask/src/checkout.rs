@@ -47,6 +47,15 @@ impl Checkout {
             .join(format!("checkout-{:016x}", hasher.finish()))
     }
 
+    /// [`Checkout::own_cache`], which then exists and belongs to the user who called `make`.
+    pub(crate) fn make_own_cache(&self) -> Result<PathBuf> {
+        let folder = self.own_cache();
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot create {}", folder.display()))?;
+        command::give_to_user(&folder)?;
+        Ok(folder)
+    }
+
     /// Writes a file that belongs to the user who called `make`, and the folders above it.
     pub(crate) fn write(&self, path: &Path, text: &str) -> Result<()> {
         let missing: Vec<_> = path

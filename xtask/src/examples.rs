@@ -1,9 +1,8 @@
 //! The example packages: built and packed with our own tools.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::build::Built;
 use crate::checkout::{ARCH, Checkout};
@@ -21,6 +20,7 @@ pub(crate) fn folder(checkout: &Checkout) -> PathBuf {
 
 /// Builds and packs every example; what is unchanged stays.
 pub(crate) fn pack(checkout: &Checkout, steps: &mut Steps, built: &Built) -> Result<()> {
+    checkout.make_own_cache()?;
     let folder = folder(checkout);
     for name in NAMES {
         let project = folder.join(name);
@@ -45,11 +45,6 @@ pub(crate) fn pack(checkout: &Checkout, steps: &mut Steps, built: &Built) -> Res
 /// The code as the user who called `make`, the images as root: their files belong to many users.
 fn build(checkout: &Checkout, name: &str, project: &Path) -> Result<()> {
     let script = checkout.root.join("sdk/examples/build.sh");
-    if let Some(parent) = project.parent() {
-        fs::create_dir_all(parent)
-            .with_context(|| format!("cannot create {}", parent.display()))?;
-        command::give_to_user(parent)?;
-    }
     command::run(command::as_user(&script).arg(name).arg(project).arg("code"))?;
     command::run(
         command::as_root(&script)?

@@ -37,17 +37,24 @@ pub(crate) struct Server {
     data: PathBuf,
 }
 
-/// One line of `coppice service list --json`.
+/// One service, as `coppice service list --json` tells of it.
 #[derive(Deserialize)]
 pub(crate) struct Service {
     pub(crate) id: String,
-    /// A word of the status model, such as `running` or `stopped`.
+    /// One word, such as `running`, `stopped` or `needs-task`.
     pub(crate) status: String,
-    /// Where its first interface is reached, if it has one.
-    pub(crate) url: Option<String>,
-    /// Whether a critical task keeps it from starting.
-    #[serde(default)]
-    pub(crate) blocked: bool,
+    /// Where its first page is, if it has one.
+    pub(crate) address: Option<String>,
+}
+
+/// The server itself, as `coppice server info --json` tells of it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Info {
+    /// The first label of its name on the local network.
+    pub(crate) hostname: String,
+    pub(crate) https_port: u16,
+    pub(crate) http_port: u16,
 }
 
 impl Server {
@@ -78,6 +85,11 @@ impl Server {
     pub(crate) fn services(&self) -> Result<Vec<Service>> {
         let text = command::output(&mut self.command(&["service", "list", "--json"])?)?;
         serde_json::from_str(&text).context("`coppice service list --json` printed something else")
+    }
+
+    pub(crate) fn info(&self) -> Result<Info> {
+        let text = command::output(&mut self.command(&["server", "info", "--json"])?)?;
+        serde_json::from_str(&text).context("`coppice server info --json` printed something else")
     }
 
     /// Tries what Coppice needs of this machine, and says what is missing.
@@ -117,11 +129,6 @@ impl Server {
     /// Ends the services, then Coppice.
     pub(crate) fn stop(&self) -> Result<()> {
         command::run(&mut self.command(&["stop"])?)
-    }
-
-    /// The certificate of the server's own authority, as a file.
-    pub(crate) fn ca_certificate(&self) -> PathBuf {
-        self.data.join("ca.pem")
     }
 
     fn command(&self, words: &[&str]) -> Result<Command> {

@@ -12,8 +12,15 @@ use anyhow::{Context, Result};
 use crate::checkout::Checkout;
 use crate::steps::Outcome;
 
-/// What is never an input: made by builds, or by Git.
-const SKIPPED: [&str; 5] = ["node_modules", "dist", "target", ".git", ".angular"];
+/// What is never an input: made by builds, by Git, or by packing (the signing key).
+const SKIPPED: [&str; 6] = [
+    "node_modules",
+    "dist",
+    "target",
+    ".git",
+    ".angular",
+    ".startos",
+];
 
 /// Does `work` unless `output` exists and was made from the same `inputs` (files, or folders with all below them).
 pub(crate) fn unless_unchanged(
@@ -24,7 +31,7 @@ pub(crate) fn unless_unchanged(
     work: impl FnOnce() -> Result<()>,
 ) -> Result<Outcome> {
     let stamp = checkout.own_cache().join("stamps").join(name);
-    let hash = format!("{:016x}", hash(inputs)?);
+    let hash = hash(inputs)?;
     if output.exists() && fs::read_to_string(&stamp).is_ok_and(|old| old == hash) {
         return Ok(Outcome::Unchanged);
     }
@@ -38,17 +45,18 @@ pub(crate) fn unless_unchanged(
     Ok(Outcome::Done)
 }
 
-fn hash(inputs: &[PathBuf]) -> Result<u64> {
+/// The same for the same contents under the same names, wherever they lie.
+pub(crate) fn hash(inputs: &[PathBuf]) -> Result<String> {
     let mut hasher = DefaultHasher::new();
     for input in inputs {
         add(&mut hasher, input)?;
     }
-    Ok(hasher.finish())
+    Ok(format!("{:016x}", hasher.finish()))
 }
 
 fn add(hasher: &mut DefaultHasher, path: &Path) -> Result<()> {
     let read = |error| format!("cannot read {}: {error}", path.display());
-    hasher.write(path.as_os_str().as_encoded_bytes());
+    hasher.write(path.file_name().unwrap_or_default().as_encoded_bytes());
     if path.is_dir() {
         let entries = fs::read_dir(path)
             .map_err(read)
@@ -69,4 +77,31 @@ fn add(hasher: &mut DefaultHasher, path: &Path) -> Result<()> {
         hasher.write(&bytes);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_follows_contents_and_names_and_nothing_else() {
+        let tree = |names: &[&str], text: &str| {
+            let top = tempfile::tempdir().unwrap();
+            let folder = top.path().join("in");
+            for name in names {
+                let file = folder.join(name);
+                fs::create_dir_all(file.parent().unwrap()).unwrap();
+                fs::write(file, text).unwrap();
+            }
+            hash(&[folder]).unwrap()
+        };
+        let first = tree(&["a", "b/c"], "1");
+        assert_eq!(first, tree(&["a", "b/c"], "1"));
+        assert_eq!(
+            first,
+            tree(&["a", "b/c", "dist/x", "b/node_modules/y"], "1")
+        );
+        assert_ne!(first, tree(&["a", "b/c"], "2"));
+        assert_ne!(first, tree(&["a", "b/d"], "1"));
+    }
 }

@@ -8,14 +8,15 @@
 //! Every step looks first whether it is still to do, so a run that was interrupted is continued by the next.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use nix::sys::signal::{SigHandler, Signal, signal};
 use serde::{Deserialize, Serialize};
@@ -25,7 +26,7 @@ use crate::build::{self, Built};
 use crate::checkout::Checkout;
 use crate::command;
 use crate::examples;
-use crate::server::{DataDir, Server, Service};
+use crate::server::{DataDir, Info, Server, Service};
 use crate::steps::Steps;
 use crate::stopwatch::Stopwatch;
 
@@ -85,7 +86,8 @@ fn set_up(checkout: &Checkout, steps: &mut Steps, server: &Server, data: &Path) 
             steps.always(&format!("{name}: install"), || server.install(&s9pk))?;
         }
     }
-    if find(&server.services()?, "miniflux").is_some_and(|miniflux| miniflux.blocked) {
+    if find(&server.services()?, "miniflux").is_some_and(|miniflux| miniflux.status == "needs-task")
+    {
         let account = serde_json::json!({ "username": "admin", "password": credentials.miniflux });
         steps.always("miniflux: create the admin account", || {
             server.act("miniflux", "set-admin", &account)
@@ -133,12 +135,18 @@ fn look_again() {
 }
 
 fn tell(server: &Server, data: &Path, credentials: &Credentials, are_new: bool) -> Result<()> {
-    println!();
+    let info = server.info()?;
+    let port = if info.https_port == 443 {
+        String::new()
+    } else {
+        format!(":{}", info.https_port)
+    };
+    println!("\n{:12} https://{}.local{port}", "Coppice", info.hostname);
     for service in server.services()? {
         println!(
             "{:12} {}",
             service.id,
-            service.url.as_deref().unwrap_or("(no page)")
+            service.address.as_deref().unwrap_or("(no page)")
         );
     }
     if are_new {
@@ -151,12 +159,43 @@ fn tell(server: &Server, data: &Path, credentials: &Credentials, are_new: bool) 
         println!("\nPasswords: {}", Credentials::file(data).display());
     }
     println!(
-        "Certificate to trust: {}",
-        server.ca_certificate().display()
+        "First make your devices trust the server: open http://{}.local:{}",
+        info.hostname, info.http_port
     );
-    println!("Ctrl-C stops Coppice and leaves the services running; `make stop` stops them, too.");
+    println!(
+        "or take the certificate from {}.",
+        save_certificate(&info, data)?.display()
+    );
+    println!(
+        "\nCtrl-C stops Coppice and leaves the services running; `make stop` stops them, too."
+    );
     println!("`make clean-run` removes everything, with the data.");
     Ok(())
+}
+
+/// Fetches the certificate of the server's own authority from where every device gets it, for use on this machine.
+fn save_certificate(info: &Info, data: &Path) -> Result<PathBuf> {
+    let file = data.join("ca.crt");
+    let url = format!("http://{}.local:{}/ca.crt", info.hostname, info.http_port);
+    let fetched =
+        TcpStream::connect((Ipv4Addr::LOCALHOST, info.http_port)).and_then(|mut stream| {
+            stream.set_read_timeout(Some(ANSWERS_WITHIN))?;
+            write!(
+                stream,
+                "GET /ca.crt HTTP/1.1\r\nHost: {}.local\r\nConnection: close\r\n\r\n",
+                info.hostname
+            )?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).map(|_| answer)
+        });
+    let answer = fetched.with_context(|| format!("cannot fetch {url}"))?;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+    ensure!(
+        head.starts_with("HTTP/1.1 200 ") && body.contains("BEGIN CERTIFICATE"),
+        "{url} gave no certificate"
+    );
+    fs::write(&file, body).with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(file)
 }
 
 /// A server that this process has started.
