@@ -104,7 +104,8 @@ impl Copier {
                 return Err(CopyError::Cancelled);
             }
         }
-        if let Some(file) = out {
+        if let Some(file) = out.filter(|_| unflushed > 0) {
+            // Length 0 would mean the whole file.
             begin_writeback(file, size - unflushed, unflushed);
         }
         self.jobs.send(Job::Finish).map_err(|_| thread_ended())?;
