@@ -1,2 +1,47 @@
-//! The `coppice` program.
-fn main() {}
+//! The `coppice` program: one binary, three processes, and the command line.
+
+mod core;
+mod doctor;
+mod edge;
+mod embedded;
+mod heart;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "coppice", version, about = "A home server whose services grow back.")]
+struct Arguments {
+    #[command(flatten)]
+    common: coppice_api::cli::Common,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Run the server: holds its sockets, starts core and edge, and starts them again.
+    Heart(heart::Options),
+    /// The part that decides. Started by the heart.
+    #[command(hide = true)]
+    Core(core::Options),
+    /// The part that faces the network. Started by the heart.
+    #[command(hide = true)]
+    Edge,
+    /// Try what Coppice needs of this machine, and say what is missing.
+    Doctor,
+    #[command(flatten)]
+    Ask(coppice_api::cli::Command),
+}
+
+fn main() -> ExitCode {
+    let Arguments { common, verb } = Arguments::parse();
+    match verb {
+        Verb::Heart(options) => heart::run(&common, options),
+        Verb::Core(options) => core::run(&common, options),
+        Verb::Edge => edge::run(),
+        Verb::Doctor => doctor::run(&common),
+        Verb::Ask(command) => coppice_api::cli::run(&common, command),
+    }
+}

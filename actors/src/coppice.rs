@@ -30,7 +30,6 @@ pub struct Coppice {
 /// One actor of the live tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub struct TreeNode {
     /// Its name.
     pub id: String,
@@ -50,7 +49,6 @@ pub struct TreeNode {
 /// How a service is, in one word with its reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub struct ServiceSummary {
     /// Its id.
     pub id: String,
@@ -289,6 +287,25 @@ impl Coppice {
             if let Err(problem) = self.jobs.take_down(&id).await {
                 tracing::warn!(service = id, %problem, "a container was not taken down");
             }
+        }
+    }
+
+    /// Shows which listening sockets could not be opened, and why; none clears the notice.
+    pub async fn show_closed_ports(&self, closed: Vec<String>) {
+        let written = self
+            .host()
+            .document
+            .transact("network", "listeners", move |transaction| {
+                let notices: Vec<String> = closed
+                    .iter()
+                    .map(|port| format!("A port is in use by another program ({port}). End that program, or choose another port."))
+                    .collect();
+                transaction.put(&["public", "serverInfo", "notices"], &notices);
+                Ok(())
+            })
+            .await;
+        if let Err(problem) = written {
+            tracing::warn!(%problem, "a closed port was not shown");
         }
     }
 

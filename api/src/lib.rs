@@ -1,1 +1,17 @@
-//! Placeholder.
+//! The way in: a JSON-RPC gateway for browsers and programs, and the command line that uses it.
+//!
+//! Start reading at [`gateway`] (what serves) and [`rpc::METHODS`] (what may be asked).
+//!
+//! Invariants: the core never reads from a network socket, only from the two Unix sockets that the
+//! heart holds; who calls is told by the socket and the session, never by a parameter; nothing
+//! private can be handed out, because the gateway only ever has the public side of the store.
+
+pub mod cli;
+pub mod gateway;
+pub mod rpc;
+pub mod telemetry;
+
+mod auth;
+mod continuations;
+
+pub use auth::{Accounts, Caller, PasswordError};

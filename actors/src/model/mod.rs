@@ -36,7 +36,6 @@ use ts_rs::TS;
 /// `/public`: everything a signed-in client may see.
 #[derive(Clone, Debug, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub struct Public {
     /// About this server.
     pub server_info: ServerInfo,

@@ -3,11 +3,11 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use coppice_clock::Wall;
+use coppice_heart::Listener;
 use coppice_net::table::RoutingTable;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use serde_json::Value;
 
-use super::table::{self, Listener, Service};
+use super::table::{self, Service};
 use crate::{
     host::Host,
     problem::{Kind, Problem},
@@ -19,7 +19,7 @@ const GATHER: Duration = Duration::from_millis(30);
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
 /// Hands listeners and table to the heart.
-pub type Publish = Arc<dyn Fn(Vec<Value>, Value) + Send + Sync>;
+pub type Publish = Arc<dyn Fn(Vec<Listener>, RoutingTable) + Send + Sync>;
 
 /// Messages of the edge's actor.
 #[derive(Debug)]
@@ -139,12 +139,7 @@ impl EdgeState {
         table
             .check()
             .map_err(|error| Problem::of(Kind::Network, &error))?;
-        let json = |error| Problem::of(Kind::Serialization, &error);
-        let sockets: Result<Vec<Value>, _> = listeners.iter().map(serde_json::to_value).collect();
-        (self.publish)(
-            sockets.map_err(json)?,
-            serde_json::to_value(&table).map_err(json)?,
-        );
+        (self.publish)(listeners.clone(), table.clone());
         self.published = Some((listeners, table));
         Ok(())
     }

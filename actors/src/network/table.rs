@@ -8,7 +8,7 @@ use std::{
 use coppice_net::table::{
     Certificate, Dns, ListenerRole, ProxyMode, Record, Role, Route, RoutingTable, Target,
 };
-use serde::Serialize;
+use coppice_heart::{Listener, Proto};
 
 use super::Network;
 use crate::{
@@ -27,17 +27,6 @@ pub struct Listening {
     pub https: u16,
     /// Port of our name server; on the services' bridge it is always 53.
     pub dns: u16,
-}
-
-/// A socket that the heart holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Listener {
-    /// Stands for one address: a changed address has another id.
-    pub id: String,
-    /// `tcp` or `udp`.
-    pub proto: &'static str,
-    /// Where.
-    pub addr: SocketAddr,
 }
 
 /// One service as the table sees it.
@@ -88,12 +77,12 @@ pub(super) fn build(
     let listening = &network.listening;
     let mut sockets = Sockets::default();
     sockets.add(
-        "tcp",
+        Proto::Tcp,
         SocketAddr::new(listening.address, listening.http),
         Role::Http,
     );
     sockets.add(
-        "tcp",
+        Proto::Tcp,
         SocketAddr::new(listening.address, listening.https),
         Role::Https,
     );
@@ -106,8 +95,8 @@ pub(super) fn build(
         let covered =
             addr.ip() == bridge && listening.dns == 53 && listening.address.is_unspecified();
         if !covered {
-            sockets.add("udp", addr, Role::Dns);
-            sockets.add("tcp", addr, Role::Dns);
+            sockets.add(Proto::Udp, addr, Role::Dns);
+            sockets.add(Proto::Tcp, addr, Role::Dns);
         }
     }
     let dashboard_names = vec![
@@ -148,8 +137,12 @@ struct Sockets {
 }
 
 impl Sockets {
-    fn add(&mut self, proto: &'static str, addr: SocketAddr, role: Role) {
-        let id = format!("{proto} {addr}");
+    fn add(&mut self, proto: Proto, addr: SocketAddr, role: Role) {
+        let name = match proto {
+            Proto::Tcp => "tcp",
+            Proto::Udp => "udp",
+        };
+        let id = format!("{name} {addr}");
         self.listeners.push(Listener {
             id: id.clone(),
             proto,
@@ -171,7 +164,7 @@ fn service_routes(network: &Network, service: &Service, sockets: &mut Sockets) -
             {
                 let addr = SocketAddr::new(network.listening.address, external);
                 sockets.add(
-                    "tcp",
+                    Proto::Tcp,
                     addr,
                     Role::Tls {
                         port_route: target.clone(),

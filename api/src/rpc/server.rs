@@ -1,0 +1,51 @@
+//! About the server.
+
+use coppice_actors::{Kind, Problem};
+use coppice_clock::{Mono, Wall};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Call, Failure};
+
+#[derive(Deserialize)]
+struct Echo {
+    message: String,
+}
+
+pub(super) async fn echo(call: Call) -> Result<Value, Failure> {
+    Ok(Value::String(call.params::<Echo>()?.message))
+}
+
+pub(super) async fn state(_: Call) -> Result<Value, Failure> {
+    Ok(json!("running"))
+}
+
+pub(super) async fn version(_: Call) -> Result<Value, Failure> {
+    Ok(json!(env!("CARGO_PKG_VERSION")))
+}
+
+pub(super) async fn time(_: Call) -> Result<Value, Failure> {
+    Ok(json!({ "now": Wall::now(), "uptime": Mono::now().as_millis() / 1000 }))
+}
+
+pub(super) async fn tree(call: Call) -> Result<Value, Failure> {
+    let tree = call.coppice().tree().await;
+    let tree = tree.ok_or_else(|| Problem::new(Kind::Cancelled, "the server is going down"))?;
+    Ok(json!(tree))
+}
+
+#[derive(Deserialize)]
+struct Stop {
+    #[serde(default)]
+    services: bool,
+}
+
+/// Answers before it happens: the answer would not get out otherwise.
+pub(super) async fn stop(call: Call) -> Result<Value, Failure> {
+    let Stop { services } = call.params()?;
+    if services {
+        call.coppice().stop_everything().await;
+    }
+    (call.context.gate.stop)(services);
+    Ok(Value::Null)
+}

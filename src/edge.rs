@@ -1,0 +1,58 @@
+//! `coppice edge`: everything that parses bytes from a network, without any privilege.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use coppice_heart::client::{Edge, Event, Publish};
+use coppice_net::edge::{EdgeConfig, Published, run as serve, sandbox};
+use tokio::sync::{mpsc, oneshot};
+
+/// Tables that may wait to be obeyed; each is whole, so a few are plenty.
+const WAITING_TABLES: usize = 16;
+
+pub(crate) fn run() -> ExitCode {
+    match edge() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("coppice edge: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn edge() -> anyhow::Result<()> {
+    let inherited = Edge::from_env()?;
+    // Before any thread exists and any byte is read: threads made earlier would keep their rights.
+    sandbox::drop_privileges()?;
+    let telemetry = coppice_api::telemetry::start("edge")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let (tables, source) = mpsc::channel(WAITING_TABLES);
+    let link = inherited.heart.listen(move |event| match event {
+        Event::Message(Publish { listeners, table }) => match serde_json::from_str(table.get()) {
+            Ok(table) => {
+                let listeners = listeners.into_iter().map(|(listener, socket)| (listener.id, socket)).collect();
+                // A full queue is a stuck edge; the next table is whole again.
+                let _ = tables.try_send(Published { table, listeners });
+            }
+            Err(error) => tracing::error!(%error, "the core published a table that cannot be read"),
+        },
+        Event::HeartGone => std::process::exit(0),
+    })?;
+    let (ready, obeyed) = oneshot::channel();
+    runtime.block_on(async move {
+        tokio::spawn(async move {
+            if obeyed.await.is_ok() {
+                link.ready();
+            }
+        });
+        serve(EdgeConfig {
+            api_socket: inherited.api_socket,
+            source,
+            ready: Some(ready),
+            assets: crate::embedded::ASSETS,
+        })
+        .await;
+    });
+    drop(telemetry);
+    Err(anyhow::anyhow!("no more tables come")).context("the link to the heart ended")
+}
