@@ -4,30 +4,30 @@
 //! messages, stops are asked for and reported by ractor, waits are timers that send messages. So a
 //! shutdown and an inspection are always heard.
 
+mod tasks;
+
 use std::{
     collections::HashMap,
-    panic::AssertUnwindSafe,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use coppice_clock::Mono;
-use futures_util::{FutureExt, future::join_all};
+use futures_util::future::join_all;
 use ractor::{
     Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent,
 };
-use tokio::{
-    sync::oneshot,
-    task::{AbortHandle, JoinHandle},
-};
+use tokio::{sync::oneshot, task::JoinHandle};
+
+use tasks::{AbortOnDrop, StartTask, end, send_after, watch};
 
 use crate::{
     clock::Clock,
     context::{ChildContext, Spawned, StartError},
     core::{Command, CommandError, CommandId, Effect, Input, Key, Shutdown, StartId, State},
     event::{self, What},
-    exit::{self, ExitReason, Failure, ShutdownDetail, StartDeadlinePassed},
-    guarded::{Guarded, panic_text},
+    exit::{self, ExitReason, Failure, ShutdownDetail},
+    guarded::Guarded,
     handle::{ChildInfo, Children, Supervisor, SupervisorMsg},
     id::{ChildId, TreePath},
     spec::{ChildSpec, StartFn, SupervisorSpec, check_significance},
@@ -157,27 +157,6 @@ enum Reply {
     Added(Key, RpcReplyPort<Result<Option<ActorCell>, CommandError>>),
 }
 
-struct AbortOnDrop(AbortHandle);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// A start under way. Dropping it gives the start up and kills what it has spawned so far.
-struct StartTask {
-    start: StartId,
-    spawned: Spawned,
-    _task: AbortOnDrop,
-}
-
-impl Drop for StartTask {
-    fn drop(&mut self) {
-        self.spawned.kill_except(None);
-    }
-}
-
 impl Actor for Shell {
     type Msg = SupervisorMsg;
     type State = Running;
@@ -302,21 +281,6 @@ impl Actor for Shell {
     }
 }
 
-/// Ends one actor and waits for it, outside the state machine.
-async fn end(cell: ActorCell, shutdown: Shutdown) {
-    let patience = match shutdown {
-        Shutdown::BrutalKill => Some(Duration::ZERO),
-        Shutdown::Timeout(patience) => Some(patience),
-        Shutdown::Infinity => None,
-    };
-    exit::stop(&cell, &ExitReason::Shutdown(ShutdownDetail::Requested));
-    if cell.wait(patience).await.is_err() {
-        cell.kill();
-        // As in the state machine: whoever does not even follow a kill is left behind.
-        let _ = cell.wait(Some(crate::core::KILL_GRACE)).await;
-    }
-}
-
 impl Running {
     fn core(&self) -> &State {
         self.core.as_ref().expect("only absent within `feed`")
@@ -426,30 +390,22 @@ impl Running {
         else {
             return;
         };
-        let spawned = Spawned::default();
         let context = ChildContext {
             parent: myself.get_cell(),
             path: self.path.child(id.clone()),
             restarts,
             observer: self.spec.observer.clone(),
             clock: self.clock.clone(),
-            spawned: spawned.clone(),
+            spawned: Spawned::default(),
         };
-        let task = tokio::spawn(run_start(
+        let task = StartTask::begin(
             myself.clone(),
             factory.clone(),
             context,
             (key, start),
             deadline,
-        ));
-        self.starts.insert(
-            key,
-            StartTask {
-                start,
-                spawned,
-                _task: AbortOnDrop(task.abort_handle()),
-            },
         );
+        self.starts.insert(key, task);
     }
 
     fn start_done(
@@ -610,57 +566,4 @@ impl Running {
 fn is_child_of(cell: &ActorCell, supervisor: &ActorRef<SupervisorMsg>) -> bool {
     cell.try_get_supervisor()
         .is_some_and(|parent| parent.get_id() == supervisor.get_id())
-}
-
-/// Says so when `cell` has ended. Sent after ractor's own event, if there was one, which then has
-/// been handled: supervision events go before messages.
-fn watch(supervisor: ActorRef<SupervisorMsg>, cell: ActorCell) {
-    tokio::spawn(async move {
-        // Without a limit there is no timeout to report.
-        let _ = cell.wait(None).await;
-        // A supervisor that is gone need not know.
-        let _ = supervisor.cast(SupervisorMsg(Msg::Vanished(cell.get_id())));
-    });
-}
-
-fn send_after(supervisor: &ActorRef<SupervisorMsg>, wait: Duration, message: Msg) -> AbortOnDrop {
-    let supervisor = supervisor.clone();
-    let task = tokio::spawn(async move {
-        tokio::time::sleep(wait).await;
-        // A supervisor that is gone has no use for its timers.
-        let _ = supervisor.cast(SupervisorMsg(message));
-    });
-    AbortOnDrop(task.abort_handle())
-}
-
-/// Runs a start function to its end, its deadline or its panic, and reports.
-async fn run_start(
-    supervisor: ActorRef<SupervisorMsg>,
-    factory: StartFn,
-    context: ChildContext,
-    (key, start): (Key, StartId),
-    deadline: Option<Duration>,
-) {
-    let spawned = context.spawned.clone();
-    // In an async block, so that a panic before the first await is caught too.
-    let run = AssertUnwindSafe(async move { factory(context).await }).catch_unwind();
-    let result = match deadline {
-        Some(deadline) => match tokio::time::timeout(deadline, run).await {
-            Ok(result) => result,
-            Err(_) => Ok(Err(StartError::failed(StartDeadlinePassed { deadline }))),
-        },
-        None => run.await,
-    };
-    let result = result.unwrap_or_else(|panic| {
-        let text = format!("panicked: {}", panic_text(&*panic));
-        Err(StartError::Failed(Failure::text(text)))
-    });
-    spawned.kill_except(result.as_ref().ok());
-    let started = result.as_ref().ok().cloned();
-    let done = Msg::StartDone(key, start, result);
-    if supervisor.cast(SupervisorMsg(done)).is_err()
-        && let Some(orphan) = started
-    {
-        orphan.kill();
-    }
 }

@@ -32,8 +32,11 @@ pub(crate) enum Do {
     Panic,
     /// Stays in the handler for ever: a stop is not heard.
     Stall,
-    /// Holds the thread until the sender is dropped: not even a kill is heard.
-    Block(std::sync::mpsc::Receiver<()>),
+    /// Holds the thread until the other end of `until` is dropped: not even a kill is heard.
+    Block {
+        begun: tokio::sync::oneshot::Sender<()>,
+        until: std::sync::mpsc::Receiver<()>,
+    },
 }
 
 /// The record, the script of starts, and the way to children by name.
@@ -273,7 +276,8 @@ impl Actor for Puppet {
             Do::Exit(reason) => Err(reason.into()),
             Do::Panic => panic!("{name} panics on purpose"),
             Do::Stall => pending().await,
-            Do::Block(until) => {
+            Do::Block { begun, until } => {
+                begun.send(()).unwrap();
                 let _ = until.recv();
                 Ok(())
             }

@@ -156,8 +156,10 @@ async fn a_child_that_blocks_its_thread_is_abandoned_and_the_supervisor_goes_on(
             .child(child)
             .child(stage.child("b")))
         .await;
-    let (hold, held) = std::sync::mpsc::channel();
-    stage.tell("a", Do::Block(held));
+    let (hold, until) = std::sync::mpsc::channel();
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    stage.tell("a", Do::Block { begun, until });
+    has_begun.await.unwrap();
     supervisor.terminate("a").await.unwrap();
     assert!(
         stage
