@@ -389,7 +389,7 @@ fn any_act() -> impl AnyOf<Value = Act> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_500))]
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
 
     #[test]
     fn whatever_happens_no_child_is_started_twice_and_everything_comes_to_rest(

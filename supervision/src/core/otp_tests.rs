@@ -222,7 +222,7 @@ fn any_letter() -> impl AnyOf<Value = Letter> {
 const CHILDREN: usize = 6;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3_000))]
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
 
     #[test]
     fn the_same_script_shows_the_same_starts_stops_answers_and_end_as_in_otp(
