@@ -138,7 +138,7 @@ pub async fn run(mut config: EdgeConfig) {
         // What a socket leads to is known before the socket is served.
         name_server.obey(&table.dns);
         publish.send_replace(Arc::new(next));
-        listeners.obey(&table, sockets);
+        listeners.obey(&table, sockets).await;
         let https_port = listeners.https_port();
         edge.https_port.store(https_port, Ordering::Relaxed);
         announcer.obey(&table.mdns, https_port);
@@ -148,5 +148,6 @@ pub async fn run(mut config: EdgeConfig) {
             let _ = ready.send(());
         }
     }
+    listeners.close().await;
     tracing::info!("the source of tables is closed; the edge ends");
 }

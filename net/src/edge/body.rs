@@ -1,11 +1,20 @@
 //! Bodies of requests and answers, streamed or whole.
 //!
 //! Invariant: a proxied body is never gathered; it passes frame by frame, and a slow receiver slows
-//! its sender.
+//! its sender. A request that is answered before its body has arrived is still listened to for a
+//! moment.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt, Full, Limited, combinators::UnsyncBoxBody};
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use tokio::{runtime::Handle, time::timeout};
 
 /// What went wrong under a streamed body.
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -37,4 +46,68 @@ pub(crate) fn answer(
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
+}
+
+/// How long, and for how many bytes, we listen to a body nobody wants any more.
+const LISTEN: Duration = Duration::from_secs(2);
+const LISTEN_BYTES: usize = 256 * 1024;
+
+/// A client's request body.
+///
+/// An answer that overtakes the body ends the exchange, and clients differ in what they make of
+/// that: on HTTP/2 curl 7.88 drops an answer it has already received when the stream is reset while
+/// it sends. So what was not read when this is dropped is read and thrown away, within reason.
+pub(crate) struct Arriving {
+    body: Option<Incoming>,
+}
+
+impl From<Incoming> for Arriving {
+    fn from(body: Incoming) -> Self {
+        Self { body: Some(body) }
+    }
+}
+
+impl HttpBody for Arriving {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(None);
+        };
+        let frame = Pin::new(body).poll_frame(cx);
+        if matches!(frame, Poll::Ready(None | Some(Err(_)))) {
+            self.body = None;
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
+    }
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        let rest = self.body.take().filter(|body| !body.is_end_stream());
+        if let (Some(rest), Ok(runtime)) = (rest, Handle::try_current()) {
+            runtime.spawn(async move {
+                // Whatever comes of it, the client has had its moment.
+                let mut rest = Limited::new(rest, LISTEN_BYTES);
+                let _ = timeout(LISTEN, async {
+                    while let Some(Ok(_)) = rest.frame().await {}
+                })
+                .await;
+            });
+        }
+    }
 }

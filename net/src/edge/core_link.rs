@@ -43,7 +43,7 @@ use tokio::{net::UnixStream, time::timeout};
 use tower::Service;
 
 use super::{
-    body::{Body, answer, empty},
+    body::{Arriving, Body, answer, empty},
     limits::{CORE_SILENCE, RPC_BYTES},
     pages,
     serve::RequestView,
@@ -96,7 +96,7 @@ impl CoreLink {
     }
 
     /// Sends a request on, as one from `peer`, and its answer back.
-    pub(super) async fn forward(&self, peer: IpAddr, request: Request<Incoming>) -> Response<Body> {
+    pub(super) async fn forward(&self, peer: IpAddr, request: Request<Arriving>) -> Response<Body> {
         let (mut parts, body) = request.into_parts();
         let view = (
             RequestView::from(&parts).is_navigation(),

@@ -15,12 +15,11 @@ use http::{
         ETAG, IF_NONE_MATCH, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
     },
 };
-use hyper::body::Incoming;
 
 use super::{
     Edge,
     assets::{Asset, Found, NONCE_PLACEHOLDER},
-    body::{Body, answer, empty, full},
+    body::{Arriving, Body, answer, empty, full},
     live::Live,
     pages,
     serve::{request_parts, say},
@@ -35,7 +34,7 @@ pub(super) async fn answer_to(
     edge: &Edge,
     live: &Live,
     client: &Client,
-    request: Request<Incoming>,
+    request: Request<Arriving>,
 ) -> Response<Body> {
     let path = request.uri().path();
     if is_api(path) {

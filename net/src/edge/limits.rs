@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use nix::sys::resource::{Resource, getrlimit};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// From the first byte to the end of the TLS handshake. A slow phone on a bad link takes two
@@ -31,8 +32,9 @@ pub const H2_STREAMS: u32 = 128;
 /// All headers of a request together, in bytes. Services with large cookies stay under 32 KiB.
 pub const HEADER_BYTES: usize = 64 * 1024;
 
-/// Connections at once, all clients together: two descriptors each is a quarter of our 65,536.
-/// Above it new ones wait in the kernel's queue.
+/// Connections at once, all clients together, where descriptors allow: with two each, a quarter of
+/// the 65,536 we ask for. Where there are fewer, a quarter of those. Above it new ones wait in the
+/// kernel's queue.
 pub const CONNECTIONS: usize = 8192;
 
 /// Connections at once from one address. A busy browser has a hundred; a whole household behind
@@ -66,10 +68,16 @@ pub(super) struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            all: Arc::new(Semaphore::new(CONNECTIONS)),
+            all: Arc::new(Semaphore::new(connections())),
             by_peer: Arc::default(),
         }
     }
+}
+
+fn connections() -> usize {
+    // A limit that cannot be read is as good as the usual one.
+    let (now, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
+    usize::try_from(now / 8).map_or(CONNECTIONS, |most| most.clamp(16, CONNECTIONS))
 }
 
 /// Room for one connection; dropping it makes room for another.

@@ -56,9 +56,12 @@ impl Kind {
     }
 }
 
-impl Drop for Open {
-    fn drop(&mut self) {
+impl Open {
+    /// Ends the task and waits until it has let go of the socket.
+    async fn close(self) {
         self.task.abort();
+        // It was told to end, so it ends as cancelled.
+        let _ = self.task.await;
     }
 }
 
@@ -71,8 +74,9 @@ impl Listeners {
         }
     }
 
-    /// Serves exactly the handed-over sockets that the table knows.
-    pub(super) fn obey(&mut self, table: &RoutingTable, sockets: Vec<(String, OwnedFd)>) {
+    /// Serves exactly the handed-over sockets that the table knows; the others are closed when this
+    /// returns.
+    pub(super) async fn obey(&mut self, table: &RoutingTable, sockets: Vec<(String, OwnedFd)>) {
         let roles: HashMap<&str, &Role> = table
             .listeners
             .iter()
@@ -85,8 +89,14 @@ impl Listeners {
                 continue;
             };
             let kind = Kind::of(role);
-            let kept = self.open.remove(&id).filter(|open| open.kind == kind);
-            match kept.map_or_else(|| self.start(&id, kind, socket), Ok) {
+            if let Some(open) = self.open.remove(&id) {
+                if open.kind == kind {
+                    next.insert(id, open);
+                    continue;
+                }
+                open.close().await;
+            }
+            match self.start(&id, kind, socket) {
                 Ok(open) => {
                     next.insert(id, open);
                 }
@@ -97,7 +107,15 @@ impl Listeners {
             }
         }
         // What is left was not handed over again.
+        self.close().await;
         self.open = next;
+    }
+
+    /// Closes all sockets.
+    pub(super) async fn close(&mut self) {
+        for (_, open) in self.open.drain() {
+            open.close().await;
+        }
     }
 
     /// The port to send browsers to; 443 where there is a choice.

@@ -26,7 +26,7 @@ use nix::{
 /// The edge's user and group. In no file of users: nothing but our own socket belongs to it.
 pub const EDGE_UID: u32 = 0x6FFF_FFFE;
 
-/// Descriptors: two per proxied connection, and some to spare.
+/// Descriptors: what [`super::limits`] wants at most.
 const DESCRIPTORS: u64 = 65_536;
 
 /// Why the edge must not go on.
@@ -49,9 +49,7 @@ pub fn drop_privileges() -> Result<(), SandboxError> {
     let failed = |what| move |errno: nix::Error| SandboxError::new(what, errno.into());
 
     // While still root: room for connections, and no core dumps, which would hold private keys.
-    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).map_err(failed("its descriptor limit"))?;
-    let most = most.max(DESCRIPTORS);
-    setrlimit(Resource::RLIMIT_NOFILE, most, most).map_err(failed("its descriptor limit"))?;
+    raise_descriptor_limit().map_err(failed("its descriptor limit"))?;
     setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(failed("core dumps"))?;
 
     capabilities::empty_bounding_set()?;
@@ -66,6 +64,17 @@ pub fn drop_privileges() -> Result<(), SandboxError> {
 
     landlock::close_the_file_system()?;
     seccomp::install()
+}
+
+/// As many descriptors as we want, or as we are given: a root without `CAP_SYS_RESOURCE` (in a
+/// container) cannot pass the limit it was started with. [`super::limits`] follows what there is.
+fn raise_descriptor_limit() -> nix::Result<()> {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    let wanted = most.max(DESCRIPTORS);
+    match setrlimit(Resource::RLIMIT_NOFILE, wanted, wanted) {
+        Err(nix::Error::EPERM) => setrlimit(Resource::RLIMIT_NOFILE, most, most),
+        outcome => outcome,
+    }
 }
 
 impl SandboxError {

@@ -24,7 +24,7 @@ use crate::table::{ProxyMode, Target};
 
 use super::{
     Edge,
-    body::{Body, answer, empty},
+    body::{Arriving, Body, answer, empty},
     dashboard,
     headers::host_of,
     limits::{H2_PING, H2_PONG, H2_STREAMS, HEADER_BYTES, HEADERS},
@@ -95,7 +95,7 @@ fn log(outcome: hyper::Result<()>) {
 
 async fn route(edge: &Edge, client: &Client, request: Request<Incoming>) -> Response<Body> {
     let live = Arc::clone(&edge.live.borrow());
-    let (parts, body) = request.into_parts();
+    let (parts, body) = request.map(Arriving::from).into_parts();
     let Some(host) = host_of(&parts.uri, &parts.headers) else {
         return say(
             &parts,

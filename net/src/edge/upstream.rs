@@ -15,7 +15,7 @@ use hyper_util::{
 };
 
 use super::{
-    body::{Body, answer},
+    body::{Arriving, Body, answer},
     headers::{authority_of, prepare_request, prepare_response},
     limits::CONNECT,
     pages,
@@ -65,7 +65,7 @@ impl Upstream {
         &self,
         to: &Service<'_>,
         client: &Client,
-        request: Request<Incoming>,
+        request: Request<Arriving>,
     ) -> Response<Body> {
         let (mut parts, body) = request.into_parts();
         let person = RequestView::from(&parts).is_navigation();
