@@ -66,7 +66,7 @@ pub(crate) fn run(checkout: &Checkout, steps: &mut Steps) -> Result<()> {
         if scratch.exists() {
             fs::remove_dir_all(&scratch)?;
         }
-        super::r#gen::write(checkout, &scratch.to_string_lossy())?;
+        super::r#gen::write(checkout, &scratch)?;
         rules::same(&checkout.root.join(super::r#gen::FOLDER), &scratch)
     })
 }

@@ -1,6 +1,8 @@
 //! `make gen`: writes what is generated from Rust. The only such thing is TypeScript types, made by `ts-rs`.
 //!
-//! `ts-rs` writes a type when the test it derives is run, into the folder that `.cargo/config.toml` names.
+//! Which types, the crate that has them says: `api/examples/types.rs` writes them into the folder it is given.
+
+use std::path::Path;
 
 use anyhow::Result;
 
@@ -13,19 +15,29 @@ use crate::steps::Steps;
 pub(crate) const FOLDER: &str = "web/src/app/api/generated";
 
 pub(crate) fn run(checkout: &Checkout, steps: &mut Steps) -> Result<()> {
-    steps.always("TypeScript types", || write(checkout, FOLDER))
+    steps.always("TypeScript types", || {
+        let folder = checkout.root.join(FOLDER);
+        // A type that is gone from Rust shall be gone here.
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder)?;
+        }
+        write(checkout, &folder)
+    })
 }
 
-/// Writes all types into `folder`, seen from the top of the checkout.
-pub(crate) fn write(checkout: &Checkout, folder: &str) -> Result<()> {
-    let mut test = cargo(checkout);
-    test.args([
-        "test",
-        "--quiet",
-        "--package",
-        "coppice-actors",
-        "--lib",
-        "export_bindings_",
-    ]);
-    command::run(test.env("TS_RS_EXPORT_DIR", checkout.root.join(folder)))
+/// Writes all types into `folder`.
+pub(crate) fn write(checkout: &Checkout, folder: &Path) -> Result<()> {
+    let mut write = cargo(checkout);
+    write
+        .args([
+            "run",
+            "--quiet",
+            "--package",
+            "coppice-api",
+            "--example",
+            "types",
+            "--",
+        ])
+        .arg(folder);
+    command::run(&mut write)
 }
