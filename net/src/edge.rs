@@ -98,6 +98,20 @@ struct Edge {
 }
 
 impl Edge {
+    /// An edge that knows nothing yet, and the way to tell it.
+    fn new(api_socket: PathBuf, assets: &'static [Asset]) -> (Arc<Self>, watch::Sender<Arc<Live>>) {
+        let (publish, live) = watch::channel(Arc::new(Live::nothing()));
+        let edge = Arc::new(Self {
+            live,
+            assets: Assets::new(assets),
+            core: CoreLink::new(api_socket),
+            upstream: Upstream::new(),
+            limits: Limits::default(),
+            https_port: AtomicU16::new(443),
+        });
+        (edge, publish)
+    }
+
     /// The port that plain HTTP sends browsers to.
     fn https_port(&self) -> u16 {
         self.https_port.load(Ordering::Relaxed)
@@ -109,15 +123,7 @@ impl Edge {
 /// Call [`sandbox::drop_privileges`] first. Tasks of established connections end with the runtime.
 pub async fn run(mut config: EdgeConfig) {
     let mut ready = config.ready.take();
-    let (publish, live) = watch::channel(Arc::new(Live::nothing()));
-    let edge = Arc::new(Edge {
-        live,
-        assets: Assets::new(config.assets),
-        core: CoreLink::new(config.api_socket),
-        upstream: Upstream::new(),
-        limits: Limits::default(),
-        https_port: AtomicU16::new(443),
-    });
+    let (edge, publish) = Edge::new(config.api_socket, config.assets);
     let name_server = NameServer::default();
     let mut announcer = Announcer::default();
     let mut listeners = Listeners::new(Arc::clone(&edge), name_server.clone());

@@ -7,14 +7,6 @@
 //!
 //! Absent: services and their life cycles. Nothing here knows why a name leads where it leads.
 
-#![cfg_attr(
-    test,
-    allow(
-        clippy::unwrap_used,
-        reason = "a test that cannot go on should stop there"
-    )
-)]
-
 pub mod bridge;
 pub mod ca;
 pub mod edge;

@@ -16,6 +16,10 @@ use crate::table::Record;
 /// What browsers of the local network look for.
 const SERVICE: &str = "_https._tcp.local.";
 
+/// How often the machine's addresses are looked at, in seconds. A router that wakes up after us, or
+/// a cable plugged in, should not leave a name unheard for long; looking costs microseconds.
+const LOOK_EVERY: u32 = 5;
+
 /// When the queue of commands is full.
 const QUEUE_FULL: Duration = Duration::from_millis(50);
 
@@ -64,6 +68,7 @@ async fn announce(mut wanted: watch::Receiver<Wanted>) {
             return;
         }
     };
+    patiently(|| daemon.set_ip_check_interval(LOOK_EVERY)).await;
     let mut said: BTreeMap<String, Said> = BTreeMap::new();
     loop {
         let (names, port) = wanted.borrow_and_update().clone();

@@ -61,6 +61,14 @@ pub(crate) struct Arriving {
     body: Option<Incoming>,
 }
 
+#[cfg(test)]
+impl Arriving {
+    /// The body of a request that has none.
+    pub(crate) fn nothing() -> Self {
+        Self { body: None }
+    }
+}
+
 impl From<Incoming> for Arriving {
     fn from(body: Incoming) -> Self {
         Self { body: Some(body) }

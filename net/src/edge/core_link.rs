@@ -255,3 +255,61 @@ impl Service<Uri> for Connector {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use hyper::{server::conn::http1, service::service_fn};
+    use tempfile::TempDir;
+    use tokio::net::UnixListener;
+
+    use super::*;
+
+    fn link(silence: Duration) -> (TempDir, UnixListener, CoreLink) {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("edge.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let link = CoreLink {
+            silence,
+            ..CoreLink::new(socket)
+        };
+        (dir, listener, link)
+    }
+
+    async fn ask(link: &CoreLink) -> Response<Body> {
+        let request = Request::post("/rpc/v1").body(Arriving::nothing()).unwrap();
+        link.forward("192.168.1.7".parse().unwrap(), request).await
+    }
+
+    // Nobody accepts, so the paused clock may jump from deadline to deadline.
+    #[tokio::test(start_paused = true)]
+    async fn a_core_that_stays_away_is_waited_for_and_then_excused() {
+        let (_dir, _listener, link) = link(CORE_SILENCE);
+        let began = tokio::time::Instant::now();
+        let response = ask(&link).await;
+        assert!(began.elapsed() >= CORE_SILENCE);
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[RETRY_AFTER], "5");
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert!(body.starts_with(b"Coppice is restarting."), "{body:?}");
+    }
+
+    #[tokio::test]
+    async fn a_core_that_works_for_long_is_not_taken_for_an_absent_one() {
+        let silence = Duration::from_millis(50);
+        let (_dir, listener, link) = link(silence);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let service = service_fn(move |request: Request<Incoming>| async move {
+                    if request.method() == Method::POST {
+                        tokio::time::sleep(silence * 5).await;
+                    }
+                    Ok::<_, Infallible>(Response::new(empty()))
+                });
+                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            }
+        });
+        assert_eq!(ask(&link).await.status(), StatusCode::OK);
+    }
+}

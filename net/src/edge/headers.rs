@@ -208,4 +208,16 @@ mod tests {
         assert_eq!(host(""), None);
         assert_eq!(of(parts(|r| r)), None);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_host_header_makes_a_name_that_is_not_lower_case(value in "[!-~]{0,40}") {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, HeaderValue::from_str(&value).unwrap());
+            if let Some(host) = host_of(&Uri::from_static("/"), &headers) {
+                proptest::prop_assert!(!host.is_empty());
+                proptest::prop_assert!(!host.bytes().any(|b| b.is_ascii_uppercase()));
+            }
+        }
+    }
 }

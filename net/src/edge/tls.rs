@@ -109,3 +109,64 @@ enum Opened {
 fn canonical(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
+
+#[cfg(test)]
+mod tests {
+    use coppice_clock::Wall;
+    use tokio::{io::AsyncReadExt, net::TcpListener};
+
+    use super::*;
+    use crate::{
+        ca::Authority,
+        edge::live::Live,
+        table::{Dns, ListenerRole, RoutingTable},
+    };
+
+    fn edge() -> Arc<Edge> {
+        let root = Authority::create("test", Wall::now()).unwrap();
+        let table = RoutingTable {
+            generation: 1,
+            hostname: "willow".into(),
+            dashboard_names: vec![],
+            listeners: vec![ListenerRole {
+                id: "https".into(),
+                role: Role::Https,
+            }],
+            certificates: vec![],
+            routes: vec![],
+            dns: Dns::default(),
+            mdns: vec![],
+            ca_pem: root.cert_pem().to_owned(),
+        };
+        let (edge, publish) = Edge::new("nowhere".into(), &[]);
+        let live = Live::compile(&table, &Live::nothing()).unwrap();
+        publish.send_replace(Arc::new(live));
+        edge
+    }
+
+    // The paused clock jumps to the deadline as soon as everybody waits, which is the point here:
+    // the client never says anything.
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_says_nothing_is_let_go() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let (stream, peer) = listener.accept().await.unwrap();
+        let began = tokio::time::Instant::now();
+        connection(edge(), "https".into(), stream, peer).await;
+        assert!(began.elapsed() >= HANDSHAKE);
+        assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_connection_to_a_socket_the_table_forgot_ends_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let (stream, peer) = listener.accept().await.unwrap();
+        connection(edge(), "forgotten".into(), stream, peer).await;
+        assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
+    }
+}
