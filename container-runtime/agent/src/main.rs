@@ -8,14 +8,14 @@
 //! that static linking is sound; no asynchronous runtime and no locale, so that it starts in a few
 //! hundred microseconds (packages poll for its effects every millisecond).
 
-use std::{env, ffi::OsString, os::unix::ffi::OsStrExt, path::Path};
+use std::{env, ffi::OsString, os::unix::ffi::OsStrExt, path::Path, process::ExitCode};
 
 mod cli;
 mod local;
 mod pid1;
 mod sys;
 
-fn main() {
+fn main() -> ExitCode {
     let mut args: Vec<OsString> = env::args_os().collect();
     let called = args
         .first()
@@ -40,5 +40,6 @@ fn main() {
     } else {
         cli::run(args)
     };
-    std::process::exit(status);
+    // Exit statuses are bytes; what does not fit is a failure all the same.
+    ExitCode::from(u8::try_from(status).unwrap_or(1))
 }

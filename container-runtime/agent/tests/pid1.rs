@@ -345,3 +345,27 @@ fn a_burst_of_exits_loses_none() {
     codes.sort_unstable();
     assert_eq!(codes, (0..100).collect::<Vec<_>>());
 }
+
+#[test]
+fn a_process_killed_for_memory_is_told_from_one_that_was_killed() {
+    let mut container = Container::start();
+    let script = "for file in /sys/fs/cgroup/memory/d-greedy-host/memory.limit_in_bytes /sys/fs/cgroup/d-greedy-host/memory.max; do
+            [ ! -e $file ] || { echo 20000000 > $file && exec tail /dev/zero; }
+        done; exit 99";
+    container
+        .link
+        .ask("spawn", Container::shell("greedy", None, script))
+        .unwrap();
+    let exited = container.link.exited("greedy");
+    // 99: this machine gives the test no hierarchy that counts memory.
+    if exited.code != Some(99) {
+        assert_eq!((exited.signal, exited.oom_kills), (Some(9), Some(1)));
+    }
+    container
+        .link
+        .ask("spawn", Container::shell("shot", None, "kill -9 $$"))
+        .unwrap();
+    let exited = container.link.exited("shot");
+    assert_eq!(exited.signal, Some(9));
+    assert!(matches!(exited.oom_kills, None | Some(0)));
+}

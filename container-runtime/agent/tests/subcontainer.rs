@@ -600,3 +600,41 @@ fn a_forced_terminal_is_one() {
         Some(3)
     );
 }
+
+#[test]
+fn a_shutdown_lets_commands_end_before_their_leaders_take_them_along() {
+    let mut container = Container::start();
+    let (root, own) = (container.root_only("a"), container.root_only("b"));
+    let polite = |name: &str| {
+        format!(
+            "trap \"sleep 0.1; echo {name} saved; exit 0\" TERM; echo {name} ready; while :; do sleep 0.01; done"
+        )
+    };
+    let script = format!(
+        "{LAUNCH} {root} & {LAUNCH} {own} sh -c '{}' & until [ -d {root}/proc/1 ]; do :; done
+         {EXEC} {root} sh -c '{}' & wait",
+        polite("leader"),
+        polite("exec"),
+    );
+    container
+        .link
+        .ask("spawn", Container::shell("runtime", Some(1), &script))
+        .unwrap();
+    let hosts = format!("exec {EXEC} {root} sh -c '{}'", polite("host"));
+    container.run_ok(&format!("until [ -d {root}/proc/1 ]; do :; done"));
+    container
+        .link
+        .ask("spawn", Container::shell("host", None, &hosts))
+        .unwrap();
+    for name in ["leader", "exec", "host"] {
+        container.wait_for_log(|line| line.line == format!("{name} ready"));
+    }
+    container
+        .link
+        .ask("shutdown", json!({ "grace_ms": 5000 }))
+        .unwrap();
+    for name in ["leader", "exec", "host"] {
+        container.wait_for_log(|line| line.line == format!("{name} saved"));
+    }
+    assert_eq!(container.ended(), 0);
+}

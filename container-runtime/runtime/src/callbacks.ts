@@ -19,6 +19,14 @@ export class Callbacks {
     return [...ids].filter(id => this.#functions.delete(id));
   }
 
+  /**
+   * Delivers every one: a host that was away, or is a new one, has forgotten who waits for what. One
+   * call too many is harmless, since packages read again and compare; a lost one would freeze them.
+   */
+  deliverAll(): void {
+    for (const id of [...this.#functions.keys()]) this.deliver(id);
+  }
+
   /** Runs and forgets one; a number that is not known is nobody's any more. */
   deliver(id: number): void {
     const callback = this.#functions.get(id);

@@ -34,6 +34,8 @@ export interface Handler {
   /** Never rejects: a failure is an outcome. */
   request(method: string, params: unknown): Promise<Outcome>;
   notification(method: string, params: unknown): void;
+  /** The host is back after it was away, and may be another one. */
+  returned(): void;
 }
 
 interface Pending {
@@ -49,6 +51,7 @@ export class Connection {
   #lastId = HELLO_ID;
   #socket: Socket | null = null;
   #isUp = false;
+  #wasUp = false;
   #redialMs = FIRST_REDIAL_MS;
   #timer: NodeJS.Timeout | null = null;
   #isClosed = false;
@@ -147,6 +150,8 @@ export class Connection {
     this.#isUp = true;
     this.#redialMs = FIRST_REDIAL_MS;
     for (const { line } of this.#pending.values()) socket.write(line);
+    if (this.#wasUp) this.#handler.returned();
+    this.#wasUp = true;
   }
 
   #settle(id: Id, outcome: Outcome): void {

@@ -38,6 +38,7 @@ export function runRuntime({ socket, packagePath, identity, onInit, onExit }: Op
       const id = isObject(params) ? params['id'] : undefined;
       if (method === 'callback' && typeof id === 'number') service.deliver(id);
     },
+    returned: () => service.hostReturned(),
   });
   connection.open();
   return connection;

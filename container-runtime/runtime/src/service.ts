@@ -25,13 +25,20 @@ export class Service {
   readonly #callbacks = new Callbacks();
   readonly #root: Context;
   readonly #main = new MainProcess();
+  /** What each health check said last; a host that is new must not wait half a minute to know. */
+  readonly #health = new Map<string, object>();
   readonly #underWay = new Map<string, Promise<unknown>>();
   #package: Package | null = null;
 
   /** `call` reaches the host. */
   constructor(packagePath: string, call: Means['call']) {
     this.#packagePath = packagePath;
-    this.#means = { call, register: callback => this.#callbacks.add(callback) };
+    const remember: Means['call'] = (method, params) => {
+      const id = method === 'set-health' ? member(params, 'id') : undefined;
+      if (typeof id === 'string') this.#health.set(id, params);
+      return call(method, params);
+    };
+    this.#means = { call: remember, register: callback => this.#callbacks.add(callback) };
     this.#root = new Context(ids => this.#drop(ids));
   }
 
@@ -63,6 +70,7 @@ export class Service {
   /** Leaves the context of `main`, then waits for its end. */
   async stop(): Promise<null> {
     this.#root.leaveChild('main');
+    this.#health.clear();
     await this.#main.stop();
     return null;
   }
@@ -93,6 +101,14 @@ export class Service {
         ? found.run({ effects: effects(), input: member(input, 'input') })
         : found.getInput({ effects: effects(), prefill: member(input, 'prefill') ?? null });
     });
+  }
+
+  /** The host was away: what it may have forgotten is said again. */
+  hostReturned(): void {
+    this.#callbacks.deliverAll();
+    for (const params of [...this.#health.values()]) {
+      this.#means.call('set-health', params).catch((error: unknown) => console.error('health was not reported:', error));
+    }
   }
 
   /** Something watched has changed. */

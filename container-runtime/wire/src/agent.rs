@@ -161,7 +161,7 @@ pub struct ProcessExited {
 /// Answer to [`LIST`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessList {
-    /// Everything the agent knows to be alive, oldest first.
+    /// Everything the agent knows to be alive, oldest first; long command lines cut short.
     pub processes: Vec<ProcessStarted>,
     /// The newest report's number: later ones are not in the list.
     pub seq: u64,

@@ -18,10 +18,10 @@ use std::{
 use coppice_clock::Mono;
 use coppice_wire::{
     Hello, Message, PROTOCOL, Role,
-    agent::{PROCESS_EXITED, PROCESS_STARTED},
+    agent::{PROCESS_EXITED, PROCESS_STARTED, is_safe_name},
     hello::{HELLO, OLDEST},
     logs::{SRC_RUNTIME, Stream},
-    paths::{AGENT_SOCKET, BOOT_ID, HOST_SOCKET, LOG_DIR},
+    paths::{AGENT_SOCKET, BOOT_ID, ENV_BOOT, HOST_SOCKET, LOG_DIR},
 };
 use nix::{
     errno::Errno,
@@ -103,10 +103,7 @@ impl Agent {
         let mut notes = mounts::set_up();
         let (cgroups, more) = Cgroups::set_up();
         notes.extend(more);
-        let boot = std::fs::read_to_string("/proc/sys/kernel/random/uuid")
-            .map_err(failed("read a boot id from /proc"))?
-            .trim()
-            .to_owned();
+        let boot = boot_id().map_err(failed("read a boot id from /proc"))?;
         std::fs::write(BOOT_ID, &boot).map_err(failed("write the boot id under /run"))?;
         let clients =
             Clients::listen(Path::new(AGENT_SOCKET)).map_err(failed("listen under /run"))?;
@@ -341,6 +338,18 @@ impl Agent {
             false
         });
     }
+}
+
+/// The uuid of this life: the one the host gave when it made the container, else a fresh one.
+fn boot_id() -> io::Result<String> {
+    if let Some(given) = std::env::var(ENV_BOOT)
+        .ok()
+        .filter(|id| is_safe_name(id, 64))
+    {
+        return Ok(given);
+    }
+    let fresh = std::fs::read_to_string("/proc/sys/kernel/random/uuid")?;
+    Ok(fresh.trim().to_owned())
 }
 
 impl Output {

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Asking first kills the Node runtime: alive, it would start again what we end. Then every command
-//! gets SIGTERM. Leaders are left alone meanwhile, because a leader that ends takes its whole
-//! subcontainer with it before a database could close its files.
+//! gets SIGTERM. Leaders without a command are left alone meanwhile, because a leader that ends takes
+//! its whole subcontainer with it before a database could close its files.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use nix::{
     unistd::Pid,
 };
 
-use super::agent::Agent;
+use super::{agent::Agent, processes::Process};
 
 /// Grace when nobody says one (SIGTERM, SIGINT, SIGPWR). The SDK's own default for a daemon.
 pub(super) const SIGTERM_GRACE: Duration = Duration::from_secs(60);
@@ -66,11 +66,14 @@ impl Agent {
             Phase::Killing { .. } | Phase::Flushing { .. } => return,
         }
         self.phase = Phase::Asking { kill_at };
-        for process in self.processes.iter() {
+        for process in self.processes.iter().filter(|process| is_asked(process)) {
+            if self.processes.is_relayed(process) {
+                // Its stand-in is signalled too and passes it on: twice could mean something else.
+                continue;
+            }
             let signal = match process.started.kind {
                 ProcessKind::Runtime => Signal::SIGKILL,
-                ProcessKind::Host | ProcessKind::Exec => Signal::SIGTERM,
-                ProcessKind::Leader => continue,
+                ProcessKind::Host | ProcessKind::Exec | ProcessKind::Leader => Signal::SIGTERM,
             };
             // Gone already is where it is going anyway.
             let _ = kill(Pid::from_raw(process.started.pid), signal);
@@ -80,11 +83,7 @@ impl Agent {
     /// Takes whatever steps are due; true at the very end.
     pub(super) fn progress_ending(&mut self, now: Mono) -> bool {
         if let Phase::Asking { kill_at } = self.phase {
-            let asked = |kind| kind != ProcessKind::Leader;
-            let busy = self
-                .processes
-                .iter()
-                .any(|process| asked(process.started.kind));
+            let busy = self.processes.iter().any(is_asked);
             if !busy || kill_at <= now {
                 // Everything in our pid namespace but ourselves; ESRCH when there is nothing.
                 let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
@@ -110,4 +109,9 @@ impl Agent {
             Phase::Serving | Phase::Asking { .. } | Phase::Killing { .. } => false,
         }
     }
+}
+
+/// Whether a process is given the time to end by itself.
+fn is_asked(process: &Process) -> bool {
+    process.started.kind != ProcessKind::Leader || !process.started.argv.is_empty()
 }

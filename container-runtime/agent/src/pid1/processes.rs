@@ -11,6 +11,8 @@ use coppice_wire::agent::{ProcessExited, ProcessKind, ProcessStarted};
 pub(super) struct Process {
     pub(super) started: ProcessStarted,
     pub(super) since: Mono,
+    /// Pid of the `start-container` that stands in for it, for leaders and execs.
+    pub(super) cli: Option<i32>,
     /// Out-of-memory kills its leaf had counted before it began.
     pub(super) oom_before: Option<u64>,
 }
@@ -52,6 +54,15 @@ impl Processes {
         self.alive.iter()
     }
 
+    /// Whether another process in the table passes signals on to this one.
+    pub(super) fn is_relayed(&self, process: &Process) -> bool {
+        process.cli.is_some_and(|cli| {
+            let relays =
+                |other: &Process| other.started.pid == cli && is_spawned(other.started.kind);
+            self.alive.iter().any(relays)
+        })
+    }
+
     /// Takes out the spawned process (host's or runtime) with this pid.
     pub(super) fn take_spawned(&mut self, pid: i32) -> Option<Process> {
         let at = self
@@ -85,11 +96,16 @@ pub(super) fn is_spawned(kind: ProcessKind) -> bool {
 
 impl Process {
     /// A process that starts now; its number is given when it is journalled.
-    pub(super) fn begin(mut started: ProcessStarted, oom_before: Option<u64>) -> Self {
+    pub(super) fn begin(
+        mut started: ProcessStarted,
+        cli: Option<i32>,
+        oom_before: Option<u64>,
+    ) -> Self {
         started.at_ms = Wall::now().as_millis();
         Self {
             started,
             since: Mono::now(),
+            cli,
             oom_before,
         }
     }

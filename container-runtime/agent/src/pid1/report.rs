@@ -21,6 +21,7 @@ use crate::local::{ARGV_BYTES, Placed, Report};
 /// Where one connection is in its order.
 pub(super) enum Caller {
     Placed {
+        cli: i32,
         started: Box<ProcessStarted>,
         oom_before: Option<u64>,
     },
@@ -79,7 +80,7 @@ impl Agent {
         if !reportable || !is_safe_name(root, 128) || self.callers.contains_key(&client) {
             return;
         }
-        crop(&mut argv);
+        crop(&mut argv, ARGV_BYTES);
         let generation = match kind {
             // It lives in the leader's namespaces and dies with it, whoever asked for it; its leaf
             // must be the leader's too, or the cgroup namespace it joins would not hold it.
@@ -132,6 +133,7 @@ impl Agent {
         self.callers.insert(
             client,
             Caller::Placed {
+                cli: caller_pid,
                 started,
                 oom_before,
             },
@@ -141,6 +143,7 @@ impl Agent {
     fn client_runs(&mut self, client: u64, pid: i32) {
         match self.callers.remove(&client) {
             Some(Caller::Placed {
+                cli,
                 mut started,
                 oom_before,
             }) if pid > 1 => {
@@ -150,7 +153,7 @@ impl Agent {
                     leaf: started.leaf.clone(),
                 };
                 self.callers.insert(client, running);
-                self.journal_start(Process::begin(*started, oom_before));
+                self.journal_start(Process::begin(*started, Some(cli), oom_before));
             }
             Some(other) => {
                 self.callers.insert(client, other);
@@ -192,9 +195,9 @@ impl Agent {
     }
 }
 
-/// Keeps as many whole arguments as fit.
-fn crop(argv: &mut Vec<String>) {
-    let mut left = ARGV_BYTES;
+/// Keeps as many whole arguments as fit in so many bytes.
+pub(super) fn crop(argv: &mut Vec<String>, bytes: usize) {
+    let mut left = bytes;
     let fits = argv
         .iter()
         .take_while(|word| match left.checked_sub(word.len() + 1) {

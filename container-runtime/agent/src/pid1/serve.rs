@@ -24,8 +24,12 @@ use super::{
     ending::Phase,
     link,
     processes::Process,
+    report::crop,
     spawn::{self, SpawnError},
 };
+
+/// How much of each command line a list shows: a thousand of them must fit in one line.
+const LISTED_ARGV_BYTES: usize = 512;
 
 /// A generation that has to die before the request is answered.
 pub(super) struct PendingKill {
@@ -91,7 +95,10 @@ impl Agent {
     }
 
     fn respond(&mut self, id: Id, result: Result<Value, RpcError>, now: Mono) {
-        if let Some(line) = link::line(&Message::response(id, result)) {
+        let too_long = || RpcError::new(codes::UNKNOWN, "the answer is too long for one line");
+        let line = link::line(&Message::response(id.clone(), result))
+            .or_else(|| link::line(&Message::response(id, Err(too_long()))));
+        if let Some(line) = line {
             self.link.send(&line, now);
         }
     }
@@ -137,7 +144,7 @@ impl Agent {
             daemon: true,
             at_ms: 0,
         };
-        let process = Process::begin(started, oom_before);
+        let process = Process::begin(started, None, oom_before);
         self.watch_outputs(&process, child.out, child.err);
         self.journal_start(process);
         json(&Spawned { pid: child.pid })
@@ -159,12 +166,16 @@ impl Agent {
     }
 
     fn list(&self) -> Result<Value, RpcError> {
+        let mut processes: Vec<ProcessStarted> = self
+            .processes
+            .iter()
+            .map(|process| process.started.clone())
+            .collect();
+        for process in &mut processes {
+            crop(&mut process.argv, LISTED_ARGV_BYTES);
+        }
         json(&ProcessList {
-            processes: self
-                .processes
-                .iter()
-                .map(|process| process.started.clone())
-                .collect(),
+            processes,
             seq: self.journal.newest(),
         })
     }
@@ -175,13 +186,8 @@ impl Agent {
         for kill in &mut self.kills {
             let mine = Some(kill.generation);
             let mut alive = false;
-            for (leaf, _) in self.leaves.iter().filter(|(_, owner)| **owner == mine) {
-                if !self.cgroups.pids(leaf).is_empty() {
-                    kill.killed.extend(self.cgroups.kill(leaf));
-                    alive = true;
-                }
-            }
-            // The table also knows those whose leaf could not be made or was left.
+            // The table first: it holds Node, which would start again what dies before it. It also
+            // knows those whose leaf could not be made or was left.
             for process in self
                 .processes
                 .iter()
@@ -192,6 +198,12 @@ impl Agent {
                     kill.killed.insert(pid);
                 }
                 alive = true;
+            }
+            for (leaf, _) in self.leaves.iter().filter(|(_, owner)| **owner == mine) {
+                if !self.cgroups.pids(leaf).is_empty() {
+                    kill.killed.extend(self.cgroups.kill(leaf));
+                    alive = true;
+                }
             }
             if !alive {
                 finished.push((kill.id.take(), kill.generation, kill.killed.len()));

@@ -8,7 +8,10 @@
 use std::{
     collections::BTreeMap,
     fs,
-    os::unix::fs::{PermissionsExt, chown},
+    os::{
+        fd::AsFd,
+        unix::fs::{PermissionsExt, chown},
+    },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
@@ -18,11 +21,15 @@ use coppice_wire::{
     agent::{ProcessExited, Spawn},
     logs::{LogLine, Stream, segment_number},
 };
+use nix::{
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::inotify::{AddWatchFlags, InitFlags, Inotify},
+};
 use serde_json::json;
 
 pub(crate) mod host;
 
-use host::{Host, Link};
+use host::{Host, Link, PATIENCE};
 
 /// Host id of the container's root.
 pub(crate) const BASE: u32 = 0x7F00_0000;
@@ -223,14 +230,20 @@ impl Container {
 
     /// The log, once it has the line.
     pub(crate) fn wait_for_log(&self, is: impl Fn(&LogLine) -> bool) -> Vec<LogLine> {
-        for _ in 0..2000 {
+        // Watched before it is read: what is written in between wakes us.
+        let watch = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).unwrap();
+        let changes = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE;
+        watch.add_watch(&self.path("logs"), changes).unwrap();
+        loop {
             let lines = self.log();
             if lines.iter().any(&is) {
                 return lines;
             }
-            std::thread::sleep(std::time::Duration::from_millis(5));
+            let mut polled = [PollFd::new(watch.as_fd(), PollFlags::POLLIN)];
+            let ready = poll(&mut polled, PollTimeout::try_from(PATIENCE).unwrap()).unwrap();
+            assert!(ready > 0, "the line never came; the log is {lines:#?}");
+            let _ = watch.read_events();
         }
-        panic!("the line never came; the log is {:#?}", self.log());
     }
 
     /// The connection to the agent, to hang up or to keep.
