@@ -7,7 +7,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use coppice_clock::Wall;
-use coppice_containers::{Backend, HostLayout, Segment};
+use coppice_containers::{Backend, HostLayout, Leftover, Segment};
 use coppice_net::{
     bridge,
     subnet::{self, Subnet},
@@ -23,7 +23,7 @@ use crate::{
     host::{Host, Parts},
     ids,
     jobs::{self, Jobs},
-    model::{JobKind, Parked, ServerInfo, ServerPrivate, ServerStatus, StateInfo},
+    model::{Cause, JobKind, Parked, ServerInfo, ServerPrivate, ServerStatus, StateInfo},
     network::{Leaves, Listening, Network, Publish},
     observer,
     packages::Packages,
@@ -120,7 +120,7 @@ impl Opened {
         gateway: impl FnOnce(tokio::sync::watch::Receiver<Option<Coppice>>) -> ChildSpec,
     ) -> Result<(Coppice, tokio::task::JoinHandle<()>), Problem> {
         let host = self.host;
-        tidy(&host).await;
+        let dead = tidy(&host).await;
         let (observe, events) = observer::channel();
         tokio::spawn(observer::follow(Arc::clone(&host), events));
         let (known, knowing) = tokio::sync::watch::channel(None);
@@ -140,6 +140,7 @@ impl Opened {
         known.send_replace(Some(coppice.clone()));
         finish_jobs(&jobs).await;
         start_trees(&jobs).await;
+        record_deaths(&host, &dead).await;
         host.network.changed();
         let ended = tokio::spawn(async move {
             // How the root ended is in the log already; that it ended is what matters here.
@@ -213,8 +214,9 @@ async fn write_server_info(
         .await
 }
 
-/// Removes what earlier processes left behind; says so.
-async fn tidy(host: &Host) {
+/// Removes what earlier processes left behind; gives the services whose container had ended while
+/// nobody watched.
+async fn tidy(host: &Host) -> Vec<String> {
     let known: Vec<Segment> = host
         .document
         .package_ids()
@@ -224,6 +226,16 @@ async fn tidy(host: &Host) {
     let receipt = host.backend.reconcile(&known).await;
     for finding in &receipt.findings {
         tracing::info!(?finding, "found and removed");
+    }
+    let dead = receipt.findings.into_iter().filter(|finding| finding.kind == Leftover::DeadContainer);
+    dead.map(|finding| finding.what).collect()
+}
+
+/// The deaths that nobody saw, on record.
+async fn record_deaths(host: &Host, dead: &[String]) {
+    for service in dead.iter().filter_map(|id| host.service(id)) {
+        let action = "it ended while Coppice was away; the container and everything in it is started again";
+        service.record("container", Cause::ContainerDied, action, None).await;
     }
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod mount;
 pub(crate) mod mountinfo;
 pub(crate) mod pidfd;
 pub(crate) mod remove_tree;
+pub(crate) mod title;
 pub(crate) mod userns;
 
 use std::{

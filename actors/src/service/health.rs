@@ -202,6 +202,9 @@ impl Actor for HealthActor {
         forward(service.reports.cleared.subscribe(), myself.clone(), || {
             HealthMsg::Cleared
         });
+        forward(service.phase.subscribe(), myself.clone(), || {
+            HealthMsg::Reported
+        });
         myself.send_message(HealthMsg::Reported)?;
         Ok(HealthState {
             service,
@@ -243,11 +246,13 @@ impl Actor for HealthActor {
 
 impl HealthState {
     /// Late reports of a `main` that is down are dropped, so that its cleared health stays clear.
+    /// While the runtime comes back from a restart of the core, nobody knows yet: they wait.
     fn take_reports(&mut self, now: Mono) -> bool {
-        let up = matches!(
-            *self.service.phase.borrow(),
-            RuntimePhase::Changing | RuntimePhase::Running
-        );
+        let up = match *self.service.phase.borrow() {
+            RuntimePhase::Booting => return false,
+            RuntimePhase::Changing | RuntimePhase::Running => true,
+            RuntimePhase::Idle | RuntimePhase::Exited | RuntimePhase::Failed(_) => false,
+        };
         let waiting = self.service.reports.take();
         let mut news = false;
         if up {
@@ -260,8 +265,8 @@ impl HealthState {
 }
 
 /// Sends `message` to `actor` for every change of `changes`, until the actor is gone.
-fn forward<M: ractor::Message>(
-    mut changes: watch::Receiver<u64>,
+fn forward<M: ractor::Message, T: Send + Sync + 'static>(
+    mut changes: watch::Receiver<T>,
     actor: ActorRef<M>,
     message: impl Fn() -> M + Send + 'static,
 ) {

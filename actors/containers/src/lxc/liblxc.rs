@@ -14,7 +14,10 @@ use std::{
 
 use lxc_sys::{lxc_container, lxc_container_new, lxc_container_put, lxc_get_version};
 
-use crate::sys::fork::{self, Failed};
+use crate::sys::{
+    fork::{self, Failed},
+    title,
+};
 
 /// Longest time for a start, which takes some 50 ms.
 const START_DEADLINE: Duration = Duration::from_secs(60);
@@ -60,7 +63,7 @@ pub(crate) fn start(name: &str, lxc_path: &Path) -> io::Result<bool> {
     // process with threads; nothing of ours that holds a lock is entered.
     let outcome = unsafe {
         fork::run(
-            || match start_here(name, lxc_path) {
+            || match start_titled(name, lxc_path) {
                 Ok(()) => Ok(()),
                 Err(_) => Err(Failed {
                     step: 0,
@@ -71,6 +74,12 @@ pub(crate) fn start(name: &str, lxc_path: &Path) -> io::Result<bool> {
         )
     };
     outcome.map(|outcome| outcome.is_ok())
+}
+
+fn start_titled(name: &str, lxc_path: &Path) -> io::Result<()> {
+    // SAFETY: a freshly forked child with one thread.
+    unsafe { title::set(&format!("[lxc monitor] {} {name}", lxc_path.display())) };
+    start_here(name, lxc_path)
 }
 
 fn start_here(name: &str, lxc_path: &Path) -> io::Result<()> {
