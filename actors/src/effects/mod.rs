@@ -69,9 +69,13 @@ impl Handler for Effects {
         params: Value,
     ) -> BoxFuture<'static, Result<Value, RpcError>> {
         async move {
+            tracing::debug!(service = self.service.id, method, "effect");
             let result = answer(&self.service, &method, params).await;
-            if let Err(error) = &result {
-                tracing::debug!(service = self.service.id, method, %error, "effect refused");
+            match &result {
+                Ok(_) => tracing::debug!(service = self.service.id, method, "effect answered"),
+                Err(error) => {
+                    tracing::debug!(service = self.service.id, method, %error, "effect refused");
+                }
             }
             result
         }

@@ -121,6 +121,7 @@ impl Journal {
     /// Notes that a step begins; durable before anything is done for it.
     async fn step(&mut self, host: &Host, step: &str) -> Result<(), Problem> {
         step.clone_into(&mut self.record.step);
+        tracing::debug!(service = self.record.instance, step, "job");
         let Self { id, record } = self.clone();
         host.document
             .transact("jobs", step, move |transaction| {

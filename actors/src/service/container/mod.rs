@@ -124,6 +124,7 @@ impl ContainerShell {
             return;
         };
         let (state, effects) = state.step(input, Mono::now());
+        tracing::debug!(service = self.service.id, ?state, "container");
         self.state = Some(state);
         for effect in effects {
             self.perform(effect, myself);

@@ -119,6 +119,7 @@ impl RuntimeShell {
         let (state, effects) = state.step(input, now);
         if std::mem::discriminant(&state) != before {
             self.since = now;
+            tracing::debug!(service = self.service.id, ?state, "runtime");
         }
         let generation = state.generation();
         self.announce(&state);
