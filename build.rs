@@ -19,12 +19,12 @@ fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let mut code = String::new();
     for (name, path) in [("AGENT", &agent), ("RUNTIME", &runtime)] {
-        writeln!(code, "pub static {name}: &[u8] = include_bytes!({path:?});").expect("writing to a string");
+        writeln!(code, "pub(crate) static {name}: &[u8] = include_bytes!({path:?});").expect("writing to a string");
     }
     let mut files = BTreeMap::new();
     collect(&web, &web, &mut files);
     assert!(files.contains_key("index.html"), "{} holds no web interface; run `make run` or `make test`", web.display());
-    writeln!(code, "pub static ASSETS: &[coppice_net::edge::Asset] = &[").expect("writing to a string");
+    writeln!(code, "pub(crate) static ASSETS: &[coppice_net::edge::Asset] = &[").expect("writing to a string");
     for (name, path) in &files {
         let bytes = fs::read(path).expect("the file was just listed");
         let mut hasher = DefaultHasher::new();

@@ -3,6 +3,8 @@
 //! `COPPICE_OTLP_ENDPOINT=http://host:4318` sends every span there by OTLP over HTTP; without it
 //! nothing leaves the process. `COPPICE_LOG` is a filter as `tracing` has them; default `info`.
 
+use std::io::IsTerminal;
+
 use opentelemetry::{KeyValue, trace::TracerProvider};
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
@@ -12,6 +14,8 @@ use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::Subscribe
 const ENDPOINT: &str = "COPPICE_OTLP_ENDPOINT";
 /// What is logged.
 const FILTER: &str = "COPPICE_LOG";
+/// Libraries that log every request at `info`.
+const CHATTY: &str = "info,hickory_server=warn,hickory_proto=warn,hickory_resolver=warn,mdns_sd=warn,ractor=warn";
 /// Targets that would trace the sending of traces.
 const OWN_TRAFFIC: [&str; 4] = ["hyper", "reqwest", "opentelemetry", "h2"];
 
@@ -35,8 +39,9 @@ impl Drop for Telemetry {
 /// # Errors
 /// When the endpoint is no URL.
 pub fn start(process: &'static str) -> anyhow::Result<Telemetry> {
-    let filter = EnvFilter::try_from_env(FILTER).unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).with_filter(filter);
+    let filter = EnvFilter::try_from_env(FILTER).unwrap_or_else(|_| EnvFilter::new(CHATTY));
+    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal()).with_target(false).with_filter(filter);
     let Ok(endpoint) = std::env::var(ENDPOINT) else {
         tracing_subscriber::registry().with(log).init();
         return Ok(Telemetry(None));

@@ -41,6 +41,9 @@ pub struct ContainerSpec {
     pub volumes: Vec<VolumeSpec>,
     /// Directory mounted writable at `/media/coppice/logs`; stored with container ids.
     pub logs_dir: PathBuf,
+    /// Directory mounted writable at `/var/cache/coppice`: what the runtime compiled, which a new
+    /// container need not compile again. Stored with container ids; may be emptied at any time.
+    pub cache_dir: PathBuf,
     /// Directory mounted read-only at `/media/startos/rpc`, ids as they are: make it 0755 and give
     /// the sockets in it to host id `id_base`.
     pub rpc_dir: PathBuf,

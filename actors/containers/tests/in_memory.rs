@@ -33,6 +33,7 @@ fn spec(instance: &str) -> ContainerSpec {
             dir: "/volume".into(),
         }],
         logs_dir: "/logs".into(),
+        cache_dir: "/cache".into(),
         rpc_dir: "/rpc".into(),
         network: None,
         resolv_conf: String::new(),

@@ -238,7 +238,7 @@ fn make_folders(host: &Host, id: &str, manifest: &Manifest) -> Result<(), Proble
         .volumes
         .iter()
         .map(|volume| folder.join("volumes").join(volume.as_str()));
-    for path in names.chain([folder.join("logs")]) {
+    for path in names.chain([folder.join("logs"), folder.join("cache")]) {
         let made = fs::create_dir_all(&path)
             .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o755)));
         made.map_err(|error| {

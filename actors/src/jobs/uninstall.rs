@@ -165,7 +165,7 @@ pub(super) async fn remove_remains(
 ) -> Result<(), Problem> {
     let folder = host.layout.data.join("services").join(id);
     let doomed = if keep_volumes {
-        ["logs", "root", "sub"]
+        ["logs", "cache", "root", "sub"]
             .map(|name| folder.join(name))
             .to_vec()
     } else {

@@ -29,7 +29,11 @@ pub struct RestartRecord {
 
 /// Why a part of a service ended or did not start.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
+#[serde(
+    tag = "kind",
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase"
+)]
 pub enum Cause {
     /// The process ended by itself.
     Exit {

@@ -33,7 +33,7 @@ pub struct Task {
     pub when: Option<TaskWhen>,
     /// What the action's input should be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[ts(optional)]
+    #[ts(optional, inline)]
     pub input: Option<TaskInput>,
 }
 

@@ -195,6 +195,12 @@ pub(crate) fn assemble(
         NODEV | NOSUID | NOEXEC,
         true,
     )?;
+    put(
+        &spec.cache_dir,
+        "var/cache/coppice",
+        NODEV | NOSUID | NOEXEC,
+        true,
+    )?;
     // Ids as they are: its sockets are the host's.
     put(&spec.rpc_dir, "media/startos/rpc", ro | NOEXEC, false)?;
 

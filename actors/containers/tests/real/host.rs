@@ -70,8 +70,9 @@ impl TestHost {
     pub(crate) fn spec(&self, instance: &str) -> ContainerSpec {
         let service = self.layout.data.join("services").join(instance);
         let (volume, logs) = (service.join("volumes/main"), service.join("logs"));
+        let cache = service.join("cache");
         let rpc = self.layout.run.join("services").join(instance);
-        for dir in [&volume, &logs, &rpc] {
+        for dir in [&volume, &logs, &cache, &rpc] {
             fs::create_dir_all(dir).unwrap();
         }
         fs::set_permissions(&rpc, fs::Permissions::from_mode(0o755)).unwrap();
@@ -98,6 +99,7 @@ impl TestHost {
                 dir: volume,
             }],
             logs_dir: logs,
+            cache_dir: cache,
             rpc_dir: rpc,
             network: None,
             resolv_conf: "nameserver 10.99.0.1\n".to_owned(),

@@ -58,6 +58,7 @@ pub(super) async fn build(service: &Arc<ServiceContext>) -> Result<ContainerSpec
         images,
         volumes,
         logs_dir: service.folder().join("logs"),
+        cache_dir: service.folder().join("cache"),
         rpc_dir: host.socket_folder(&service.id),
         network: Some(host.network.container_link(allocation)?),
         resolv_conf: format!("nameserver {}\n", host.network.bridge_address()),
