@@ -121,14 +121,14 @@ fn page(live: &Live, origin: &str, target: &str, stay: bool) -> Response<Body> {
     let target_text = escape(target);
     let html = format!(
         r#"
-<p id="state">Your browser does not know this server yet. Everything between you and <b>{hostname}</b>
-is encrypted, and your browser wants proof that it is talking to {hostname} and nobody else. Only you
-can give it that proof, because only you know whose server this is: install its certificate once on
-each device, and every service on it opens without a warning.</p>
+<p id="state">Your browser does not know this server yet. It can talk to <b>{hostname}</b> in a way nobody
+else can read, but first it wants proof that it is {hostname} that answers. Only you can give it that
+proof, because only you know whose server this is: install its certificate once on each device, and
+every service on it opens without a warning.</p>
 <p><a class="button" href="/ca.crt">Download the certificate</a>
 <a class="button second" href="/ca.mobileconfig">Profile for iPhone, iPad</a>
 <a class="button second" id="go" href="{target_text}">Continue to HTTPS</a></p>
-<p class="note">Fingerprint (SHA-256), the same that <code>coppice</code> prints on the server:<br><code>{fingerprint}</code></p>
+<p class="note">Its fingerprint (SHA-256), to compare with what the server itself shows you:<br><code>{fingerprint}</code></p>
 <h2>Then tell your device to trust it</h2>
 <details><summary>Windows</summary><ol>
 <li>Open the downloaded file and choose <b>Install Certificate</b>, <b>Current User</b>.</li>
