@@ -268,6 +268,10 @@ fn unmount_all(above: &OwnedFd, name: &std::ffi::CStr) -> io::Result<()> {
             Ok(false) => return Ok(()),
             answer => answer?,
         };
+        // Packages bind the container's own /sys and /dev into a subcontainer. Those mirror what
+        // happens here: without this, unmounting the copy would take /sys/fs/cgroup and /dev/pts
+        // from the container, too.
+        mount::make_private(name)?;
         // SAFETY: a string that ends in NUL.
         if unsafe { libc::umount2(name.as_ptr(), libc::MNT_DETACH | libc::UMOUNT_NOFOLLOW) } != 0 {
             return Err(io::Error::last_os_error());

@@ -85,9 +85,14 @@ fn parts(spec: &ContainerSpec) -> (BTreeSet<PathBuf>, Vec<PathBuf>) {
         .into_iter()
         .chain(&spec.assets)
         .chain(spec.images.iter().map(|image| &image.file));
-    let dirs = [&spec.layer_dir, &spec.logs_dir, &spec.cache_dir, &spec.rpc_dir]
-        .into_iter()
-        .chain(spec.volumes.iter().map(|volume| &volume.dir));
+    let dirs = [
+        &spec.layer_dir,
+        &spec.logs_dir,
+        &spec.cache_dir,
+        &spec.rpc_dir,
+    ]
+    .into_iter()
+    .chain(spec.volumes.iter().map(|volume| &volume.dir));
     (images.cloned().collect(), dirs.cloned().collect())
 }
 

@@ -260,6 +260,28 @@ pub(crate) fn is_mount_root(dir: Option<BorrowedFd<'_>>, path: &CStr) -> io::Res
     Ok(stat.stx_attributes & libc::STATX_ATTR_MOUNT_ROOT as u64 != 0)
 }
 
+/// Cuts the mount at `name` below the working directory, and all below it, off from what mirrors
+/// them. Allocates nothing.
+pub(crate) fn make_private(name: &CStr) -> io::Result<()> {
+    let attr = libc::mount_attr {
+        attr_set: 0,
+        attr_clr: 0,
+        propagation: libc::MS_PRIVATE,
+        userns_fd: 0,
+    };
+    // SAFETY: the string ends in NUL, and the structure is of the size that is passed with it.
+    done(unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            libc::AT_FDCWD,
+            name.as_ptr(),
+            libc::AT_RECURSIVE | libc::AT_SYMLINK_NOFOLLOW,
+            &raw const attr,
+            size_of::<libc::mount_attr>(),
+        )
+    })
+}
+
 /// A path as the kernel takes it.
 pub(crate) fn c_path(path: &Path) -> io::Result<CString> {
     Ok(CString::new(path.as_os_str().as_bytes())?)

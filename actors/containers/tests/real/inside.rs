@@ -84,6 +84,39 @@ pub(crate) async fn a_subcontainer_is_seen_inside_and_goes_with_the_container(ho
     backend.destroy(&spec.instance).await.unwrap();
 }
 
+pub(crate) async fn a_subcontainer_that_goes_takes_nothing_with_it_that_was_bound_into_it(
+    host: &TestHost,
+) {
+    let backend = host.backend();
+    let spec = host.spec("binds");
+    let (_, mut inside) = host.start(&backend, &spec).await;
+    let copy = format!("{}/mnt", sub("one"));
+    for words in [
+        &["share-all"][..],
+        &["mkdir", "/tmp/outer"],
+        &["tmpfs", "/tmp/outer"],
+        &["mkdir", "/tmp/outer/inner"],
+        &["tmpfs", "/tmp/outer/inner"],
+        &["write", "/tmp/outer/inner/file", "x", "0"],
+    ] {
+        inside.expect(words, "");
+    }
+    backend
+        .create_subcontainer_fs(&spec.instance, &segment("main"), &guid("one"))
+        .await
+        .unwrap();
+    inside.expect(&["mkdir", &copy], "");
+    inside.expect(&["bind-all", "/tmp/outer", &copy], "");
+    inside.expect(&["exists", &format!("{copy}/inner/file")], "true");
+    backend
+        .destroy_subcontainer_fs(&spec.instance, &guid("one"))
+        .await
+        .unwrap();
+    inside.expect(&["list", "/media/startos/subcontainers"], "");
+    inside.expect(&["exists", "/tmp/outer/inner/file"], "true");
+    backend.destroy(&spec.instance).await.unwrap();
+}
+
 pub(crate) async fn a_subcontainers_leader_dies_with_its_root(host: &TestHost) {
     let backend = host.backend();
     let spec = host.spec("leads");

@@ -51,6 +51,7 @@ tests![
     lifecycle::twenty_lives_leave_nothing_and_take_this_long,
     inside::ids_on_disk_are_the_ids_inside,
     inside::a_subcontainer_is_seen_inside_and_goes_with_the_container,
+    inside::a_subcontainer_that_goes_takes_nothing_with_it_that_was_bound_into_it,
     inside::a_subcontainers_leader_dies_with_its_root,
     inside::a_hostile_image_gains_nothing,
     inside::mounts_come_with_their_flags_locked,
