@@ -1,0 +1,181 @@
+//! Packages made by code: one that is good, and what may be wrong with it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use coppice_s9pk::{Commitment, Content, Draft, HEADER_SIZE, Header};
+use ed25519_dalek::SigningKey;
+use serde_json::{Value, json};
+
+use crate::console::run;
+
+/// The id of every package that is made here.
+pub(crate) const ID: &str = "seedling";
+
+/// JavaScript of a package that does nothing, well.
+const HARMLESS: &str = "
+const nothing = async () => null;
+module.exports = {
+  init: nothing, uninit: nothing, createBackup: nothing,
+  main: async () => ({ build: async () => ({ term: nothing }) }),
+  actions: { get: () => undefined },
+};
+";
+
+/// A package in the making; starts out good.
+pub(crate) struct Package {
+    manifest: Value,
+    javascript: String,
+    files: Vec<(String, Vec<u8>)>,
+}
+
+impl Package {
+    pub(crate) fn good() -> Self {
+        let arch = std::env::consts::ARCH;
+        Self {
+            manifest: json!({
+                "id": ID,
+                "version": "1.0.0:0",
+                "canMigrateTo": "*",
+                "canMigrateFrom": "*",
+                "title": "Seedling",
+                "description": { "short": "Small", "long": "Small and young" },
+                "releaseNotes": "Sown.",
+                "license": "MIT",
+                "upstreamRepo": "https://example.com/seedling",
+                "images": { "main": { "source": "packed", "arch": [arch], "emulateMissingAs": null } },
+                "volumes": ["main"],
+                "hardwareRequirements": { "device": [], "ram": null, "arch": [arch] },
+            }),
+            javascript: HARMLESS.to_owned(),
+            files: vec![
+                (
+                    "icon.svg".to_owned(),
+                    b"<svg xmlns='http://www.w3.org/2000/svg'/>".to_vec(),
+                ),
+                ("LICENSE.md".to_owned(), b"MIT".to_vec()),
+                ("instructions.md".to_owned(), b"Water it.".to_vec()),
+                (format!("images/{arch}/main.json"), b"{}".to_vec()),
+                (format!("images/{arch}/main.env"), Vec::new()),
+            ],
+        }
+    }
+
+    /// Sets a field of the manifest.
+    pub(crate) fn field(mut self, pointer: &str, value: Value) -> Self {
+        *self.manifest.pointer_mut(pointer).unwrap() = value;
+        self
+    }
+
+    pub(crate) fn without_field(mut self, name: &str) -> Self {
+        self.manifest.as_object_mut().unwrap().remove(name).unwrap();
+        self
+    }
+
+    /// The oldest system it runs on.
+    pub(crate) fn os_version(mut self, version: &str) -> Self {
+        self.manifest["osVersion"] = json!(version);
+        self
+    }
+
+    pub(crate) fn javascript(mut self, code: &str) -> Self {
+        self.javascript = code.to_owned();
+        self
+    }
+
+    pub(crate) fn with(mut self, path: &str, body: Vec<u8>) -> Self {
+        self.files.retain(|(other, _)| other != path);
+        self.files.push((path.to_owned(), body));
+        self
+    }
+
+    pub(crate) fn without(mut self, path: &str) -> Self {
+        let before = self.files.len();
+        self.files.retain(|(other, _)| other != path);
+        assert_ne!(self.files.len(), before, "there is no {path}");
+        self
+    }
+
+    /// The signed package; `work` is a folder for what is made on the way.
+    pub(crate) fn pack(&self, work: &Path) -> Vec<u8> {
+        let mut draft = Draft::new();
+        let mut insert =
+            |path: &str, body: Vec<u8>| draft.insert(path, Content::Bytes(body)).unwrap();
+        insert("manifest.json", serde_json::to_vec(&self.manifest).unwrap());
+        insert(
+            "javascript.squashfs",
+            squash(work, &[("index.js", self.javascript.as_bytes())]),
+        );
+        let image = format!("images/{}/main.squashfs", std::env::consts::ARCH);
+        // Random bytes, so that it has a body of some size whatever it is compressed with.
+        let filling: Vec<u8> = (0..300_000).map(|_| rand::random::<u8>()).collect();
+        insert(&image, squash(work, &[("filling", &filling)]));
+        for (path, body) in &self.files {
+            insert(path, body.clone());
+        }
+        let header = draft.sign(&key());
+        let mut bytes = Vec::new();
+        draft.write(&header, &mut bytes).unwrap();
+        bytes
+    }
+}
+
+/// A squashfs of these files.
+fn squash(work: &Path, files: &[(&str, &[u8])]) -> Vec<u8> {
+    let made = tempfile::tempdir_in(work).unwrap();
+    let (tree, image): (PathBuf, PathBuf) = (made.path().join("tree"), made.path().join("image"));
+    fs::create_dir(&tree).unwrap();
+    for (name, body) in files {
+        fs::write(tree.join(name), body).unwrap();
+    }
+    run(
+        "mksquashfs",
+        &[
+            tree.to_str().unwrap(),
+            image.to_str().unwrap(),
+            "-quiet",
+            "-no-progress",
+            "-comp",
+            "zstd",
+            "-all-root",
+        ],
+    );
+    fs::read(image).unwrap()
+}
+
+fn key() -> SigningKey {
+    SigningKey::from_bytes(&std::array::from_fn(|i| i as u8))
+}
+
+/// The position of the last byte of the file `body` in the package, for changing it.
+pub(crate) fn last_byte_of(package: &[u8], body: &[u8]) -> usize {
+    let start = package
+        .windows(body.len())
+        .position(|window| window == body)
+        .unwrap();
+    start + body.len() - 1
+}
+
+/// A header that is signed and promises a root table of this size.
+pub(crate) fn promise_root_table(package: &mut [u8], size: u64) {
+    let root_sighash = package[99..131]
+        .try_into()
+        .map(coppice_s9pk::Digest)
+        .unwrap();
+    let header = Header::sign(
+        Commitment {
+            root_sighash,
+            root_maxsize: size,
+        },
+        &key(),
+    );
+    let header = header.to_bytes(HEADER_SIZE, size);
+    package[..header.len()].copy_from_slice(&header);
+}
+
+/// Takes the signature away.
+pub(crate) fn unsign(package: &mut [u8]) {
+    package[35..99].fill(0);
+}

@@ -1,0 +1,168 @@
+//! The steps, in their order.
+
+mod api;
+mod bad_input;
+mod hello;
+mod miniflux;
+mod names;
+mod regrowth;
+mod removal;
+mod survival;
+mod syncthing;
+
+use coppice_clock::Mono;
+
+use crate::{
+    arguments::Arguments,
+    report::{Counts, Verdict, attempt},
+    world::World,
+};
+
+type Step = fn(&mut World);
+
+/// Steps that build on each other.
+struct Chapter {
+    name: &'static str,
+    /// Makes what the steps need; does nothing where the chapters before have made it.
+    prepare: Step,
+    steps: &'static [(&'static str, Step)],
+}
+
+macro_rules! chapters {
+    ($($chapter:ident { $($step:ident,)* })*) => {
+        const CHAPTERS: &[Chapter] = &[$(Chapter {
+            name: stringify!($chapter),
+            prepare: $chapter::prepare,
+            steps: &[$((stringify!($step), $chapter::$step)),*],
+        }),*];
+    };
+}
+
+chapters! {
+    hello {
+        a_package_file_is_installed_through_the_command_line,
+        a_started_service_becomes_healthy,
+        its_page_is_served_over_https_by_its_own_name,
+        plain_http_explains_offers_the_certificate_and_then_redirects,
+        an_action_with_input_changes_the_setting_and_restarts_the_daemon,
+        an_action_refuses_input_that_its_form_forbids,
+        a_service_is_stopped_and_started_again,
+        the_command_line_tells_of_services_in_words_and_in_json,
+        its_logs_are_shown_and_followed,
+        the_tree_shows_the_actors_of_the_service,
+        the_document_is_dumped_whole_or_in_part,
+    }
+    names {
+        the_servers_own_name_server_knows_the_services,
+        avahi_on_another_machine_finds_the_services,
+        an_unknown_name_gets_no_page_and_no_certificate,
+    }
+    api {
+        a_wrong_password_opens_nothing,
+        a_login_gives_a_cookie_that_scripts_and_other_sites_cannot_use,
+        without_a_session_nothing_is_told,
+        a_session_cannot_do_what_is_for_root_or_for_another_origin,
+        the_document_streams_a_dump_and_then_what_changes,
+        an_ended_session_ends_its_streams,
+        the_dashboard_is_served_under_its_own_policy,
+    }
+    miniflux {
+        a_critical_task_keeps_it_from_starting,
+        running_its_action_makes_way,
+        both_daemons_become_healthy,
+        its_page_is_reached_and_its_account_can_log_in,
+        a_killed_database_comes_back_and_so_does_the_page,
+    }
+    syncthing {
+        a_package_is_uploaded_over_https_with_progress,
+        its_web_interface_knows_its_first_login,
+        its_other_port_is_open_to_other_machines,
+    }
+    regrowth {
+        a_killed_daemon_has_a_successor_within_100_ms,
+        its_restart_record_names_the_signal,
+        a_killed_runtime_comes_back_under_its_living_neighbours,
+        a_killed_pid_1_brings_a_new_container,
+    }
+    survival {
+        the_core_is_killed_and_nothing_of_the_services_notices,
+        a_download_of_100_mb_survives_the_death_of_the_core,
+        status_is_right_after_the_death_of_the_core,
+        the_edge_is_killed_and_no_connection_is_refused,
+        the_heart_is_killed_and_a_new_one_finds_the_services_alive,
+        ctrl_c_ends_coppice_and_not_the_services,
+    }
+    bad_input {
+        files_that_are_no_good_packages_are_refused_and_leave_nothing,
+        packages_that_are_not_for_here_are_refused_and_leave_nothing,
+        a_package_that_is_installed_already_is_refused,
+        a_package_whose_init_fails_is_rolled_back,
+        a_full_disk_is_named_and_leaves_nothing,
+        a_port_in_use_is_named_by_a_second_server_that_runs_beside,
+        a_data_folder_in_use_is_refused,
+        a_data_folder_of_somebody_else_is_refused,
+        a_missing_kernel_feature_is_named,
+    }
+    removal {
+        a_stop_takes_the_services_down_and_a_start_brings_them_back,
+        uninstalling_syncthing_leaves_no_trace,
+        uninstalling_miniflux_leaves_no_trace,
+        uninstalling_hello_leaves_no_trace,
+        what_is_not_installed_cannot_be_asked_for,
+        coppice_stop_ends_everything,
+    }
+}
+
+fn full_name(chapter: &Chapter, step: &str) -> String {
+    format!("{}::{step}", chapter.name)
+}
+
+/// The names of all steps.
+pub(crate) fn names() -> Vec<String> {
+    let of_chapter = |chapter: &'static Chapter| {
+        chapter
+            .steps
+            .iter()
+            .map(|(step, _)| full_name(chapter, step))
+    };
+    CHAPTERS.iter().flat_map(of_chapter).collect()
+}
+
+/// Runs what is chosen, with what goes before it in its chapter. Also tells whether that was all.
+pub(crate) fn run(world: &mut World, arguments: &Arguments) -> (Counts, bool) {
+    let planned: Vec<(&Chapter, &[(&str, Step)])> = CHAPTERS
+        .iter()
+        .filter_map(|chapter| {
+            let last = chapter
+                .steps
+                .iter()
+                .rposition(|(step, _)| arguments.choose(&full_name(chapter, step)))?;
+            Some((chapter, &chapter.steps[..=last]))
+        })
+        .collect();
+    let count: usize = planned.iter().map(|(_, steps)| steps.len()).sum();
+    println!("\nrunning {count} steps");
+    let mut counts = Counts::default();
+    for (chapter, steps) in planned {
+        let began = Mono::now();
+        if let Verdict::Failed(why) = attempt(|| (chapter.prepare)(world)) {
+            let verdict = Verdict::Failed(format!("it could not be prepared: {why}"));
+            for (step, _) in steps {
+                counts.tell(arguments, &full_name(chapter, step), began, &verdict);
+            }
+            continue;
+        }
+        for (step, run) in steps {
+            let (began, offset) = (Mono::now(), world.server.log_length());
+            let mut verdict = attempt(|| run(world));
+            if let Verdict::Failed(why) = &mut verdict {
+                *why = format!(
+                    "{why}\n\nThe server's log meanwhile:\n{}",
+                    world.server.log_from(offset)
+                );
+            }
+            counts.tell(arguments, &full_name(chapter, step), began, &verdict);
+        }
+    }
+    (counts, count == names().len())
+}
