@@ -9,8 +9,11 @@ use std::{
     fmt::Write as _,
     fs,
     hash::{DefaultHasher, Hash, Hasher},
+    io::Write as _,
     path::{Path, PathBuf},
 };
+
+use flate2::{Compression, write::GzEncoder};
 
 fn main() {
     let agent = input("COPPICE_AGENT");
@@ -19,20 +22,36 @@ fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let mut code = String::new();
     for (name, path) in [("AGENT", &agent), ("RUNTIME", &runtime)] {
-        writeln!(code, "pub(crate) static {name}: &[u8] = include_bytes!({path:?});").expect("writing to a string");
+        writeln!(
+            code,
+            "pub(crate) static {name}: &[u8] = include_bytes!({path:?});"
+        )
+        .expect("writing to a string");
     }
     let mut files = BTreeMap::new();
     collect(&web, &web, &mut files);
-    assert!(files.contains_key("index.html"), "{} holds no web interface; run `make run` or `make test`", web.display());
-    writeln!(code, "pub(crate) static ASSETS: &[coppice_net::edge::Asset] = &[").expect("writing to a string");
+    assert!(
+        files.contains_key("index.html"),
+        "{} holds no web interface; run `make run` or `make test`",
+        web.display()
+    );
+    writeln!(
+        code,
+        "pub(crate) static ASSETS: &[coppice_net::edge::Asset] = &["
+    )
+    .expect("writing to a string");
     for (name, path) in &files {
         let bytes = fs::read(path).expect("the file was just listed");
         let mut hasher = DefaultHasher::new();
         bytes.hash(&mut hasher);
         let etag = format!("\"{:016x}\"", hasher.finish());
+        let gzip = gzipped(&out, name, &bytes);
+        // Compiled from a copy: the folder may be built anew while the compiler runs.
+        let copy = out.join(name.replace('/', "_"));
+        fs::write(&copy, &bytes).expect("OUT_DIR can be written");
         writeln!(
             code,
-            "coppice_net::edge::Asset {{ path: {name:?}, bytes: include_bytes!({path:?}), content_type: {:?}, etag: {etag:?}, gzip: None }},",
+            "coppice_net::edge::Asset {{ path: {name:?}, bytes: include_bytes!({copy:?}), content_type: {:?}, etag: {etag:?}, gzip: {gzip} }},",
             content_type(name),
         )
         .expect("writing to a string");
@@ -45,14 +64,18 @@ fn main() {
 fn input(name: &str) -> PathBuf {
     println!("cargo::rerun-if-env-changed={name}");
     let Some(path) = env::var_os(name) else {
-        panic!("{name} is not set: build with `make run` or `make test`, which build the parts first");
+        panic!(
+            "{name} is not set: build with `make run` or `make test`, which build the parts first"
+        );
     };
     println!("cargo::rerun-if-changed={}", path.display());
     PathBuf::from(path)
 }
 
 fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<String, PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+    for entry in
+        fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+    {
         let path = entry.expect("a folder of the build can be read").path();
         if path.is_dir() {
             collect(root, &path, files);
@@ -60,6 +83,19 @@ fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<String, PathBuf>) {
             files.insert(name.to_string_lossy().into_owned(), path);
         }
     }
+}
+
+/// The expression for a file's gzip form; files that hardly shrink have none.
+fn gzipped(out: &Path, name: &str, bytes: &[u8]) -> String {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).expect("writing to memory");
+    let gzip = encoder.finish().expect("writing to memory");
+    if gzip.len() * 10 > bytes.len() * 9 {
+        return "None".to_owned();
+    }
+    let path = out.join(format!("{}.gz", name.replace('/', "_")));
+    fs::write(&path, gzip).expect("OUT_DIR can be written");
+    format!("Some(include_bytes!({path:?}))")
 }
 
 fn content_type(name: &str) -> &'static str {

@@ -49,19 +49,29 @@ fn core(common: &Common, options: Options) -> anyhow::Result<()> {
     // SAFETY: no other thread exists yet, so nobody reads the environment meanwhile.
     unsafe { prepare_process() };
     let telemetry = coppice_api::telemetry::start("core")?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let (failures, mut failed) = mpsc::channel(16);
     let link = Arc::new(inherited.heart.listen(move |event| match event {
         // What cannot be opened now is tried again by the heart; only the newest list counts.
         Event::Message(HeartToCore::Listeners { failed }) => drop(failures.try_send(failed)),
-        Event::HeartGone => std::process::exit(0),
+        Event::HeartGone => crate::heart_gone::end(),
     })?);
     let ended = runtime.block_on(async {
-        let data = common.data_dir.clone().context("the heart says where the data is")?.canonicalize()?;
+        let data = common
+            .data_dir
+            .clone()
+            .context("the heart says where the data is")?
+            .canonicalize()?;
         let short = std::fs::read_to_string(data.join("id"))?;
         let layout = HostLayout::new(Segment::new(short.trim())?, data.clone());
-        let layer = Layer { agent: crate::embedded::AGENT, runtime: crate::embedded::RUNTIME };
-        let (base_image, layer) = prepare(&data.join("base"), options.base_image.as_deref(), layer)?;
+        let layer = Layer {
+            agent: crate::embedded::AGENT,
+            runtime: crate::embedded::RUNTIME,
+        };
+        let (base_image, layer) =
+            prepare(&data.join("base"), options.base_image.as_deref(), layer)?;
         let publisher = Arc::clone(&link);
         let opened = Boot {
             backend: Arc::new(LxcBackend::new(layout.clone())?),
@@ -87,14 +97,26 @@ fn core(common: &Common, options: Options) -> anyhow::Result<()> {
         let (root, edge) = (inherited.api, inherited.edge);
         let (coppice, ended) = opened
             .plant(move |coppice| {
-                gateway::child(gateway::Doors { root, edge, coppice, stop: Arc::new(move |_| stopper.stop()) })
+                gateway::child(gateway::Doors {
+                    root,
+                    edge,
+                    coppice,
+                    stop: Arc::new(move |_| stopper.stop()),
+                })
             })
             .await?;
         link.ready();
         tracing::info!("ready");
         tokio::spawn(async move {
             while let Some(failed) = failed.recv().await {
-                coppice.show_closed_ports(failed.into_iter().map(|one| format!("{}: {}", one.id, one.error)).collect()).await;
+                coppice
+                    .show_closed_ports(
+                        failed
+                            .into_iter()
+                            .map(|one| format!("{}: {}", one.id, one.error))
+                            .collect(),
+                    )
+                    .await;
             }
         });
         ended.await?;

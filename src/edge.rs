@@ -25,18 +25,23 @@ fn edge() -> anyhow::Result<()> {
     // Before any thread exists and any byte is read: threads made earlier would keep their rights.
     sandbox::drop_privileges()?;
     let telemetry = coppice_api::telemetry::start("edge")?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let (tables, source) = mpsc::channel(WAITING_TABLES);
     let link = inherited.heart.listen(move |event| match event {
         Event::Message(Publish { listeners, table }) => match serde_json::from_str(table.get()) {
             Ok(table) => {
-                let listeners = listeners.into_iter().map(|(listener, socket)| (listener.id, socket)).collect();
-                // A full queue is a stuck edge; the next table is whole again.
-                let _ = tables.try_send(Published { table, listeners });
+                let listeners = listeners
+                    .into_iter()
+                    .map(|(listener, socket)| (listener.id, socket))
+                    .collect();
+                // This thread is the link's own and may wait; an edge that ended ends the process.
+                let _ = tables.blocking_send(Published { table, listeners });
             }
             Err(error) => tracing::error!(%error, "the core published a table that cannot be read"),
         },
-        Event::HeartGone => std::process::exit(0),
+        Event::HeartGone => crate::heart_gone::end(),
     })?;
     let (ready, obeyed) = oneshot::channel();
     runtime.block_on(async move {

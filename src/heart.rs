@@ -39,8 +39,15 @@ pub(crate) fn run(common: &Common, options: Options) -> ExitCode {
         eprintln!("coppice: say where the data is kept: --data-dir FOLDER");
         return ExitCode::from(2);
     };
-    let program = std::env::current_exe().map(PathBuf::into_os_string).unwrap_or_else(|_| "coppice".into());
-    let mut core: Vec<OsString> = vec![program.clone(), "core".into(), "--data-dir".into(), data.clone().into()];
+    let program = std::env::current_exe()
+        .map(PathBuf::into_os_string)
+        .unwrap_or_else(|_| "coppice".into());
+    let mut core: Vec<OsString> = vec![
+        program.clone(),
+        "core".into(),
+        "--data-dir".into(),
+        data.clone().into(),
+    ];
     let flags = [
         ("--hostname", options.hostname),
         ("--listen", options.listen.to_string()),

@@ -5,13 +5,18 @@ mod doctor;
 mod edge;
 mod embedded;
 mod heart;
+mod heart_gone;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(name = "coppice", version, about = "A home server whose services grow back.")]
+#[command(
+    name = "coppice",
+    version,
+    about = "A home server whose services grow back."
+)]
 struct Arguments {
     #[command(flatten)]
     common: coppice_api::cli::Common,

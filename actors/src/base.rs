@@ -30,13 +30,21 @@ const NAMES: [&str; 2] = ["usr/bin/coppice-agent", "usr/bin/start-cli"];
 ///
 /// # Errors
 /// When the image is not there, or the disk is full.
-pub fn prepare(folder: &Path, base_image: Option<&Path>, layer: Layer) -> Result<(PathBuf, PathBuf), Problem> {
+pub fn prepare(
+    folder: &Path,
+    base_image: Option<&Path>,
+    layer: Layer,
+) -> Result<(PathBuf, PathBuf), Problem> {
     let failed = |what: &str, path: &Path, error: &io::Error| {
-        Problem::new(Kind::Filesystem, format!("could not {what} `{}`: {error}", path.display()))
+        Problem::new(
+            Kind::Filesystem,
+            format!("could not {what} `{}`: {error}", path.display()),
+        )
     };
     fs::create_dir_all(folder).map_err(|error| failed("make", folder, &error))?;
     let image = match base_image {
-        Some(given) => keep_image(folder, given).map_err(|error| failed("take the base image", given, &error))?,
+        Some(given) => keep_image(folder, given)
+            .map_err(|error| failed("take the base image", given, &error))?,
         None => newest_image(folder).ok_or_else(|| {
             Problem::not_found(format!(
                 "no base image is in `{}`; start with --base-image, or build one with `make run`",
@@ -44,7 +52,8 @@ pub fn prepare(folder: &Path, base_image: Option<&Path>, layer: Layer) -> Result
             ))
         })?,
     };
-    let layer = write_layer(folder, layer).map_err(|error| failed("write the runtime layer to", folder, &error))?;
+    let layer = write_layer(folder, layer)
+        .map_err(|error| failed("write the runtime layer to", folder, &error))?;
     Ok((image, layer))
 }
 
@@ -60,7 +69,10 @@ fn keep_image(folder: &Path, given: &Path) -> io::Result<PathBuf> {
         fs::rename(&partial, &kept)?;
     }
     // The newest is the one that a start without --base-image takes.
-    fs::write(folder.join("current.partial"), kept.file_name().unwrap_or_default().as_encoded_bytes())?;
+    fs::write(
+        folder.join("current.partial"),
+        kept.file_name().unwrap_or_default().as_encoded_bytes(),
+    )?;
     fs::rename(folder.join("current.partial"), folder.join("current"))?;
     Ok(kept)
 }
@@ -111,13 +123,22 @@ mod tests {
         let given = folder.path().join("given");
         fs::write(&given, "an image").unwrap();
         let data = folder.path().join("base");
-        let layer = Layer { agent: b"agent", runtime: b"runtime" };
+        let layer = Layer {
+            agent: b"agent",
+            runtime: b"runtime",
+        };
         let (image, first) = prepare(&data, Some(&given), layer).unwrap();
         fs::remove_file(&given).unwrap();
         let (again, same) = prepare(&data, None, layer).unwrap();
         assert_eq!((&image, &first), (&again, &same));
-        assert_eq!(fs::read(first.join("usr/bin/coppice-agent")).unwrap(), b"agent");
-        let newer = Layer { agent: b"newer", ..layer };
+        assert_eq!(
+            fs::read(first.join("usr/bin/coppice-agent")).unwrap(),
+            b"agent"
+        );
+        let newer = Layer {
+            agent: b"newer",
+            ..layer
+        };
         assert_ne!(prepare(&data, None, newer).unwrap().1, first);
         assert!(first.is_dir(), "a layer that may be mounted stays");
     }
@@ -125,7 +146,15 @@ mod tests {
     #[test]
     fn without_an_image_the_answer_says_what_to_do() {
         let folder = tempfile::tempdir().unwrap();
-        let error = prepare(folder.path(), None, Layer { agent: b"", runtime: b"" }).unwrap_err();
+        let error = prepare(
+            folder.path(),
+            None,
+            Layer {
+                agent: b"",
+                runtime: b"",
+            },
+        )
+        .unwrap_err();
         assert!(error.details.contains("--base-image"));
     }
 }

@@ -227,15 +227,21 @@ async fn tidy(host: &Host) -> Vec<String> {
     for finding in &receipt.findings {
         tracing::info!(?finding, "found and removed");
     }
-    let dead = receipt.findings.into_iter().filter(|finding| finding.kind == Leftover::DeadContainer);
+    let dead = receipt
+        .findings
+        .into_iter()
+        .filter(|finding| finding.kind == Leftover::DeadContainer);
     dead.map(|finding| finding.what).collect()
 }
 
 /// The deaths that nobody saw, on record.
 async fn record_deaths(host: &Host, dead: &[String]) {
     for service in dead.iter().filter_map(|id| host.service(id)) {
-        let action = "it ended while Coppice was away; the container and everything in it is started again";
-        service.record("container", Cause::ContainerDied, action, None).await;
+        let action =
+            "it ended while Coppice was away; the container and everything in it is started again";
+        service
+            .record("container", Cause::ContainerDied, action, None)
+            .await;
     }
 }
 

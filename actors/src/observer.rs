@@ -19,7 +19,6 @@ use crate::{
 const QUEUE: usize = 4096;
 
 /// The two ends: what supervisors call, and what [`follow`] reads.
-#[must_use]
 pub fn channel() -> (
     impl Fn(SupervisionEvent) + Send + Sync + Clone + 'static,
     mpsc::Receiver<SupervisionEvent>,

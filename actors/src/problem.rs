@@ -109,8 +109,8 @@ pub struct Problem {
     pub details: String,
     /// The chain of causes, for a bug report; empty when there is none.
     pub debug: String,
-    /// Parameters, for translation.
-    pub info: Value,
+    /// Parameters, for translation; boxed, since almost every problem has none.
+    pub info: Box<Value>,
 }
 
 impl Problem {
@@ -121,7 +121,7 @@ impl Problem {
             kind,
             details: details.into(),
             debug: String::new(),
-            info: Value::Null,
+            info: Box::default(),
         }
     }
 
@@ -142,14 +142,17 @@ impl Problem {
             kind,
             details,
             debug: chain.join(": "),
-            info: Value::Null,
+            info: Box::default(),
         }
     }
 
     /// Adds parameters.
     #[must_use]
     pub fn with_info(self, info: Value) -> Self {
-        Self { info, ..self }
+        Self {
+            info: Box::new(info),
+            ..self
+        }
     }
 
     /// The thing does not exist.

@@ -134,7 +134,11 @@ impl Accounts {
     /// # Errors
     /// When the secret store fails.
     pub fn is_set_up(&self) -> Result<bool, Problem> {
-        Ok(self.secrets.get(PASSWORDS, ADMIN).map_err(broken)?.is_some())
+        Ok(self
+            .secrets
+            .get(PASSWORDS, ADMIN)
+            .map_err(broken)?
+            .is_some())
     }
 
     /// Sets the password of the admin and ends all sessions.
@@ -151,8 +155,12 @@ impl Accounts {
         }
         let secrets = self.secrets.clone();
         self.hash(move || {
-            let hash = hasher().hash_password(password.as_bytes()).map_err(|error| unhashed(&error.to_string()))?;
-            secrets.put(PASSWORDS, ADMIN, &Secret::new(hash.to_string())).map_err(broken)
+            let hash = hasher()
+                .hash_password(password.as_bytes())
+                .map_err(|error| unhashed(&error.to_string()))?;
+            secrets
+                .put(PASSWORDS, ADMIN, &Secret::new(hash.to_string()))
+                .map_err(broken)
         })
         .await?;
         for id in self.secrets.keys(SESSIONS).map_err(broken)? {
@@ -165,20 +173,32 @@ impl Accounts {
     ///
     /// # Errors
     /// When it is wrong, the address has to wait, or no password was ever set.
-    pub async fn check_password(&self, password: String, from: Option<IpAddr>) -> Result<(), Problem> {
+    pub async fn check_password(
+        &self,
+        password: String,
+        from: Option<IpAddr>,
+    ) -> Result<(), Problem> {
         self.may_try(from)?;
         if password.len() > LONGEST {
             return Err(wrong());
         }
         let kept = self.secrets.get(PASSWORDS, ADMIN).map_err(broken)?;
         let Some(kept) = kept else {
-            return Err(Problem::new(Kind::Uninitialized, "no password was set yet; run `coppice auth set-password` on the server"));
+            return Err(Problem::new(
+                Kind::Uninitialized,
+                "no password was set yet; run `coppice auth set-password` on the server",
+            ));
         };
         let right = self
             .hash(move || {
-                let text = kept.expose_str().ok_or_else(|| unhashed("the stored hash is not text"))?;
-                let parsed = PasswordHash::new(text).map_err(|error| unhashed(&error.to_string()))?;
-                Ok(hasher().verify_password(password.as_bytes(), &parsed).is_ok())
+                let text = kept
+                    .expose_str()
+                    .ok_or_else(|| unhashed("the stored hash is not text"))?;
+                let parsed =
+                    PasswordHash::new(text).map_err(|error| unhashed(&error.to_string()))?;
+                Ok(hasher()
+                    .verify_password(password.as_bytes(), &parsed)
+                    .is_ok())
             })
             .await?;
         self.note_try(from, right);
@@ -211,19 +231,29 @@ impl Accounts {
     /// When the secret store fails.
     pub fn session(&self, token: &str) -> Result<Option<Caller>, Problem> {
         let id = session_id(token);
-        let Some(mut session) = self.read(&id)? else { return Ok(None) };
+        let Some(mut session) = self.read(&id)? else {
+            return Ok(None);
+        };
         let now = Wall::now();
         if now >= session.expires {
             self.end(&id)?;
             return Ok(None);
         }
-        self.active.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), now);
+        self.active
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id.clone(), now);
         let renewed = later(now, SESSION_LIFE);
-        if renewed.as_millis() - session.expires.as_millis() > i64::try_from(DAY.as_millis()).unwrap_or(i64::MAX) {
+        if renewed.as_millis() - session.expires.as_millis()
+            > i64::try_from(DAY.as_millis()).unwrap_or(i64::MAX)
+        {
             session.expires = renewed;
             self.keep(&id, &session)?;
         }
-        Ok(Some(Caller::Session { account: session.account, id }))
+        Ok(Some(Caller::Session {
+            account: session.account,
+            id,
+        }))
     }
 
     /// Every session, by id, with when it was last used.
@@ -234,7 +264,12 @@ impl Accounts {
         let mut sessions = Vec::new();
         for id in self.secrets.keys(SESSIONS).map_err(broken)? {
             if let Some(session) = self.read(&id)? {
-                let active = self.active.lock().unwrap_or_else(PoisonError::into_inner).get(&id).copied();
+                let active = self
+                    .active
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .get(&id)
+                    .copied();
                 let last = active.unwrap_or(session.logged_in);
                 sessions.push((id, session, last));
             }
@@ -248,7 +283,10 @@ impl Accounts {
     /// When the secret store fails.
     pub fn end(&self, id: &str) -> Result<(), Problem> {
         self.secrets.delete(SESSIONS, id).map_err(broken)?;
-        self.active.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.active
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(id);
         // Nobody listens when no stream is open.
         let _ = self.ended.send(id.to_owned());
         Ok(())
@@ -266,19 +304,27 @@ impl Accounts {
     }
 
     fn keep(&self, id: &str, session: &Session) -> Result<(), Problem> {
-        let bytes = serde_json::to_vec(session).map_err(|error| Problem::of(Kind::Serialization, &error))?;
-        self.secrets.put(SESSIONS, id, &Secret::new(bytes)).map_err(broken)
+        let bytes = serde_json::to_vec(session)
+            .map_err(|error| Problem::of(Kind::Serialization, &error))?;
+        self.secrets
+            .put(SESSIONS, id, &Secret::new(bytes))
+            .map_err(broken)
     }
 
     fn may_try(&self, from: Option<IpAddr>) -> Result<(), Problem> {
         let Some(from) = from else { return Ok(()) };
         let tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(known) = tries.get(&from) else { return Ok(()) };
+        let Some(known) = tries.get(&from) else {
+            return Ok(());
+        };
         let passed = Mono::now().since(known.last);
         let wait = wait_after(known.wrong);
         if passed < wait {
             let left = (wait - passed).as_secs() + 1;
-            return Err(Problem::new(Kind::RateLimited, format!("too many wrong passwords from this device; try again in {left} s")));
+            return Err(Problem::new(
+                Kind::RateLimited,
+                format!("too many wrong passwords from this device; try again in {left} s"),
+            ));
         }
         Ok(())
     }
@@ -291,16 +337,25 @@ impl Accounts {
             return;
         }
         if tries.len() >= SOURCES_KEPT {
-            let oldest = tries.iter().min_by_key(|(_, one)| one.last).map(|(from, _)| *from);
+            let oldest = tries
+                .iter()
+                .min_by_key(|(_, one)| one.last)
+                .map(|(from, _)| *from);
             oldest.map(|from| tries.remove(&from));
         }
-        let known = tries.entry(from).or_insert(Tries { wrong: 0, last: Mono::now() });
+        let known = tries.entry(from).or_insert(Tries {
+            wrong: 0,
+            last: Mono::now(),
+        });
         known.wrong += 1;
         known.last = Mono::now();
     }
 
     /// Runs something that hashes, beside the async threads and few at a time.
-    async fn hash<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T, Problem> + Send + 'static) -> Result<T, Problem> {
+    async fn hash<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
         let _turn = self.hashing.acquire().await;
         let done = tokio::task::spawn_blocking(work).await;
         done.unwrap_or_else(|error| Err(unhashed(&error.to_string())))
@@ -311,7 +366,9 @@ impl Accounts {
 fn wait_after(wrong: u32) -> Duration {
     match wrong.checked_sub(FREE_TRIES) {
         None => Duration::ZERO,
-        Some(more) => FIRST_WAIT.saturating_mul(2u32.saturating_pow(more)).min(LONGEST_WAIT),
+        Some(more) => FIRST_WAIT
+            .saturating_mul(2u32.saturating_pow(more))
+            .min(LONGEST_WAIT),
     }
 }
 
@@ -323,11 +380,16 @@ fn hasher() -> Argon2<'static> {
 
 /// The id under which the session of a token is kept and listed.
 fn session_id(token: &str) -> String {
-    data_encoding::BASE32_NOPAD.encode(&Sha256::digest(token.as_bytes())).to_lowercase()
+    data_encoding::BASE32_NOPAD
+        .encode(&Sha256::digest(token.as_bytes()))
+        .to_lowercase()
 }
 
 fn later(now: Wall, by: Duration) -> Wall {
-    Wall::from_millis(now.as_millis().saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
+    Wall::from_millis(
+        now.as_millis()
+            .saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)),
+    )
 }
 
 fn wrong() -> Problem {
@@ -335,7 +397,10 @@ fn wrong() -> Problem {
 }
 
 fn unhashed(why: &str) -> Problem {
-    Problem::new(Kind::Unknown, format!("the password could not be hashed: {why}"))
+    Problem::new(
+        Kind::Unknown,
+        format!("the password could not be hashed: {why}"),
+    )
 }
 
 fn broken(error: SecretError) -> Problem {
@@ -348,7 +413,10 @@ mod tests {
 
     fn accounts() -> (Accounts, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
-        (Accounts::new(SecretStore::open(folder.path()).unwrap()), folder)
+        (
+            Accounts::new(SecretStore::open(folder.path()).unwrap()),
+            folder,
+        )
     }
 
     const GOOD: &str = "correct horse battery";
@@ -356,18 +424,31 @@ mod tests {
     #[tokio::test]
     async fn the_right_password_opens_and_a_wrong_one_does_not() {
         let (accounts, _folder) = accounts();
-        let unset = accounts.check_password(GOOD.into(), None).await.unwrap_err();
+        let unset = accounts
+            .check_password(GOOD.into(), None)
+            .await
+            .unwrap_err();
         assert_eq!(unset.kind, Kind::Uninitialized);
         accounts.set_password(GOOD.into()).await.unwrap();
         accounts.check_password(GOOD.into(), None).await.unwrap();
-        let wrong = accounts.check_password("wrong horse battery".into(), None).await.unwrap_err();
+        let wrong = accounts
+            .check_password("wrong horse battery".into(), None)
+            .await
+            .unwrap_err();
         assert_eq!(wrong.kind, Kind::IncorrectPassword);
     }
 
     #[tokio::test]
     async fn a_short_password_is_refused() {
         let (accounts, _folder) = accounts();
-        assert_eq!(accounts.set_password("short".into()).await.unwrap_err().kind, Kind::InvalidRequest);
+        assert_eq!(
+            accounts
+                .set_password("short".into())
+                .await
+                .unwrap_err()
+                .kind,
+            Kind::InvalidRequest
+        );
     }
 
     #[tokio::test]
@@ -375,7 +456,9 @@ mod tests {
         let (accounts, _folder) = accounts();
         let first = accounts.begin(None).unwrap();
         let second = accounts.begin(Some("test".into())).unwrap();
-        let Some(Caller::Session { id, .. }) = accounts.session(&first).unwrap() else { panic!() };
+        let Some(Caller::Session { id, .. }) = accounts.session(&first).unwrap() else {
+            panic!()
+        };
         accounts.end(&id).unwrap();
         assert_eq!(accounts.session(&first).unwrap(), None);
         assert!(accounts.session(&second).unwrap().is_some());
@@ -391,7 +474,10 @@ mod tests {
         for _ in 0..FREE_TRIES {
             accounts.note_try(guesser, false);
         }
-        let slowed = accounts.check_password(GOOD.into(), guesser).await.unwrap_err();
+        let slowed = accounts
+            .check_password(GOOD.into(), guesser)
+            .await
+            .unwrap_err();
         assert_eq!(slowed.kind, Kind::RateLimited);
         let owner = Some("192.0.2.2".parse().unwrap());
         accounts.check_password(GOOD.into(), owner).await.unwrap();

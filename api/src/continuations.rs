@@ -51,11 +51,21 @@ impl Continuations {
     ///
     /// # Errors
     /// When the caller holds too many that it never used.
-    pub(crate) fn give(&self, caller: &Caller, leads_to: Continuation, patience: Duration) -> Result<String, Problem> {
+    pub(crate) fn give(
+        &self,
+        caller: &Caller,
+        leads_to: Continuation,
+        patience: Duration,
+    ) -> Result<String, Problem> {
         let now = Mono::now();
         let mut tickets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         tickets.retain(|_, ticket| ticket.until > now);
-        if tickets.values().filter(|ticket| ticket.caller == *caller).count() >= PER_CALLER {
+        if tickets
+            .values()
+            .filter(|ticket| ticket.caller == *caller)
+            .count()
+            >= PER_CALLER
+        {
             return Err(Problem::invalid(format!(
                 "{PER_CALLER} streams were asked for and never opened; open or wait for those first"
             )));
@@ -63,7 +73,14 @@ impl Continuations {
         let mut raw = [0; 20];
         rand::rng().fill_bytes(&mut raw);
         let guid = data_encoding::BASE32_NOPAD.encode(&raw);
-        tickets.insert(guid.clone(), Ticket { until: now + patience, caller: caller.clone(), leads_to });
+        tickets.insert(
+            guid.clone(),
+            Ticket {
+                until: now + patience,
+                caller: caller.clone(),
+                leads_to,
+            },
+        );
         Ok(guid)
     }
 
@@ -72,11 +89,14 @@ impl Continuations {
     pub(crate) fn take(&self, guid: &str, socket: bool) -> Option<(Caller, Continuation)> {
         let mut tickets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let ticket = tickets.get(guid)?;
-        let fits = matches!(ticket.leads_to, Continuation::Socket(_)) == socket && ticket.until > Mono::now();
+        let fits = matches!(ticket.leads_to, Continuation::Socket(_)) == socket
+            && ticket.until > Mono::now();
         if !fits {
             return None;
         }
-        tickets.remove(guid).map(|ticket| (ticket.caller, ticket.leads_to))
+        tickets
+            .remove(guid)
+            .map(|ticket| (ticket.caller, ticket.leads_to))
     }
 }
 
@@ -103,7 +123,9 @@ mod tests {
     #[test]
     fn a_ticket_that_waited_too_long_is_gone() {
         let tickets = Continuations::default();
-        let guid = tickets.give(&Caller::Root, socket(), Duration::ZERO).unwrap();
+        let guid = tickets
+            .give(&Caller::Root, socket(), Duration::ZERO)
+            .unwrap();
         assert!(tickets.take(&guid, true).is_none());
     }
 

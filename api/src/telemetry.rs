@@ -15,7 +15,8 @@ const ENDPOINT: &str = "COPPICE_OTLP_ENDPOINT";
 /// What is logged.
 const FILTER: &str = "COPPICE_LOG";
 /// Libraries that log every request at `info`.
-const CHATTY: &str = "info,hickory_server=warn,hickory_proto=warn,hickory_resolver=warn,mdns_sd=warn,ractor=warn";
+const CHATTY: &str =
+    "info,hickory_server=warn,hickory_proto=warn,hickory_resolver=warn,mdns_sd=warn,ractor=warn";
 /// Targets that would trace the sending of traces.
 const OWN_TRAFFIC: [&str; 4] = ["hyper", "reqwest", "opentelemetry", "h2"];
 
@@ -40,8 +41,11 @@ impl Drop for Telemetry {
 /// When the endpoint is no URL.
 pub fn start(process: &'static str) -> anyhow::Result<Telemetry> {
     let filter = EnvFilter::try_from_env(FILTER).unwrap_or_else(|_| EnvFilter::new(CHATTY));
-    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal()).with_target(false).with_filter(filter);
+    let log = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .with_filter(filter);
     let Ok(endpoint) = std::env::var(ENDPOINT) else {
         tracing_subscriber::registry().with(log).init();
         return Ok(Telemetry(None));
@@ -55,12 +59,17 @@ pub fn start(process: &'static str) -> anyhow::Result<Telemetry> {
         .with_service_name("coppice")
         .with_attribute(KeyValue::new("process", process))
         .build();
-    let provider = SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build();
+    let provider = SdkTracerProvider::builder()
+        .with_batch_exporter(exporter)
+        .with_resource(resource)
+        .build();
     let mut quiet = EnvFilter::new("info");
     for target in OWN_TRAFFIC {
         quiet = quiet.add_directive(format!("{target}=off").parse()?);
     }
-    let traces = tracing_opentelemetry::layer().with_tracer(provider.tracer("coppice")).with_filter(quiet);
+    let traces = tracing_opentelemetry::layer()
+        .with_tracer(provider.tracer("coppice"))
+        .with_filter(quiet);
     tracing_subscriber::registry().with(log).with(traces).init();
     Ok(Telemetry(Some(provider)))
 }

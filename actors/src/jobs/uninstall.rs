@@ -110,7 +110,7 @@ async fn put_back(jobs: &Jobs, journal: &Journal, problem: &Problem) -> Result<(
     let shown = ErrorInfo {
         details: problem.details.clone(),
         debug: problem.debug.clone(),
-        info: problem.info.clone(),
+        info: (*problem.info).clone(),
     };
     jobs.host
         .document

@@ -11,8 +11,10 @@ use ts_rs::TS;
 #[serde(rename_all = "camelCase")]
 pub struct Host {
     /// Single ports, by internal port.
+    #[ts(as = "BTreeMap<String, BindInfo>")]
     pub bindings: BTreeMap<u16, BindInfo>,
     /// Port ranges, by internal start port.
+    #[ts(as = "BTreeMap<String, RangeBindInfo>")]
     pub binding_ranges: BTreeMap<u16, RangeBindInfo>,
     /// Public domains; empty until clearnet access exists.
     #[ts(type = "Record<string, unknown>")]

@@ -113,7 +113,7 @@ fn build(host: &Host) -> Firewall {
             }));
         }
     }
-    let tls = packages.iter().flat_map(|(_, entry)| tls_ports(entry));
+    let tls = packages.values().flat_map(tls_ports);
     let host_ports = [network.listening.https, network.listening.http]
         .into_iter()
         .chain(tls);

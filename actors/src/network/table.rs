@@ -5,10 +5,10 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
 };
 
+use coppice_heart::{Listener, Proto};
 use coppice_net::table::{
     Certificate, Dns, ListenerRole, ProxyMode, Record, Role, Route, RoutingTable, Target,
 };
-use coppice_heart::{Listener, Proto};
 
 use super::Network;
 use crate::{

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use coppice_supervision::{ChildSpec, StartError, Supervisor};
+use coppice_supervision::{ChildSpec, Supervisor};
 use coppice_wire::agent::{LIST, ProcessExited, ProcessKind, ProcessList, ProcessStarted};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde_json::Value;
@@ -145,10 +145,7 @@ impl DaemonsState {
         }
         let name = name(&self.service, &process);
         let child = ChildSpec::worker(format!("{name} ({})", process.id), |context| async move {
-            context
-                .spawn(DaemonActor, ())
-                .await
-                .map_err(StartError::from)
+            context.spawn(DaemonActor, ()).await
         })
         .temporary();
         let supervisor = self.supervisor.clone();

@@ -361,7 +361,7 @@ mod tests {
     fn a_legacy_task_input_is_both_accepted_and_set() {
         let input: TaskInput =
             serde_json::from_value(json!({"kind": "partial", "value": {"a": 1}})).unwrap();
-        assert_eq!(input.accept, [input.set.clone()]);
+        assert_eq!(input.accept, std::slice::from_ref(&input.set));
     }
 
     #[test]

@@ -33,24 +33,42 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn find(data_dir: Option<&Path>) -> anyhow::Result<Self> {
-        Ok(Self { socket: find::socket(data_dir)? })
+        Ok(Self {
+            socket: find::socket(data_dir)?,
+        })
     }
 
     /// Calls one method.
     pub(super) async fn call(&self, method: &str, params: Value) -> anyhow::Result<Value> {
-        let stream = UnixStream::connect(&self.socket).await.context("the server hung up; try again")?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let stream = UnixStream::connect(&self.socket)
+            .await
+            .context("the server hung up; try again")?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
-        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
+        let body =
+            json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
         let request = hyper::Request::post("/rpc/v1")
             .header(hyper::header::HOST, "localhost")
             .header(hyper::header::CONTENT_TYPE, "application/json")
             .body(Full::new(Bytes::from(body)))?;
-        let response = sender.send_request(request).await.context("the server did not answer; try again")?;
-        let body = response.into_body().collect().await.context("the server's answer broke off; try again")?.to_bytes();
-        let mut answer: Value = serde_json::from_slice(&body).context("the server's answer is not JSON")?;
+        let response = sender
+            .send_request(request)
+            .await
+            .context("the server did not answer; try again")?;
+        let body = response
+            .into_body()
+            .collect()
+            .await
+            .context("the server's answer broke off; try again")?
+            .to_bytes();
+        let mut answer: Value =
+            serde_json::from_slice(&body).context("the server's answer is not JSON")?;
         match answer.get_mut("error").map(Value::take) {
-            None => Ok(answer.get_mut("result").map(Value::take).unwrap_or_default()),
+            None => Ok(answer
+                .get_mut("result")
+                .map(Value::take)
+                .unwrap_or_default()),
             Some(error) => Err(CallError {
                 code: error["code"].as_i64().unwrap_or_default(),
                 message: error["message"].as_str().unwrap_or_default().to_owned(),
@@ -61,8 +79,14 @@ impl Client {
     }
 
     /// Opens a stream and gives each of its text frames to `each`, until it ends or `each` says so.
-    pub(super) async fn follow(&self, guid: &str, mut each: impl FnMut(&str) -> bool) -> anyhow::Result<()> {
-        let stream = UnixStream::connect(&self.socket).await.context("the server hung up; try again")?;
+    pub(super) async fn follow(
+        &self,
+        guid: &str,
+        mut each: impl FnMut(&str) -> bool,
+    ) -> anyhow::Result<()> {
+        let stream = UnixStream::connect(&self.socket)
+            .await
+            .context("the server hung up; try again")?;
         let url = format!("ws://localhost/ws/rpc/{guid}");
         let (mut stream, _) = tokio_tungstenite::client_async(url, stream).await?;
         while let Some(frame) = stream.next().await {

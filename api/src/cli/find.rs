@@ -36,7 +36,9 @@ pub(super) fn socket(data_dir: Option<&Path>) -> Result<PathBuf, NotFound> {
     let mut denied = None;
     for entry in std::fs::read_dir(RUN).into_iter().flatten().flatten() {
         let socket = entry.path().join("api.sock");
-        let Ok(data) = std::fs::read_link(entry.path().join("data-dir")) else { continue };
+        let Ok(data) = std::fs::read_link(entry.path().join("data-dir")) else {
+            continue;
+        };
         if wanted.as_ref().is_some_and(|wanted| *wanted != data) {
             continue;
         }
@@ -51,6 +53,8 @@ pub(super) fn socket(data_dir: Option<&Path>) -> Result<PathBuf, NotFound> {
         (1, _) => Ok(running.remove(0).1),
         (0, Some(socket)) => Err(NotFound::Denied(socket)),
         (0, None) => Err(wanted.map_or(NotFound::None, NotFound::NotThere)),
-        _ => Err(NotFound::Several(running.into_iter().map(|(data, _)| data).collect())),
+        _ => Err(NotFound::Several(
+            running.into_iter().map(|(data, _)| data).collect(),
+        )),
     }
 }

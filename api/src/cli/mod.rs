@@ -70,7 +70,10 @@ pub enum Command {
 /// Runs a verb.
 #[must_use]
 pub fn run(common: &Common, command: Command) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("coppice: {error}");

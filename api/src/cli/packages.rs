@@ -144,7 +144,9 @@ pub(super) async fn service(common: &Common, verb: Service) -> anyhow::Result<()
             print(common, &list, || services(&list));
         }
         Service::Start { id, force } => {
-            let done = client.call("package.start", json!({ "id": id, "force": force })).await?;
+            let done = client
+                .call("package.start", json!({ "id": id, "force": force }))
+                .await?;
             print(common, &done, || format!("{id} is starting"));
         }
         Service::Stop { id } => {
@@ -170,7 +172,9 @@ pub(super) async fn service(common: &Common, verb: Service) -> anyhow::Result<()
 
 fn services(list: &Value) -> String {
     let rows = list.as_array().into_iter().flatten().map(|one| {
-        ["id", "version", "status", "address", "detail"].map(|member| show::text(one, member)).to_vec()
+        ["id", "version", "status", "address", "detail"]
+            .map(|member| show::text(one, member))
+            .to_vec()
     });
     let rows: Vec<_> = rows.collect();
     if rows.is_empty() {
@@ -181,8 +185,17 @@ fn services(list: &Value) -> String {
 
 fn status_words(status: &Value) -> String {
     let (summary, entry) = (&status["summary"], &status["entry"]);
-    let mut lines = vec![format!("{} {}: {}", show::text(summary, "title"), show::text(summary, "version"), show::text(summary, "status"))];
-    for (label, member) in [("", "detail"), ("address: ", "address"), ("running since: ", "started")] {
+    let mut lines = vec![format!(
+        "{} {}: {}",
+        show::text(summary, "title"),
+        show::text(summary, "version"),
+        show::text(summary, "status")
+    )];
+    for (label, member) in [
+        ("", "detail"),
+        ("address: ", "address"),
+        ("running since: ", "started"),
+    ] {
         let text = show::text(summary, member);
         if !text.is_empty() {
             lines.push(format!("  {label}{text}"));
@@ -190,12 +203,27 @@ fn status_words(status: &Value) -> String {
     }
     let members = |value: &Value| value.as_object().cloned().unwrap_or_default();
     for check in members(&entry["statusInfo"]["health"]).values() {
-        lines.push(format!("  check {}: {} {}", show::text(check, "name"), show::text(check, "result"), show::text(check, "message")).trim_end().to_owned());
+        lines.push(
+            format!(
+                "  check {}: {} {}",
+                show::text(check, "name"),
+                show::text(check, "result"),
+                show::text(check, "message")
+            )
+            .trim_end()
+            .to_owned(),
+        );
     }
     for (id, task) in members(&entry["tasks"]) {
         if task["active"] == true {
             let task = &task["task"];
-            lines.push(format!("  task {id} ({}): run action {} of {}. {}", show::text(task, "severity"), show::text(task, "actionId"), show::text(task, "packageId"), show::text(task, "reason")));
+            lines.push(format!(
+                "  task {id} ({}): run action {} of {}. {}",
+                show::text(task, "severity"),
+                show::text(task, "actionId"),
+                show::text(task, "packageId"),
+                show::text(task, "reason")
+            ));
         }
     }
     lines.join("\n")
@@ -203,7 +231,11 @@ fn status_words(status: &Value) -> String {
 
 fn why_words(why: &Value) -> String {
     let summary = &why["summary"];
-    let mut lines = vec![format!("{} is {}.", show::text(summary, "id"), show::text(summary, "status"))];
+    let mut lines = vec![format!(
+        "{} is {}.",
+        show::text(summary, "id"),
+        show::text(summary, "status")
+    )];
     let detail = show::text(summary, "detail");
     if !detail.is_empty() {
         lines.push(format!("  {detail}"));
@@ -213,7 +245,10 @@ fn why_words(why: &Value) -> String {
         lines.push("Nothing of it was ever restarted.".to_owned());
     }
     for record in records {
-        let ran = record["ranMs"].as_u64().map(|millis| format!(" after {}", show::span(millis))).unwrap_or_default();
+        let ran = record["ranMs"]
+            .as_u64()
+            .map(|millis| format!(" after {}", show::span(millis)))
+            .unwrap_or_default();
         lines.push(format!(
             "{}  {}: {}{ran}; {}.",
             show::text(&record, "at"),
@@ -229,20 +264,38 @@ fn why_words(why: &Value) -> String {
     lines.join("\n")
 }
 
-async fn logs(common: &Common, client: &Client, id: &str, follow: bool, lines: usize) -> anyhow::Result<()> {
+async fn logs(
+    common: &Common,
+    client: &Client,
+    id: &str,
+    follow: bool,
+    lines: usize,
+) -> anyhow::Result<()> {
     let line = |entry: &Value| {
         if common.json {
             println!("{entry}");
         } else {
-            println!("{} {}", show::text(entry, "timestamp"), show::text(entry, "message"));
+            println!(
+                "{} {}",
+                show::text(entry, "timestamp"),
+                show::text(entry, "message")
+            );
         }
     };
     if !follow {
-        let read = client.call("package.logs", json!({ "id": id, "limit": lines })).await?;
-        read["entries"].as_array().into_iter().flatten().for_each(line);
+        let read = client
+            .call("package.logs", json!({ "id": id, "limit": lines }))
+            .await?;
+        read["entries"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .for_each(line);
         return Ok(());
     }
-    let stream = client.call("package.logs.follow", json!({ "id": id, "limit": lines })).await?;
+    let stream = client
+        .call("package.logs.follow", json!({ "id": id, "limit": lines }))
+        .await?;
     client
         .follow(&show::text(&stream, "guid"), |frame| {
             if let Ok(entry) = serde_json::from_str(frame) {
@@ -256,20 +309,45 @@ async fn logs(common: &Common, client: &Client, id: &str, follow: bool, lines: u
 pub(super) async fn package(common: &Common, verb: Package) -> anyhow::Result<()> {
     match verb {
         Package::Install { file } => {
-            let file = file.canonicalize().with_context(|| format!("`{}` cannot be opened", file.display()))?;
+            let file = file
+                .canonicalize()
+                .with_context(|| format!("`{}` cannot be opened", file.display()))?;
             let client = Client::find(common.data_dir.as_deref())?;
-            let progress = if common.json { ProgressBar::hidden() } else { bar() };
-            let watching = tokio::spawn(watch_install(client.clone(), file.clone(), progress.clone()));
-            let done = client.call("package.install-file", json!({ "path": file })).await;
+            let progress = if common.json {
+                ProgressBar::hidden()
+            } else {
+                bar()
+            };
+            let watching = tokio::spawn(watch_install(
+                client.clone(),
+                file.clone(),
+                progress.clone(),
+            ));
+            let done = client
+                .call("package.install-file", json!({ "path": file }))
+                .await;
             watching.abort();
             progress.finish_and_clear();
             let done = done?;
-            print(common, &done, || format!("{} is installed", show::text(&done, "id")));
+            print(common, &done, || {
+                format!("{} is installed", show::text(&done, "id"))
+            });
         }
         Package::Uninstall { id, soft, force } => {
             let client = Client::find(common.data_dir.as_deref())?;
-            let done = client.call("package.uninstall", json!({ "id": id, "soft": soft, "force": force })).await?;
-            print(common, &done, || if soft { format!("{id} is removed; its volumes are kept") } else { format!("{id} is removed") });
+            let done = client
+                .call(
+                    "package.uninstall",
+                    json!({ "id": id, "soft": soft, "force": force }),
+                )
+                .await?;
+            print(common, &done, || {
+                if soft {
+                    format!("{id} is removed; its volumes are kept")
+                } else {
+                    format!("{id} is removed")
+                }
+            });
         }
         Package::List => {
             let client = Client::find(common.data_dir.as_deref())?;
@@ -291,13 +369,29 @@ fn bar() -> ProgressBar {
 
 /// Shows how far the installation of this file is.
 async fn watch_install(client: Client, file: PathBuf, bar: ProgressBar) {
-    let opened = std::fs::File::open(&file).ok().and_then(|file| coppice_s9pk::Archive::open(file, None).ok());
-    let Some(manifest) = opened.and_then(|archive| archive.manifest().ok()) else { return };
-    let pointer = format!("/public/packageData/{}/stateInfo/installingInfo/progress", manifest.id);
+    let opened = std::fs::File::open(&file)
+        .ok()
+        .and_then(|file| coppice_s9pk::Archive::open(file, None).ok());
+    let Some(manifest) = opened.and_then(|archive| archive.manifest().ok()) else {
+        return;
+    };
+    let pointer = format!(
+        "/public/packageData/{}/stateInfo/installingInfo/progress",
+        manifest.id
+    );
     loop {
-        let dump = client.call("db.dump", json!({ "pointer": pointer })).await.unwrap_or_default();
-        let phases = dump["value"]["phases"].as_array().cloned().unwrap_or_default();
-        if let Some(phase) = phases.iter().find(|phase| phase["progress"] != true && !phase["progress"].is_null()) {
+        let dump = client
+            .call("db.dump", json!({ "pointer": pointer }))
+            .await
+            .unwrap_or_default();
+        let phases = dump["value"]["phases"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        if let Some(phase) = phases
+            .iter()
+            .find(|phase| phase["progress"] != true && !phase["progress"].is_null())
+        {
             bar.set_message(show::text(phase, "name"));
             let count = &phase["progress"];
             if let (Some(done), Some(total)) = (count["done"].as_u64(), count["total"].as_u64()) {
@@ -316,14 +410,28 @@ pub(super) async fn action(common: &Common, verb: Action) -> anyhow::Result<()> 
             let status = client.call("package.status", json!({ "id": id })).await?;
             let actions = &status["entry"]["actions"];
             print(common, actions, || {
-                let rows = actions.as_object().into_iter().flatten().map(|(id, action)| {
-                    vec![id.clone(), show::text(action, "name"), show::text(action, "allowedStatuses"), show::text(action, "description")]
-                });
+                let rows = actions
+                    .as_object()
+                    .into_iter()
+                    .flatten()
+                    .map(|(id, action)| {
+                        vec![
+                            id.clone(),
+                            show::text(action, "name"),
+                            show::text(action, "allowedStatuses"),
+                            show::text(action, "description"),
+                        ]
+                    });
                 show::table(&["action", "name", "allowed", ""], rows)
             });
         }
         Action::Form { id, action } => {
-            let form = client.call("package.action.get-input", json!({ "packageId": id, "actionId": action })).await?;
+            let form = client
+                .call(
+                    "package.action.get-input",
+                    json!({ "packageId": id, "actionId": action }),
+                )
+                .await?;
             print(common, &form, || format!("{form:#}"));
         }
         Action::Run { id, action, input } => {
@@ -336,9 +444,15 @@ pub(super) async fn action(common: &Common, verb: Action) -> anyhow::Result<()> 
                 }
                 Some(text) => serde_json::from_str(text).context("--input is not JSON")?,
             };
-            let form = client.call("package.action.get-input", json!({ "packageId": id, "actionId": action })).await?;
+            let form = client
+                .call(
+                    "package.action.get-input",
+                    json!({ "packageId": id, "actionId": action }),
+                )
+                .await?;
             let event = form.get("eventId").cloned().unwrap_or_default();
-            let params = json!({ "packageId": id, "actionId": action, "eventId": event, "input": input });
+            let params =
+                json!({ "packageId": id, "actionId": action, "eventId": event, "input": input });
             let result = client.call("package.action.run", params).await?;
             print(common, &result, || result_words(&result));
         }
@@ -358,9 +472,15 @@ fn result_words(result: &Value) -> String {
 }
 
 fn result_value(value: &Value, name: &str, lines: &mut Vec<String>) {
-    let label = if name.is_empty() { String::new() } else { format!("{name}: ") };
+    let label = if name.is_empty() {
+        String::new()
+    } else {
+        format!("{name}: ")
+    };
     match value["type"].as_str() {
-        Some("single") if value["masked"] == true => lines.push(format!("{label}(hidden; --json shows it)")),
+        Some("single") if value["masked"] == true => {
+            lines.push(format!("{label}(hidden; --json shows it)"))
+        }
         Some("single") => lines.push(format!("{label}{}", show::text(value, "value"))),
         Some("group") => {
             for member in value["value"].as_array().into_iter().flatten() {
@@ -380,7 +500,13 @@ pub(super) async fn task(common: &Common, verb: Task) -> anyhow::Result<()> {
             print(common, tasks, || {
                 let rows = tasks.as_object().into_iter().flatten().map(|(id, one)| {
                     let task = &one["task"];
-                    vec![id.clone(), show::text(task, "severity"), show::text(one, "active"), show::text(task, "actionId"), show::text(task, "reason")]
+                    vec![
+                        id.clone(),
+                        show::text(task, "severity"),
+                        show::text(one, "active"),
+                        show::text(task, "actionId"),
+                        show::text(task, "reason"),
+                    ]
                 });
                 show::table(&["task", "severity", "active", "action", ""], rows)
             });

@@ -73,7 +73,13 @@ pub enum Part {
 
 pub(super) fn run(common: &Common, verb: S9pk) -> anyhow::Result<()> {
     match verb {
-        S9pk::Pack { project, output, key, arch, node } => {
+        S9pk::Pack {
+            project,
+            output,
+            key,
+            arch,
+            node,
+        } => {
             let key = match key.or_else(|| find_build_key(&project)) {
                 Some(path) => read_build_key(&path)?,
                 None => create_build_key(&project.join(".startos/build-key"))?,
@@ -82,7 +88,10 @@ pub(super) fn run(common: &Common, verb: S9pk) -> anyhow::Result<()> {
             options.output = output;
             options.node = node;
             for arch in arch {
-                options.arch.insert(arch.parse().with_context(|| format!("`{arch}` is not an architecture"))?);
+                options.arch.insert(
+                    arch.parse()
+                        .with_context(|| format!("`{arch}` is not an architecture"))?,
+                );
             }
             let packed = pack(&options, &mut |step| {
                 if !common.json {
@@ -93,7 +102,10 @@ pub(super) fn run(common: &Common, verb: S9pk) -> anyhow::Result<()> {
                 eprintln!("note: {warning}");
             }
             if common.json {
-                println!("{}", json!({ "path": packed.path, "size": packed.size, "commitment": packed.commitment }));
+                println!(
+                    "{}",
+                    json!({ "path": packed.path, "size": packed.size, "commitment": packed.commitment })
+                );
             } else {
                 println!("{} ({} bytes)", packed.path.display(), packed.size);
             }
@@ -105,9 +117,17 @@ pub(super) fn run(common: &Common, verb: S9pk) -> anyhow::Result<()> {
             let manifest = archive.manifest()?;
             archive.contents(&manifest, None)?;
             if common.json {
-                println!("{}", json!({ "valid": true, "id": manifest.id, "version": manifest.version, "signer": archive.signer_hex() }));
+                println!(
+                    "{}",
+                    json!({ "valid": true, "id": manifest.id, "version": manifest.version, "signer": archive.signer_hex() })
+                );
             } else {
-                println!("{} {} is valid, signed by {}", manifest.id, manifest.version, archive.signer_hex());
+                println!(
+                    "{} {} is valid, signed by {}",
+                    manifest.id,
+                    manifest.version,
+                    archive.signer_hex()
+                );
             }
         }
     }
@@ -115,7 +135,8 @@ pub(super) fn run(common: &Common, verb: S9pk) -> anyhow::Result<()> {
 }
 
 fn open(path: &Path) -> anyhow::Result<Archive<File>> {
-    let file = File::open(path).with_context(|| format!("`{}` cannot be opened", path.display()))?;
+    let file =
+        File::open(path).with_context(|| format!("`{}` cannot be opened", path.display()))?;
     Ok(Archive::open(file, None)?)
 }
 

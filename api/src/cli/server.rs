@@ -42,7 +42,9 @@ pub enum Server {
 pub(super) async fn db(common: &Common, verb: Db) -> anyhow::Result<()> {
     let Db::Dump { pointer } = verb;
     let client = Client::find(common.data_dir.as_deref())?;
-    let dump = client.call("db.dump", json!({ "pointer": pointer })).await?;
+    let dump = client
+        .call("db.dump", json!({ "pointer": pointer }))
+        .await?;
     if common.json {
         println!("{dump}");
     } else {
@@ -59,9 +61,17 @@ pub(super) async fn auth(common: &Common, verb: Auth) -> anyhow::Result<()> {
                 eprintln!("New password, then Enter:");
             }
             let mut password = String::new();
-            std::io::stdin().lock().read_line(&mut password).context("no password on standard input")?;
+            std::io::stdin()
+                .lock()
+                .read_line(&mut password)
+                .context("no password on standard input")?;
             let password = password.trim_end_matches(['\r', '\n']);
-            client.call("auth.set-password", json!({ "password": password, "only_first": only_first })).await?;
+            client
+                .call(
+                    "auth.set-password",
+                    json!({ "password": password, "only_first": only_first }),
+                )
+                .await?;
             if !common.json {
                 println!("the password is set; everybody has to sign in again");
             }
@@ -71,10 +81,23 @@ pub(super) async fn auth(common: &Common, verb: Auth) -> anyhow::Result<()> {
             if common.json {
                 println!("{sessions:#}");
             } else {
-                let rows = sessions["sessions"].as_object().into_iter().flatten().map(|(id, session)| {
-                    vec![id.chars().take(8).collect(), show::text(session, "loggedIn"), show::text(session, "lastActive"), show::text(session, "userAgent")]
-                });
-                println!("{}", show::table(&["session", "signed in", "last active", "with"], rows));
+                let rows =
+                    sessions["sessions"]
+                        .as_object()
+                        .into_iter()
+                        .flatten()
+                        .map(|(id, session)| {
+                            vec![
+                                id.chars().take(8).collect(),
+                                show::text(session, "loggedIn"),
+                                show::text(session, "lastActive"),
+                                show::text(session, "userAgent"),
+                            ]
+                        });
+                println!(
+                    "{}",
+                    show::table(&["session", "signed in", "last active", "with"], rows)
+                );
             }
         }
     }
@@ -84,12 +107,18 @@ pub(super) async fn auth(common: &Common, verb: Auth) -> anyhow::Result<()> {
 pub(super) async fn server(common: &Common, verb: Server) -> anyhow::Result<()> {
     let Server::Info = verb;
     let client = Client::find(common.data_dir.as_deref())?;
-    let info = client.call("db.dump", json!({ "pointer": "/public/serverInfo" })).await?;
+    let info = client
+        .call("db.dump", json!({ "pointer": "/public/serverInfo" }))
+        .await?;
     let info = &info["value"];
     if common.json {
         println!("{info:#}");
     } else {
-        let rows = info.as_object().into_iter().flatten().map(|(name, _)| vec![name.clone(), show::text(info, name)]);
+        let rows = info
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| vec![name.clone(), show::text(info, name)]);
         println!("{}", show::table(&["", ""], rows));
     }
     Ok(())
@@ -109,25 +138,50 @@ pub(super) async fn tree(common: &Common) -> anyhow::Result<()> {
 }
 
 fn branch(node: &Value, first: &str, rest: &str, lines: &mut Vec<String>) {
-    let uptime = node["uptimeMs"].as_u64().map(|millis| format!(" for {}", show::span(millis))).unwrap_or_default();
+    let uptime = node["uptimeMs"]
+        .as_u64()
+        .map(|millis| format!(" for {}", show::span(millis)))
+        .unwrap_or_default();
     let restarts = match node["restarts"].as_u64() {
         None | Some(0) => String::new(),
         Some(1) => ", restarted once".to_owned(),
         Some(times) => format!(", restarted {times} times"),
     };
-    lines.push(format!("{first}{}  {}{uptime}{restarts}", show::text(node, "id"), show::text(node, "state")));
+    lines.push(format!(
+        "{first}{}  {}{uptime}{restarts}",
+        show::text(node, "id"),
+        show::text(node, "state")
+    ));
     let children: Vec<&Value> = node["children"].as_array().into_iter().flatten().collect();
     for (index, child) in children.iter().enumerate() {
-        let (branch_line, below) = if index + 1 == children.len() { ("└─ ", "   ") } else { ("├─ ", "│  ") };
-        branch(child, &format!("{rest}{branch_line}"), &format!("{rest}{below}"), lines);
+        let (branch_line, below) = if index + 1 == children.len() {
+            ("└─ ", "   ")
+        } else {
+            ("├─ ", "│  ")
+        };
+        branch(
+            child,
+            &format!("{rest}{branch_line}"),
+            &format!("{rest}{below}"),
+            lines,
+        );
     }
 }
 
 pub(super) async fn stop(common: &Common, keep_services: bool) -> anyhow::Result<()> {
     let client = Client::find(common.data_dir.as_deref())?;
-    client.call("server.stop", json!({ "services": !keep_services })).await?;
+    client
+        .call("server.stop", json!({ "services": !keep_services }))
+        .await?;
     if !common.json {
-        println!("{}", if keep_services { "Coppice has ended; the services go on" } else { "Coppice and its services have ended" });
+        println!(
+            "{}",
+            if keep_services {
+                "Coppice has ended; the services go on"
+            } else {
+                "Coppice and its services have ended"
+            }
+        );
     }
     Ok(())
 }

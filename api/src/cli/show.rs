@@ -13,7 +13,9 @@ pub(super) fn error(error: &anyhow::Error) -> String {
 /// An error for programs.
 pub(super) fn error_json(error: &anyhow::Error) -> Value {
     match error.downcast_ref::<CallError>() {
-        Some(call) => json!({ "error": { "code": call.code, "message": call.message, "details": call.details } }),
+        Some(call) => {
+            json!({ "error": { "code": call.code, "message": call.message, "details": call.details } })
+        }
         None => json!({ "error": { "code": 1, "message": format!("{error:#}") } }),
     }
 }
@@ -21,12 +23,17 @@ pub(super) fn error_json(error: &anyhow::Error) -> Value {
 /// Rows under a heading, as wide as they need to be.
 pub(super) fn table(heading: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_preset(NOTHING).set_header(heading.iter().map(|name| name.to_uppercase()));
+    table
+        .load_preset(NOTHING)
+        .set_header(heading.iter().map(|name| name.to_uppercase()));
     for row in rows {
         table.add_row(row);
     }
     let text = table.to_string();
-    text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .map(str::trim_end)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Milliseconds as people say them: `3d 4h`, `5m 2s`.
@@ -53,12 +60,22 @@ pub(super) fn text(value: &Value, member: &str) -> String {
 /// Why something ended, in plain words.
 pub(super) fn cause(cause: &Value) -> String {
     let say = |member: &str| text(cause, member);
-    match cause.get("kind").and_then(Value::as_str).unwrap_or_default() {
+    match cause
+        .get("kind")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+    {
         "exit" => format!("it ended with exit code {}", say("code")),
         "signal" => {
             let signal = say("signal");
-            let name = signal.parse::<i32>().ok().and_then(|number| nix::sys::signal::Signal::try_from(number).ok());
-            format!("it was ended by {}", name.map_or_else(|| format!("signal {signal}"), |name| name.to_string()))
+            let name = signal
+                .parse::<i32>()
+                .ok()
+                .and_then(|number| nix::sys::signal::Signal::try_from(number).ok());
+            format!(
+                "it was ended by {}",
+                name.map_or_else(|| format!("signal {signal}"), |name| name.to_string())
+            )
         }
         "oom" => "the kernel killed it for memory".to_owned(),
         "container-died" => "its container ended".to_owned(),
@@ -76,14 +93,26 @@ mod tests {
 
     #[test]
     fn spans_are_said_in_two_units() {
-        for (millis, said) in [(12, "12ms"), (5_000, "5s"), (65_000, "1m 5s"), (7_260_000, "2h 1m"), (90_000_000, "1d 1h")] {
+        for (millis, said) in [
+            (12, "12ms"),
+            (5_000, "5s"),
+            (65_000, "1m 5s"),
+            (7_260_000, "2h 1m"),
+            (90_000_000, "1d 1h"),
+        ] {
             assert_eq!(span(millis), said);
         }
     }
 
     #[test]
     fn causes_are_plain_sentences() {
-        assert_eq!(cause(&json!({"kind": "signal", "signal": 9})), "it was ended by SIGKILL");
-        assert_eq!(cause(&json!({"kind": "exit", "code": 1})), "it ended with exit code 1");
+        assert_eq!(
+            cause(&json!({"kind": "signal", "signal": 9})),
+            "it was ended by SIGKILL"
+        );
+        assert_eq!(
+            cause(&json!({"kind": "exit", "code": 1})),
+            "it ended with exit code 1"
+        );
     }
 }

@@ -41,7 +41,10 @@ fn context(gate: &Gate, door: Door, headers: &HeaderMap) -> Context {
 }
 
 fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let cookies = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
     cookies
         .flat_map(|line| line.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
@@ -51,21 +54,45 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// A page of another origin may not use the cookies of this one, whatever the browser thinks of
 /// the same site.
 fn foreign_origin(headers: &HeaderMap) -> bool {
-    let Some(origin) = headers.get(header::ORIGIN).and_then(|value| value.to_str().ok()) else {
+    let Some(origin) = headers
+        .get(header::ORIGIN)
+        .and_then(|value| value.to_str().ok())
+    else {
         return false;
     };
-    let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    origin.split_once("://").is_none_or(|(_, origin)| !origin.eq_ignore_ascii_case(host))
+    let host = headers
+        .get(header::HOST)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    origin
+        .split_once("://")
+        .is_none_or(|(_, origin)| !origin.eq_ignore_ascii_case(host))
 }
 
-pub(super) async fn rpc(State(gate): State<Gate>, Extension(door): Extension<Door>, headers: HeaderMap, body: Bytes) -> Response {
+pub(super) async fn rpc(
+    State(gate): State<Gate>,
+    Extension(door): Extension<Door>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     if door == Door::Edge && foreign_origin(&headers) {
-        return (StatusCode::FORBIDDEN, "requests from pages of other addresses are refused").into_response();
+        return (
+            StatusCode::FORBIDDEN,
+            "requests from pages of other addresses are refused",
+        )
+            .into_response();
     }
-    let Answered { body, cookies, sequence } = rpc::answer(&context(&gate, door, &headers), &body).await;
+    let Answered {
+        body,
+        cookies,
+        sequence,
+    } = rpc::answer(&context(&gate, door, &headers), &body).await;
     let mut response = Response::new(Body::from(body));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     for cookie in cookies {
         if let Ok(value) = HeaderValue::from_str(&cookie) {
@@ -94,7 +121,9 @@ pub(super) async fn socket(
     let mut ends = gate.accounts.hear_ends();
     upgrade.on_upgrade(move |socket| async move {
         let session_ended = async move {
-            let Caller::Session { id, .. } = caller else { return std::future::pending().await };
+            let Caller::Session { id, .. } = caller else {
+                return std::future::pending().await;
+            };
             while let Ok(ended) = ends.recv().await {
                 if ended == id {
                     return;
@@ -108,7 +137,11 @@ pub(super) async fn socket(
     })
 }
 
-pub(super) async fn request(State(gate): State<Gate>, Path(guid): Path<String>, request: Request) -> Response {
+pub(super) async fn request(
+    State(gate): State<Gate>,
+    Path(guid): Path<String>,
+    request: Request,
+) -> Response {
     match gate.tickets.take(&guid, false) {
         Some((_, Continuation::Request(answer))) => answer(request).await,
         _ => (StatusCode::NOT_FOUND, "no such upload; ask for a new one").into_response(),

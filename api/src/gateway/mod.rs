@@ -14,7 +14,11 @@ pub(crate) mod streams;
 
 use std::{os::unix::net::UnixListener, sync::Arc};
 
-use axum::{Extension, Router, extract::DefaultBodyLimit, routing::{any, get, post}};
+use axum::{
+    Extension, Router,
+    extract::DefaultBodyLimit,
+    routing::{any, get, post},
+};
 use coppice_actors::Coppice;
 use coppice_supervision::ChildSpec;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -93,7 +97,11 @@ impl Actor for GatewayActor {
     type State = Serving;
     type Arguments = Arc<Doors>;
 
-    async fn pre_start(&self, myself: ActorRef<GatewayMsg>, doors: Arc<Doors>) -> Result<Serving, ActorProcessingErr> {
+    async fn pre_start(
+        &self,
+        myself: ActorRef<GatewayMsg>,
+        doors: Arc<Doors>,
+    ) -> Result<Serving, ActorProcessingErr> {
         let ended = CancellationToken::new();
         for (door, listener) in [(Door::Root, &doors.root), (Door::Edge, &doors.edge)] {
             let listener = listener.try_clone()?;
@@ -103,7 +111,13 @@ impl Actor for GatewayActor {
             tokio::spawn(async move {
                 let mut known = doors.coppice.clone();
                 // Requests wait in the socket's queue until the server is up.
-                let Ok(coppice) = known.wait_for(Option::is_some).await.map(|coppice| coppice.clone()) else { return };
+                let Ok(coppice) = known
+                    .wait_for(Option::is_some)
+                    .await
+                    .map(|coppice| coppice.clone())
+                else {
+                    return;
+                };
                 let Some(coppice) = coppice else { return };
                 let gate = Gate {
                     accounts: Accounts::new(coppice.host().secrets.clone()),
@@ -111,7 +125,8 @@ impl Actor for GatewayActor {
                     tickets: Continuations::default(),
                     stop: Arc::clone(&doors.stop),
                 };
-                let serving = axum::serve(listener, router(gate, door)).with_graceful_shutdown(async move { ended.cancelled().await });
+                let serving = axum::serve(listener, router(gate, door))
+                    .with_graceful_shutdown(async move { ended.cancelled().await });
                 if let Err(error) = serving.await {
                     // An actor that is gone has a successor with doors of its own.
                     let _ = actor.send_message(GatewayMsg::Failed(error.to_string()));
@@ -121,7 +136,12 @@ impl Actor for GatewayActor {
         Ok(Serving(ended))
     }
 
-    async fn handle(&self, _: ActorRef<GatewayMsg>, message: GatewayMsg, _: &mut Serving) -> Result<(), ActorProcessingErr> {
+    async fn handle(
+        &self,
+        _: ActorRef<GatewayMsg>,
+        message: GatewayMsg,
+        _: &mut Serving,
+    ) -> Result<(), ActorProcessingErr> {
         let GatewayMsg::Failed(why) = message;
         Err(why.into())
     }

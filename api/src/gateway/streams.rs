@@ -4,11 +4,18 @@ use std::time::Duration;
 
 use axum::{
     body::Body,
-    extract::{Request, ws::{CloseFrame, Message, WebSocket}},
+    extract::{
+        Request,
+        ws::{CloseFrame, Message, WebSocket},
+    },
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use coppice_actors::{Coppice, Problem, jobs::Source, logs::{Cursor, ServiceLogs}};
+use coppice_actors::{
+    Coppice, Problem,
+    jobs::Source,
+    logs::{Cursor, ServiceLogs},
+};
 use futures_util::{FutureExt, StreamExt, future::BoxFuture};
 use patchdb::{PublicEvent, PublicSubscription};
 use serde_json::{Value, json};
@@ -37,7 +44,12 @@ async fn close(mut socket: WebSocket, code: u16, reason: &str) {
         reason.pop();
     }
     // The other side may be gone already, which is what is wanted.
-    let _ = socket.send(Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await;
+    let _ = socket
+        .send(Message::Close(Some(CloseFrame {
+            code,
+            reason: reason.into(),
+        })))
+        .await;
 }
 
 /// What a stream waits for while it has nothing to say; `false` when the other side is gone.
@@ -114,9 +126,11 @@ impl Upload {
         };
         match self {
             Self::Waiting | Self::Failed(_) => phases(Value::Null, Value::Null, json!(false)),
-            Self::Receiving { done, total } => {
-                phases(json!({ "done": done, "total": total, "units": "bytes" }), Value::Null, json!(false))
-            }
+            Self::Receiving { done, total } => phases(
+                json!({ "done": done, "total": total, "units": "bytes" }),
+                Value::Null,
+                json!(false),
+            ),
             Self::Installing => phases(json!(true), json!(false), json!(false)),
             Self::Done => phases(json!(true), json!(true), json!(true)),
         }
@@ -127,7 +141,11 @@ impl Upload {
 pub(crate) async fn upload_progress(mut socket: WebSocket, mut progress: watch::Receiver<Upload>) {
     loop {
         let now = progress.borrow_and_update().clone();
-        if socket.send(Message::Text(now.frame().to_string().into())).await.is_err() {
+        if socket
+            .send(Message::Text(now.frame().to_string().into()))
+            .await
+            .is_err()
+        {
             return;
         }
         match now {
@@ -149,7 +167,10 @@ pub(crate) async fn upload_progress(mut socket: WebSocket, mut progress: watch::
 
 /// Takes a package that is sent as a body, then installs it. The answer to the sender comes when
 /// the body is here; how the installation goes is told by the progress.
-pub(crate) fn upload(coppice: Coppice, progress: watch::Sender<Upload>) -> impl FnOnce(Request<Body>) -> BoxFuture<'static, Response> + Send {
+pub(crate) fn upload(
+    coppice: Coppice,
+    progress: watch::Sender<Upload>,
+) -> impl FnOnce(Request<Body>) -> BoxFuture<'static, Response> + Send {
     move |request| {
         async move {
             match receive(&coppice, request, &progress).await {
@@ -177,11 +198,19 @@ pub(crate) fn upload(coppice: Coppice, progress: watch::Sender<Upload>) -> impl 
     }
 }
 
-async fn receive(coppice: &Coppice, request: Request<Body>, progress: &watch::Sender<Upload>) -> Result<Source, Problem> {
+async fn receive(
+    coppice: &Coppice,
+    request: Request<Body>,
+    progress: &watch::Sender<Upload>,
+) -> Result<Source, Problem> {
     let announced = request.headers().get(axum::http::header::CONTENT_LENGTH);
-    let total: Option<u64> = announced.and_then(|length| length.to_str().ok()).and_then(|length| length.parse().ok());
+    let total: Option<u64> = announced
+        .and_then(|length| length.to_str().ok())
+        .and_then(|length| length.parse().ok());
     if total.is_some_and(|total| total > MAX_UPLOAD) {
-        return Err(Problem::invalid("the package is larger than 64 GiB, the most that can be uploaded"));
+        return Err(Problem::invalid(
+            "the package is larger than 64 GiB, the most that can be uploaded",
+        ));
     }
     let name = data_encoding::BASE32_NOPAD.encode(&rand::random::<[u8; 10]>());
     let path = coppice.upload_folder().join(format!("{name}.s9pk"));
@@ -193,18 +222,30 @@ async fn receive(coppice: &Coppice, request: Request<Body>, progress: &watch::Se
     received.map(|()| Source::Upload(path))
 }
 
-async fn write_body(path: &std::path::Path, request: Request<Body>, total: Option<u64>, progress: &watch::Sender<Upload>) -> Result<(), Problem> {
+async fn write_body(
+    path: &std::path::Path,
+    request: Request<Body>,
+    total: Option<u64>,
+    progress: &watch::Sender<Upload>,
+) -> Result<(), Problem> {
     let failed = |error: std::io::Error| {
-        Problem::new(coppice_actors::Kind::Filesystem, format!("the upload could not be kept: {error}; free some space and try again"))
+        Problem::new(
+            coppice_actors::Kind::Filesystem,
+            format!("the upload could not be kept: {error}; free some space and try again"),
+        )
     };
     let mut file = tokio::fs::File::create(path).await.map_err(failed)?;
     let mut body = request.into_body().into_data_stream();
     let mut done = 0;
     while let Some(chunk) = body.next().await {
-        let chunk = chunk.map_err(|error| Problem::invalid(format!("the upload broke off: {error}; send it again")))?;
+        let chunk = chunk.map_err(|error| {
+            Problem::invalid(format!("the upload broke off: {error}; send it again"))
+        })?;
         done += chunk.len() as u64;
         if done > MAX_UPLOAD || total.is_some_and(|total| done > total) {
-            return Err(Problem::invalid("the upload is longer than it was announced"));
+            return Err(Problem::invalid(
+                "the upload is longer than it was announced",
+            ));
         }
         file.write_all(&chunk).await.map_err(failed)?;
         progress.send_replace(Upload::Receiving { done, total });

@@ -20,7 +20,8 @@ pub(super) async fn login(call: Call) -> Result<Value, Failure> {
     accounts.check_password(password, call.context.from).await?;
     let token = accounts.begin(call.context.user_agent.clone())?;
     // Thirty days, as the session itself. The token is in the cookie only, out of reach of scripts.
-    let cookie = format!("session={token}; Path=/; Max-Age=2592000; HttpOnly; Secure; SameSite=Strict");
+    let cookie =
+        format!("session={token}; Path=/; Max-Age=2592000; HttpOnly; Secure; SameSite=Strict");
     // The receiver lives as long as the answer is made.
     let _ = call.cookies.send(cookie);
     let id = match accounts.session(&token)? {
@@ -34,7 +35,9 @@ pub(super) async fn logout(call: Call) -> Result<Value, Failure> {
     if let Caller::Session { id, .. } = &call.context.caller {
         call.context.gate.accounts.end(id)?;
     }
-    let _ = call.cookies.send("session=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict".to_owned());
+    let _ = call
+        .cookies
+        .send("session=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict".to_owned());
     Ok(Value::Null)
 }
 
@@ -77,9 +80,14 @@ struct Reset {
 }
 
 pub(super) async fn reset_password(call: Call) -> Result<Value, Failure> {
-    let Reset { old_password, new_password } = call.params()?;
+    let Reset {
+        old_password,
+        new_password,
+    } = call.params()?;
     let accounts = &call.context.gate.accounts;
-    accounts.check_password(old_password, call.context.from).await?;
+    accounts
+        .check_password(old_password, call.context.from)
+        .await?;
     accounts.set_password(new_password).await?;
     Ok(Value::Null)
 }
@@ -92,7 +100,10 @@ struct SetPassword {
 }
 
 pub(super) async fn set_password(call: Call) -> Result<Value, Failure> {
-    let SetPassword { password, only_first } = call.params()?;
+    let SetPassword {
+        password,
+        only_first,
+    } = call.params()?;
     let accounts = &call.context.gate.accounts;
     if only_first && accounts.is_set_up()? {
         return Err(Problem::new(Kind::Duplicate, "a password is set already").into());

@@ -23,7 +23,9 @@ struct At {
 fn place(pointer: Option<String>) -> Result<PublicPointer, Problem> {
     match pointer {
         None => Ok(PublicPointer::root()),
-        Some(text) => PublicPointer::parse(&text).map_err(|error| Problem::of(Kind::InvalidRequest, &error)),
+        Some(text) => {
+            PublicPointer::parse(&text).map_err(|error| Problem::of(Kind::InvalidRequest, &error))
+        }
     }
 }
 
@@ -38,8 +40,14 @@ pub(super) async fn subscribe(call: Call) -> Result<Value, Failure> {
     let store = call.coppice().host().document.store().public_store();
     let mut subscription = store.subscribe(&place(pointer)?, from);
     let start = subscription.take_start();
-    let stream = Continuation::Socket(Box::new(move |socket| streams::document(socket, subscription).boxed()));
-    let guid = call.context.gate.tickets.give(&call.context.caller, stream, PATIENCE)?;
+    let stream = Continuation::Socket(Box::new(move |socket| {
+        streams::document(socket, subscription).boxed()
+    }));
+    let guid = call
+        .context
+        .gate
+        .tickets
+        .give(&call.context.caller, stream, PATIENCE)?;
     let mut answer = json!(start);
     if let Some(answer) = answer.as_object_mut() {
         answer.insert("guid".to_owned(), Value::String(guid));

@@ -1,6 +1,9 @@
 //! Logs of a service, a page at a time or as a stream.
 
-use coppice_actors::{Kind, Problem, logs::{Cursor, Positioned, ServiceLogs}};
+use coppice_actors::{
+    Kind, Problem,
+    logs::{Cursor, Positioned, ServiceLogs},
+};
 use coppice_clock::Wall;
 use futures_util::FutureExt;
 use serde::Deserialize;
@@ -33,7 +36,9 @@ const fn fifty() -> usize {
 impl Logs {
     fn cursor(&self) -> Result<Option<Cursor>, Problem> {
         let parsed = self.cursor.as_deref().map(str::parse).transpose();
-        parsed.map_err(|error: coppice_actors::logs::BadCursor| Problem::of(Kind::InvalidRequest, &error))
+        parsed.map_err(|error: coppice_actors::logs::BadCursor| {
+            Problem::of(Kind::InvalidRequest, &error)
+        })
     }
 }
 
@@ -47,7 +52,10 @@ pub(crate) fn entry(line: &Positioned) -> Value {
     })
 }
 
-async fn lines(logs: ServiceLogs, read: impl FnOnce(&ServiceLogs) -> std::io::Result<Vec<Positioned>> + Send + 'static) -> Result<Vec<Positioned>, Problem> {
+async fn lines(
+    logs: ServiceLogs,
+    read: impl FnOnce(&ServiceLogs) -> std::io::Result<Vec<Positioned>> + Send + 'static,
+) -> Result<Vec<Positioned>, Problem> {
     let read = tokio::task::spawn_blocking(move || read(&logs)).await;
     let read = read.map_err(|error| Problem::new(Kind::Journald, error.to_string()))?;
     read.map_err(|error| Problem::of(Kind::Journald, &error))
@@ -56,10 +64,12 @@ async fn lines(logs: ServiceLogs, read: impl FnOnce(&ServiceLogs) -> std::io::Re
 pub(super) async fn read(call: Call) -> Result<Value, Failure> {
     let params: Logs = call.params()?;
     let (cursor, limit, before) = (params.cursor()?, params.limit.min(MOST), params.before);
-    let found = lines(call.coppice().logs(&params.id)?, move |logs| match (cursor, before) {
-        (None, _) => logs.tail(limit),
-        (Some(cursor), true) => logs.before(cursor, limit),
-        (Some(cursor), false) => logs.after(cursor, limit),
+    let found = lines(call.coppice().logs(&params.id)?, move |logs| {
+        match (cursor, before) {
+            (None, _) => logs.tail(limit),
+            (Some(cursor), true) => logs.before(cursor, limit),
+            (Some(cursor), false) => logs.after(cursor, limit),
+        }
     })
     .await?;
     Ok(json!({
@@ -80,11 +90,20 @@ pub(super) async fn follow(call: Call) -> Result<Value, Failure> {
             match (newest.first(), newest.last()) {
                 (Some(first), _) if limit > 0 => first.at,
                 (_, Some(last)) => last.next,
-                _ => Cursor { segment: 0, offset: 0 },
+                _ => Cursor {
+                    segment: 0,
+                    offset: 0,
+                },
             }
         }
     };
-    let stream = Continuation::Socket(Box::new(move |socket| streams::logs(socket, logs, start).boxed()));
-    let guid = call.context.gate.tickets.give(&call.context.caller, stream, PATIENCE)?;
+    let stream = Continuation::Socket(Box::new(move |socket| {
+        streams::logs(socket, logs, start).boxed()
+    }));
+    let guid = call
+        .context
+        .gate
+        .tickets
+        .give(&call.context.caller, stream, PATIENCE)?;
     Ok(json!({ "startCursor": start.to_string(), "guid": guid }))
 }

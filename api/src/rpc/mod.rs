@@ -13,7 +13,10 @@ mod server;
 use std::net::IpAddr;
 
 use coppice_actors::{Kind, Problem};
-use futures_util::{FutureExt, future::{BoxFuture, join_all}};
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, join_all},
+};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
@@ -119,7 +122,8 @@ pub(crate) struct Call {
 impl Call {
     /// The parameters, typed.
     fn params<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        serde_json::from_value(self.params.clone()).map_err(|error| Failure::protocol(PARAMS, format!("parameters: {error}")))
+        serde_json::from_value(self.params.clone())
+            .map_err(|error| Failure::protocol(PARAMS, format!("parameters: {error}")))
     }
 
     fn coppice(&self) -> &coppice_actors::Coppice {
@@ -136,13 +140,21 @@ pub(crate) struct Failure {
 
 impl Failure {
     fn protocol(code: i32, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), data: Value::Null }
+        Self {
+            code,
+            message: message.into(),
+            data: Value::Null,
+        }
     }
 }
 
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
-        Self { code: problem.kind.code(), message: problem.kind.words().to_owned(), data: problem.data() }
+        Self {
+            code: problem.kind.code(),
+            message: problem.kind.words().to_owned(),
+            data: problem.data(),
+        }
     }
 }
 
@@ -158,15 +170,25 @@ pub(crate) async fn answer(context: &Context, body: &[u8]) -> Answered {
     let (cookies, mut set) = tokio::sync::mpsc::unbounded_channel();
     let mut sync = false;
     let answered = match serde_json::from_slice::<Value>(body) {
-        Err(error) => Some(failed(Value::Null, Failure::protocol(PARSE, format!("not JSON: {error}")))),
+        Err(error) => Some(failed(
+            Value::Null,
+            Failure::protocol(PARSE, format!("not JSON: {error}")),
+        )),
         Ok(Value::Array(calls)) if calls.is_empty() || calls.len() > MAX_BATCH => {
             let why = format!("a batch holds 1 to {MAX_BATCH} calls");
             Some(failed(Value::Null, Failure::protocol(REQUEST, why)))
         }
         Ok(Value::Array(calls)) => {
-            let answers = join_all(calls.into_iter().map(|call| one(context, call, cookies.clone()))).await;
+            let answers = join_all(
+                calls
+                    .into_iter()
+                    .map(|call| one(context, call, cookies.clone())),
+            )
+            .await;
             sync = answers.iter().any(|(_, sync)| *sync);
-            Some(Value::Array(answers.into_iter().map(|(answer, _)| answer).collect()))
+            Some(Value::Array(
+                answers.into_iter().map(|(answer, _)| answer).collect(),
+            ))
         }
         Ok(call) => {
             let (answer, moved) = one(context, call, cookies.clone()).await;
@@ -185,50 +207,92 @@ pub(crate) async fn answer(context: &Context, body: &[u8]) -> Answered {
         store.sequence()
     });
     Answered {
-        body: answered.map(|answer| answer.to_string().into_bytes()).unwrap_or_default(),
+        body: answered
+            .map(|answer| answer.to_string().into_bytes())
+            .unwrap_or_default(),
         cookies: collected,
         sequence,
     }
 }
 
-async fn one(context: &Context, call: Value, cookies: tokio::sync::mpsc::UnboundedSender<String>) -> (Value, bool) {
+async fn one(
+    context: &Context,
+    call: Value,
+    cookies: tokio::sync::mpsc::UnboundedSender<String>,
+) -> (Value, bool) {
     let Value::Object(mut call) = call else {
-        return (failed(Value::Null, Failure::protocol(REQUEST, "a call is an object")), false);
+        return (
+            failed(
+                Value::Null,
+                Failure::protocol(REQUEST, "a call is an object"),
+            ),
+            false,
+        );
     };
     let id = call.remove("id").unwrap_or(Value::Null);
     let Some(Value::String(name)) = call.remove("method") else {
-        return (failed(id, Failure::protocol(REQUEST, "`method` is missing")), false);
+        return (
+            failed(id, Failure::protocol(REQUEST, "`method` is missing")),
+            false,
+        );
     };
-    let params = call.remove("params").unwrap_or_else(|| Value::Object(Map::new()));
+    let params = call
+        .remove("params")
+        .unwrap_or_else(|| Value::Object(Map::new()));
     if !params.is_object() {
-        return (failed(id, Failure::protocol(PARAMS, "`params` is an object")), false);
+        return (
+            failed(id, Failure::protocol(PARAMS, "`params` is an object")),
+            false,
+        );
     }
     let Some(method) = METHODS.iter().find(|method| method.name == name) else {
         let shown: String = name.chars().take(64).collect();
-        return (failed(id, Failure::protocol(METHOD, format!("there is no method `{shown}`"))), false);
+        return (
+            failed(
+                id,
+                Failure::protocol(METHOD, format!("there is no method `{shown}`")),
+            ),
+            false,
+        );
     };
     if let Err(refused) = allowed(method.needs, &context.caller) {
         return (failed(id, refused.into()), false);
     }
-    let call = Call { context: context.clone(), params, cookies };
+    let call = Call {
+        context: context.clone(),
+        params,
+        cookies,
+    };
     match (method.run)(call).await {
-        Ok(result) => (json!({ "jsonrpc": "2.0", "result": result, "id": id }), method.sync),
+        Ok(result) => (
+            json!({ "jsonrpc": "2.0", "result": result, "id": id }),
+            method.sync,
+        ),
         Err(failure) => (failed(id, failure), method.sync),
     }
 }
 
 fn allowed(needs: Needs, caller: &Caller) -> Result<(), Problem> {
     match (needs, caller) {
-        (Needs::Nothing, _) | (_, Caller::Root) | (Needs::Session, Caller::Session { .. }) => Ok(()),
-        (Needs::Session | Needs::Root, Caller::Anonymous) => Err(Problem::new(Kind::Authorization, "sign in first")),
-        (Needs::Root, Caller::Session { .. }) => {
-            Err(Problem::new(Kind::Authorization, "this can only be done on the server itself, as root"))
+        (Needs::Nothing, _) | (_, Caller::Root) | (Needs::Session, Caller::Session { .. }) => {
+            Ok(())
         }
+        (Needs::Session | Needs::Root, Caller::Anonymous) => {
+            Err(Problem::new(Kind::Authorization, "sign in first"))
+        }
+        (Needs::Root, Caller::Session { .. }) => Err(Problem::new(
+            Kind::Authorization,
+            "this can only be done on the server itself, as root",
+        )),
     }
 }
 
 fn failed(id: Value, failure: Failure) -> Value {
-    let Failure { code, message, data } = failure;
+    let Failure {
+        code,
+        message,
+        data,
+    } = failure;
     json!({ "jsonrpc": "2.0", "error": { "code": code, "message": message, "data": data }, "id": id })
 }
 
@@ -258,9 +322,17 @@ mod tests {
 
     #[test]
     fn a_session_cannot_do_what_is_for_root() {
-        let session = Caller::Session { account: "admin".into(), id: "x".into() };
+        let session = Caller::Session {
+            account: "admin".into(),
+            id: "x".into(),
+        };
         for method in METHODS {
-            assert_eq!(allowed(method.needs, &session).is_ok(), method.needs != Needs::Root, "{}", method.name);
+            assert_eq!(
+                allowed(method.needs, &session).is_ok(),
+                method.needs != Needs::Root,
+                "{}",
+                method.name
+            );
         }
     }
 }

@@ -50,9 +50,12 @@ pub(super) async fn install_file(call: Call) -> Result<Value, Failure> {
 pub(super) async fn sideload(call: Call) -> Result<Value, Failure> {
     let (progress, watched) = watch::channel(Upload::Waiting);
     let tickets = &call.context.gate.tickets;
-    let watching = Continuation::Socket(Box::new(move |socket| streams::upload_progress(socket, watched).boxed()));
+    let watching = Continuation::Socket(Box::new(move |socket| {
+        streams::upload_progress(socket, watched).boxed()
+    }));
     let progress_guid = tickets.give(&call.context.caller, watching, UPLOAD_PATIENCE)?;
-    let receiving = Continuation::Request(Box::new(streams::upload(call.coppice().clone(), progress)));
+    let receiving =
+        Continuation::Request(Box::new(streams::upload(call.coppice().clone(), progress)));
     let upload_guid = tickets.give(&call.context.caller, receiving, PATIENCE)?;
     Ok(json!({ "upload": upload_guid, "progress": progress_guid }))
 }
@@ -68,7 +71,9 @@ struct Uninstall {
 
 pub(super) async fn uninstall(call: Call) -> Result<Value, Failure> {
     let Uninstall { id, soft, force } = call.params()?;
-    call.coppice().uninstall(&id, Manner { soft, force }).await?;
+    call.coppice()
+        .uninstall(&id, Manner { soft, force })
+        .await?;
     Ok(Value::Null)
 }
 
@@ -113,8 +118,15 @@ struct GetInput {
 }
 
 pub(super) async fn get_input(call: Call) -> Result<Value, Failure> {
-    let GetInput { package_id, action_id, prefill } = call.params()?;
-    Ok(call.coppice().get_input(&package_id, &action_id, prefill).await?)
+    let GetInput {
+        package_id,
+        action_id,
+        prefill,
+    } = call.params()?;
+    Ok(call
+        .coppice()
+        .get_input(&package_id, &action_id, prefill)
+        .await?)
 }
 
 #[derive(Deserialize)]
@@ -129,9 +141,17 @@ struct Run {
 }
 
 pub(super) async fn run_action(call: Call) -> Result<Value, Failure> {
-    let Run { package_id, action_id, event_id, input } = call.params()?;
+    let Run {
+        package_id,
+        action_id,
+        event_id,
+        input,
+    } = call.params()?;
     let account = call.context.caller.account();
-    Ok(call.coppice().run_action(&package_id, &action_id, event_id, input, account).await?)
+    Ok(call
+        .coppice()
+        .run_action(&package_id, &action_id, event_id, input, account)
+        .await?)
 }
 
 #[derive(Deserialize)]
@@ -144,7 +164,13 @@ struct ClearTask {
 }
 
 pub(super) async fn clear_task(call: Call) -> Result<Value, Failure> {
-    let ClearTask { package_id, replay_id, force } = call.params()?;
-    call.coppice().clear_task(&package_id, &replay_id, force).await?;
+    let ClearTask {
+        package_id,
+        replay_id,
+        force,
+    } = call.params()?;
+    call.coppice()
+        .clear_task(&package_id, &replay_id, force)
+        .await?;
     Ok(Value::Null)
 }

@@ -274,8 +274,11 @@ async fn create(service: &Arc<ServiceContext>) -> Result<(), String> {
         .map_err(|problem| problem.details)?;
     let made = service.host.backend.create(&spec).await;
     made.map_err(|error| crate::problem::Problem::of(crate::problem::Kind::Lxc, &error).details)?;
-    // A container hangs on the bridge by a new link, which the firewall has to know.
-    service.host.network.changed();
+    let veth = service.host.layout.veth(&service.instance);
+    // Where the kernel filters bridged packets, a service reaches its own published port only so.
+    if let Err(error) = coppice_net::bridge::tune_port(&veth).await {
+        tracing::warn!(service = service.id, %error, "the service's link was not tuned");
+    }
     Ok(())
 }
 
