@@ -20,9 +20,14 @@ const TYPES: Record<string, string> = {
   '.json': 'application/json',
 };
 
-/** The policy the product serves the UI with. */
-export const CSP =
-  "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'self'; frame-ancestors 'none'";
+/** What stands in the page where each answer of the edge puts a nonce of its own. */
+const NONCE = 'COPPICE_CSP_NONCE';
+
+/** The policy the edge serves the UI with (`net/src/edge/dashboard.rs`). */
+const policy = (nonce: string) =>
+  `default-src 'none'; script-src 'self' 'nonce-${nonce}'; style-src 'self' 'nonce-${nonce}'; style-src-attr 'unsafe-inline'; ` +
+  `img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'self'; ` +
+  `form-action 'self'; frame-ancestors 'none'`;
 
 class Refusal extends Error {
   constructor(
@@ -161,8 +166,9 @@ export class ContractServer {
     const file = extname(path) === '' ? '/index.html' : path;
     try {
       const body = await readFile(join(this.root, file));
-      response.writeHead(200, { 'Content-Type': TYPES[extname(file)] ?? 'application/octet-stream', 'Content-Security-Policy': CSP });
-      response.end(body);
+      const nonce = randomBytes(16).toString('base64');
+      response.writeHead(200, { 'Content-Type': TYPES[extname(file)] ?? 'application/octet-stream', 'Content-Security-Policy': policy(nonce) });
+      response.end(file === '/index.html' ? body.toString().replaceAll(NONCE, nonce) : body);
     } catch {
       response.writeHead(404).end();
     }
@@ -235,13 +241,7 @@ export class ContractServer {
       case 'package.restart':
         this.status(id, { desired: { main: 'restarting', restartAgain: false } });
         return null;
-      case 'package.rebuild':
-        this.status(id, { error: null });
-        return null;
       case 'package.uninstall':
-        this.commit({ op: 'remove', path: `/packageData/${id}` });
-        return null;
-      case 'package.cancel-install':
         this.commit({ op: 'remove', path: `/packageData/${id}` });
         return null;
       case 'package.action.get-input':

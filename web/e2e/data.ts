@@ -96,17 +96,13 @@ function action(name: string, description: string, over: JsonObject = {}): JsonO
 
 function entry(over: JsonObject): JsonObject {
   return {
-    s9pk: '/store/x.s9pk',
     registry: null,
     developerKey: '',
-    lastBackup: null,
     currentDependencies: {},
     actions: {},
     tasks: {},
     hosts: {},
-    storeExposedDependents: [],
     outboundGateway: null,
-    plugin: { url: null },
     restarts: [],
     parked: null,
     ...over,
@@ -120,7 +116,7 @@ export function document(): JsonObject {
       name: 'Grove',
       hostname: 'grove',
       version: '0.1.0',
-      caFingerprint: 'AB:CD',
+      notices: [],
       statusInfo: { shuttingDown: false, restarting: false },
     },
     packageData: { hello: hello(), miniflux: miniflux(), syncthing: syncthing() },
@@ -149,13 +145,15 @@ const hello = (): JsonObject =>
     hosts: { main: host({ '80': binding('hello', 49200, true, { ui: iface('ui', 'Web UI', 'ui', 'Says hello.', 'http', 'https') }) }) },
     restarts: [
       {
+        seq: 2,
         at: ago(50),
         what: 'daemon main',
         cause: { kind: 'signal', signal: 9 },
-        action: 'restarted',
+        action: 'the package starts it again',
+        ranMs: 90_000_000,
         logs: ['10:12:01 listening on 0.0.0.0:80', '10:14:37 GET / 200'],
       },
-      { at: ago(2000), what: 'container', cause: { kind: 'operator', by: 'the web UI' }, action: 'restarted', logs: [] },
+      { seq: 1, at: ago(2000), what: 'container', cause: { kind: 'operator', by: 'admin' }, action: 'it is started again', ranMs: null, logs: [] },
     ],
   });
 

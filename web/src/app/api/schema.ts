@@ -2,10 +2,19 @@
  * What the UI reads from the server, checked once at the border.
  *
  * Invariant: nothing that came over the wire reaches a component without passing a schema of
- * this file. Schemas name only the fields the UI uses; unknown fields are dropped, so a newer
- * server may add fields freely, but a field that changes its shape is caught here.
+ * this file. Schemas name only the fields the UI uses; unknown fields are dropped. What the document
+ * holds has a twin generated from Rust in `generated/`, and `Read` does not compile unless everything
+ * the twin allows passes the schema: a field that Rust renames or a variant it adds fails the build.
+ * What packages write (manifests, forms, results) has no Rust type and comes in as `unknown`.
  */
 import * as z from 'zod/mini';
+import type * as sent from './generated/document';
+
+/** What comes out of a schema that takes all that the server may send as `_Sent`. */
+type Read<S extends z.ZodMiniType, _Sent extends z.input<S>> = z.output<S>;
+
+/** For what the server only passes on: nothing is promised about it. */
+const passedOn = <S extends z.ZodMiniType>(schema: S) => z.pipe(z.unknown(), schema);
 
 /** One text, or one per language tag (`en_US`). */
 export const localeString = z.union([z.string(), z.record(z.string(), z.string())]);
@@ -53,23 +62,22 @@ export const fullProgress: z.ZodMiniType<FullProgress> = z.object({
   ),
 });
 
-const installingInfo = z.object({ newManifest: manifest, progress: fullProgress });
-
 const stateInfo = z.discriminatedUnion('state', [
-  z.object({ state: z.literal('installing'), installingInfo }),
-  z.object({ state: z.literal('restoring'), installingInfo }),
-  z.object({ state: z.literal('updating'), manifest, installingInfo }),
-  z.object({ state: z.literal('installed'), manifest }),
-  z.object({ state: z.literal('removing'), manifest }),
-]);
-export type StateInfo = z.infer<typeof stateInfo>;
+  z.object({
+    state: z.literal('installing'),
+    installingInfo: z.object({ newManifest: passedOn(manifest), progress: passedOn(fullProgress) }),
+  }),
+  z.object({ state: z.literal('installed'), manifest: passedOn(manifest) }),
+  z.object({ state: z.literal('removing'), manifest: passedOn(manifest) }),
+]) satisfies z.ZodMiniType<sent.StateInfo>;
+export type StateInfo = Read<typeof stateInfo, sent.StateInfo>;
 
-const healthCheck = z.object({
+const healthReport = z.object({
   name: z.string(),
   result: z.enum(['success', 'disabled', 'starting', 'waiting', 'loading', 'failure']),
-  message: z._default(z.nullable(z.string()), null),
-});
-export type HealthCheck = z.infer<typeof healthCheck>;
+  message: z.nullable(z.string()),
+}) satisfies z.ZodMiniType<sent.HealthReport>;
+export type HealthReport = Read<typeof healthReport, sent.HealthReport>;
 
 const desired = z.discriminatedUnion('main', [
   z.object({ main: z.literal('stopped') }),
@@ -78,36 +86,27 @@ const desired = z.discriminatedUnion('main', [
   z.object({ main: z.literal('backing-up') }),
 ]);
 
-const errorData = z.object({ details: z.string(), debug: z._default(z.string(), '') });
-export type ErrorData = z.infer<typeof errorData>;
-
 const statusInfo = z.object({
-  health: z._default(z.record(z.string(), healthCheck), {}),
-  error: z._default(z.nullable(errorData), null),
-  started: z._default(z.nullable(z.string()), null),
+  health: z.record(z.string(), healthReport),
+  error: z.nullable(z.object({ details: z.string(), debug: z.string() })),
+  started: z.nullable(z.string()),
   desired,
 });
-export type StatusInfo = z.infer<typeof statusInfo>;
+export type StatusInfo = Read<typeof statusInfo, sent.StatusInfo>;
 
 const actionMetadata = z.object({
   name: z.string(),
-  description: z._default(z.string(), ''),
-  warning: z._default(z.nullable(z.string()), null),
-  visibility: z.union([
-    z.literal('enabled'),
-    z.literal('hidden'),
-    z.object({ disabled: z.string() }),
-  ]),
+  description: z.string(),
+  warning: z.nullable(z.string()),
+  visibility: z.union([z.literal('enabled'), z.literal('hidden'), z.object({ disabled: z.string() })]),
   allowedStatuses: z.enum(['any', 'only-running', 'only-stopped']),
   hasInput: z.boolean(),
-  group: z._default(z.nullable(z.string()), null),
+  group: z.nullable(z.string()),
 });
-export type ActionMetadata = z.infer<typeof actionMetadata>;
+export type ActionMetadata = Read<typeof actionMetadata, sent.ActionMetadata>;
 
-const severity = z.enum(['critical', 'important', 'optional']);
-export type Severity = z.infer<typeof severity>;
-
-const jsonObject = z.record(z.string(), z.unknown());
+const severity = z.enum(['critical', 'important', 'optional']) satisfies z.ZodMiniType<sent.Severity>;
+export type Severity = Read<typeof severity, sent.Severity>;
 
 const taskEntry = z.object({
   active: z.boolean(),
@@ -115,13 +114,11 @@ const taskEntry = z.object({
     packageId: z.string(),
     actionId: z.string(),
     severity,
-    reason: z.optional(z.nullable(z.string())),
-    input: z.optional(
-      z.nullable(z.object({ set: z.optional(jsonObject), value: z.optional(jsonObject) })),
-    ),
+    reason: z.optional(z.string()),
+    input: z.optional(z.object({ set: z.record(z.string(), z.unknown()) })),
   }),
 });
-export type TaskEntry = z.infer<typeof taskEntry>;
+export type TaskEntry = Read<typeof taskEntry, sent.TaskEntry>;
 
 const hostnameInfo = z.object({
   ssl: z.boolean(),
@@ -130,102 +127,97 @@ const hostnameInfo = z.object({
   port: z.nullable(z.number()),
   metadata: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('ipv4'), gateway: z.string() }),
-    z.object({ kind: z.literal('ipv6'), gateway: z.string(), scopeId: z._default(z.number(), 0) }),
+    z.object({ kind: z.literal('ipv6'), gateway: z.string() }),
     z.object({ kind: z.literal('mdns'), gateways: z.array(z.string()) }),
     z.object({ kind: z.literal('private-domain'), gateways: z.array(z.string()) }),
     z.object({ kind: z.literal('public-domain'), gateway: z.string() }),
     z.object({ kind: z.literal('plugin'), packageId: z.string() }),
   ]),
 });
-export type HostnameInfo = z.infer<typeof hostnameInfo>;
+export type HostnameInfo = Read<typeof hostnameInfo, sent.HostnameInfo>;
 
-const derivedAddresses = z.object({
-  enabled: z._default(z.array(z.string()), []),
-  disabled: z._default(z.array(z.tuple([z.string(), z.number()])), []),
-  available: z._default(z.array(hostnameInfo), []),
+const addresses = z.object({
+  enabled: z.array(z.string()),
+  disabled: z.array(z.tuple([z.string(), z.number()])),
+  available: z.array(hostnameInfo),
 });
-export type DerivedAddresses = z.infer<typeof derivedAddresses>;
+export type Addresses = Read<typeof addresses, sent.Addresses>;
 
 const serviceInterface = z.object({
   id: z.string(),
   name: z.string(),
-  description: z._default(z.string(), ''),
-  masked: z._default(z.boolean(), false),
+  description: z.string(),
+  masked: z.boolean(),
   type: z.enum(['ui', 'p2p', 'api']),
   addressInfo: z.object({
-    username: z._default(z.nullable(z.string()), null),
-    scheme: z._default(z.nullable(z.string()), null),
-    sslScheme: z._default(z.nullable(z.string()), null),
-    suffix: z._default(z.string(), ''),
+    username: z.nullable(z.string()),
+    scheme: z.nullable(z.string()),
+    sslScheme: z.nullable(z.string()),
+    suffix: z.string(),
   }),
 });
-export type ServiceInterface = z.infer<typeof serviceInterface>;
+export type ServiceInterface = Read<typeof serviceInterface, sent.ServiceInterface>;
 
 const binding = z.object({
   enabled: z.boolean(),
-  addresses: derivedAddresses,
-  interfaces: z._default(z.record(z.string(), serviceInterface), {}),
+  addresses,
+  interfaces: z.record(z.string(), serviceInterface),
 });
-export type Binding = z.infer<typeof binding>;
+export type Binding = Read<typeof binding, sent.BindInfo>;
 
-const host = z.object({ bindings: z._default(z.record(z.string(), binding), {}) });
-export type Host = z.infer<typeof host>;
-
-const restartCause = z.discriminatedUnion('kind', [
+const cause = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('exit'), code: z.number() }),
-  z.object({ kind: z.literal('signal'), signal: z.union([z.number(), z.string()]) }),
+  z.object({ kind: z.literal('signal'), signal: z.number() }),
   z.object({ kind: z.literal('oom') }),
   z.object({ kind: z.literal('container-died') }),
   z.object({ kind: z.literal('runtime-died') }),
   z.object({ kind: z.literal('operator'), by: z.string() }),
   z.object({ kind: z.literal('start-failed'), message: z.string() }),
-]);
-export type RestartCause = z.infer<typeof restartCause>;
+  z.object({ kind: z.literal('deadline'), waitedFor: z.string() }),
+  z.object({ kind: z.literal('internal'), message: z.string() }),
+]) satisfies z.ZodMiniType<sent.Cause>;
+export type Cause = Read<typeof cause, sent.Cause>;
 
 const restartRecord = z.object({
+  seq: z.number(),
   at: z.string(),
   what: z.string(),
-  cause: restartCause,
+  cause,
   action: z.string(),
-  logs: z._default(z.array(z.string()), []),
-});
-export type RestartRecord = z.infer<typeof restartRecord>;
+  ranMs: z.nullable(z.number()),
+  logs: z.array(z.string()),
+}) satisfies z.ZodMiniType<sent.RestartRecord>;
+export type RestartRecord = Read<typeof restartRecord, sent.RestartRecord>;
 
-const parked = z.object({
-  since: z.string(),
-  reason: z.string(),
-  nextProbe: z._default(z.nullable(z.string()), null),
-});
-export type Parked = z.infer<typeof parked>;
+const parked = z.object({ since: z.string(), reason: z.string(), nextProbe: z.string() }) satisfies z.ZodMiniType<sent.Parked>;
 
 const dependency = z.object({
-  title: z._default(z.nullable(localeString), null),
-  versionRange: z._default(z.string(), '*'),
+  title: z.nullable(z.string()),
+  versionRange: z.string(),
   kind: z.enum(['exists', 'running']),
 });
-export type Dependency = z.infer<typeof dependency>;
 
 export const packageEntry = z.object({
   stateInfo,
   statusInfo,
-  icon: z._default(z.string(), ''),
-  registry: z._default(z.nullable(z.string()), null),
-  actions: z._default(z.record(z.string(), actionMetadata), {}),
-  tasks: z._default(z.record(z.string(), taskEntry), {}),
-  hosts: z._default(z.record(z.string(), host), {}),
-  currentDependencies: z._default(z.record(z.string(), dependency), {}),
-  restarts: z._default(z.array(restartRecord), []),
-  parked: z._default(z.nullable(parked), null),
+  icon: z.string(),
+  registry: z.nullable(z.string()),
+  actions: z.record(z.string(), actionMetadata),
+  tasks: z.record(z.string(), taskEntry),
+  hosts: z.record(z.string(), z.object({ bindings: z.record(z.string(), binding) })),
+  currentDependencies: z.record(z.string(), dependency),
+  restarts: z.array(restartRecord),
+  parked: z.nullable(parked),
 });
-export type PackageEntry = z.infer<typeof packageEntry>;
+export type PackageEntry = Read<typeof packageEntry, sent.PackageEntry>;
 
 export const serverInfo = z.object({
-  name: z._default(z.nullable(z.string()), null),
+  name: z.string(),
   hostname: z.string(),
   version: z.string(),
-  caFingerprint: z._default(z.nullable(z.string()), null),
+  notices: z.array(z.string()),
 });
-export type ServerInfo = z.infer<typeof serverInfo>;
+export type ServerInfo = Read<typeof serverInfo, sent.ServerInfo>;
 
 /** One log line. `stream` and `source` are ours and may be absent. */
 export const logEntry = z.object({

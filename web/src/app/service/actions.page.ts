@@ -45,13 +45,6 @@ import { UninstallDialog } from './uninstall.dialog';
       <ul>
         <li>
           <div>
-            <h3>Rebuild</h3>
-            <p class="muted small">Makes its container anew. All data is kept. Helps when something inside is stuck.</p>
-          </div>
-          <button tuiButton type="button" size="s" appearance="secondary-grayscale" aria-label="Rebuild the service" (click)="current.rebuild()">Rebuild</button>
-        </li>
-        <li>
-          <div>
             <h3>Uninstall</h3>
             <p class="muted small">Removes {{ current.title() }} from this server. You choose what happens to its data.</p>
           </div>

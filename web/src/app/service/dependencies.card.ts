@@ -52,6 +52,6 @@ export class DependenciesCard {
   private readonly store = inject(Store);
   protected readonly rows = computed(() => {
     const entry = this.current.entry();
-    return entry ? dependencyRows(entry, this.store.packages(), navigator.language) : [];
+    return entry ? dependencyRows(entry, this.store.packages()) : [];
   });
 }

@@ -1,8 +1,5 @@
 import { ChangeDetectionStrategy, Component, computed, inject } from '@angular/core';
-import { TuiButton } from '@taiga-ui/core';
 import { Clock } from '../state/clock';
-import { Notices } from '../state/notices';
-import { Server } from '../state/server';
 import { Store } from '../state/store';
 import { OpenUi } from '../ui/open-ui';
 import { ProgressLine } from '../ui/progress-line';
@@ -30,7 +27,6 @@ import { TasksCard } from './tasks.card';
     ServiceControls,
     StatusPill,
     TasksCard,
-    TuiButton,
   ],
   changeDetection: ChangeDetectionStrategy.OnPush,
   template: `
@@ -51,23 +47,14 @@ import { TasksCard } from './tasks.card';
                 <li [class.done]="phase.done" [class.now]="phase.now">{{ phase.name }}</li>
               }
             </ol>
-            <div class="row">
-              <button tuiButton type="button" size="m" appearance="secondary-grayscale" (click)="cancel()">Cancel</button>
-            </div>
           } @else {
             <div class="row">
               <cop-open-ui [id]="current.id()" [title]="current.title()" [entry]="entry" />
               <cop-service-controls [id]="current.id()" [title]="current.title()" [entry]="entry" />
-              @if (entry.statusInfo.error) {
-                <button tuiButton type="button" size="m" appearance="secondary-grayscale" (click)="current.rebuild()">Rebuild</button>
-              }
             </div>
           }
           @if (entry.statusInfo.error; as error) {
-            <p class="small muted">
-              Rebuilding makes its container anew and keeps all data. If the error comes back, read the
-              <a routerLink="logs">logs</a>.
-            </p>
+            <p class="small muted">The <a routerLink="logs">logs</a> may say more. Restart tries again; all data is kept.</p>
             @if (error.debug && error.debug !== error.details) {
               <details class="small">
                 <summary>Full message</summary>
@@ -221,8 +208,6 @@ import { TasksCard } from './tasks.card';
 })
 export class OverviewPage {
   private readonly clock = inject(Clock);
-  private readonly notices = inject(Notices);
-  private readonly server = inject(Server);
   private readonly store = inject(Store);
   protected readonly current = inject(Current);
 
@@ -260,8 +245,4 @@ export class OverviewPage {
     const [last] = restartStories(this.current.entry()?.restarts ?? []);
     return last && { headline: last.headline, when: ago(last.at, this.clock.now()) };
   });
-
-  protected async cancel(): Promise<void> {
-    await this.notices.guard(() => this.server.cancelInstall(this.current.id()), 'The install is being cancelled.');
-  }
 }

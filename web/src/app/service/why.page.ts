@@ -14,10 +14,7 @@ import { Current } from './current';
         <h2>It keeps failing, so Coppice waits between tries</h2>
         <p>{{ parked.reason }}</p>
         <p class="small">
-          Waiting since {{ time(parked.since) }}.
-          @if (parked.nextProbe) {
-            Next try {{ time(parked.nextProbe) }}.
-          }
+          Waiting since {{ time(parked.since) }}. Next try {{ time(parked.nextProbe) }}.
         </p>
       </section>
     }

@@ -23,6 +23,9 @@ import { SideloadDialog } from './sideload.dialog';
         </button>
       }
     </div>
+    @for (notice of store.server()?.notices ?? []; track notice) {
+      <p class="card notice">{{ notice }}</p>
+    }
     @for (id of store.unreadable(); track id) {
       <p class="card broken">
         The server's record of <strong>{{ id }}</strong> cannot be read by this page. Reload the page; if that does not help,
@@ -69,6 +72,11 @@ import { SideloadDialog } from './sideload.dialog';
       li + li {
         border-block-start: 1px solid var(--cop-line);
       }
+    }
+
+    .notice {
+      background: var(--cop-care-pale);
+      color: var(--cop-care);
     }
 
     .broken {

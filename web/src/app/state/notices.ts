@@ -1,8 +1,6 @@
 import { inject, Injectable, type Type } from '@angular/core';
 import { type TuiDialogOptions, TuiDialogService, TuiNotificationService } from '@taiga-ui/core';
-import { TUI_CONFIRM, type TuiConfirmData } from '@taiga-ui/kit';
 import { PolymorpheusComponent } from '@taiga-ui/polymorpheus';
-import { firstValueFrom } from 'rxjs';
 import { LOGGED_OUT, RpcError } from '../api/rpc';
 import { errorSentence } from '../words/errors';
 import { asMarkup } from '../words/markup';
@@ -10,7 +8,7 @@ import { asMarkup } from '../words/markup';
 /** Out of the way of headings and buttons. */
 const CORNER = { block: 'end', inline: 'end' } as const;
 
-/** Short messages that come and go, and questions with two answers. */
+/** Short messages that come and go, and dialogs. */
 @Injectable({ providedIn: 'root' })
 export class Notices {
   private readonly alerts = inject(TuiNotificationService);
@@ -37,14 +35,6 @@ export class Notices {
       if (!(error instanceof RpcError && error.code === LOGGED_OUT)) this.failed(error);
       return false;
     }
-  }
-
-  /** False when dismissed in any way. */
-  confirm(label: string, { content, yes }: { content: string; yes: string }): Promise<boolean> {
-    const data: TuiConfirmData = { content: asMarkup(content), yes, no: 'Cancel' };
-    return firstValueFrom(this.dialogs.open<boolean>(TUI_CONFIRM, { label: asMarkup(label), size: 's', data }), {
-      defaultValue: false,
-    });
   }
 
   /** Opens a dialog around `component`, which gets `options.data` from its context. */

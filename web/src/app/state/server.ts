@@ -26,17 +26,9 @@ export class Server {
     await this.connection.call(`package.${command}`, { id }, nothing);
   }
 
-  async rebuild(id: string): Promise<void> {
-    await this.connection.call('package.rebuild', { id }, nothing);
-  }
-
   /** `soft` keeps the data; `force` removes the service even if its own code objects. */
   async uninstall(id: string, options: { soft: boolean; force: boolean }): Promise<void> {
     await this.connection.call('package.uninstall', { id, ...options }, nothing);
-  }
-
-  async cancelInstall(id: string): Promise<void> {
-    await this.connection.call('package.cancel-install', { id }, nothing);
   }
 
   /** The form of an action, or null when it has none. */

@@ -89,12 +89,12 @@ describe('addresses', () => {
   });
   it('are not offered while the service is being removed', () => {
     const { manifest } = entry().stateInfo as { manifest: unknown };
-    const bindings = { 80: { enabled: true, addresses: { available: [] }, interfaces: { web: iface('web') } } };
+    const bindings = { 80: { enabled: true, addresses: { enabled: [], disabled: [], available: [] }, interfaces: { web: iface('web') } } };
     const removing = entry({ hosts: { main: { bindings } }, stateInfo: { state: 'removing', manifest } });
     expect(openTargets('hello', removing, 'grove', lan)).toEqual([]);
   });
   it('of a binding that is off are not offered', () => {
-    const bindings = { 80: { enabled: false, addresses: { available: [] }, interfaces: { web: iface('web') } } };
+    const bindings = { 80: { enabled: false, addresses: { enabled: [], disabled: [], available: [] }, interfaces: { web: iface('web') } } };
     expect(openTargets('hello', entry({ hosts: { main: { bindings } } }), 'grove', lan)).toEqual([]);
   });
 });

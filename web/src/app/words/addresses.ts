@@ -4,7 +4,7 @@
  * Invariant: only addresses that are enabled and reachable from outside the server are offered,
  * and the service's own HTTPS name comes first.
  */
-import type { Binding, DerivedAddresses, HostnameInfo, PackageEntry, ServiceInterface } from '../api/schema';
+import type { Binding, Addresses, HostnameInfo, PackageEntry, ServiceInterface } from '../api/schema';
 
 /** Where the browser sees this page; the parts of `location` that matter. */
 export interface Page {
@@ -97,7 +97,7 @@ function target(iface: ServiceInterface, binding: Binding, own: string | null, p
 }
 
 /** The enabled ones that reach beyond the server: service-abi.md §8.3, "enabled subset". */
-function usable({ available, enabled, disabled }: DerivedAddresses): HostnameInfo[] {
+function usable({ available, enabled, disabled }: Addresses): HostnameInfo[] {
   const off = (name: string, port: number | null) => disabled.some(([n, p]) => n === name && p === port);
   const lanIpOn = (gateway: string) =>
     available.some(

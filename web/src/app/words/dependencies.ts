@@ -1,6 +1,5 @@
 /** Whether the services another one leans on are there; versions are judged by the server alone. */
 import type { PackageEntry } from '../api/schema';
-import { localeText } from './locale';
 import { manifestOf } from './manifest';
 import type { Look } from './status';
 import { serviceLook } from './status';
@@ -16,11 +15,10 @@ export interface DependencyRow {
 export function dependencyRows(
   entry: PackageEntry,
   packages: ReadonlyMap<string, PackageEntry>,
-  language: string,
 ): readonly DependencyRow[] {
   return Object.entries(entry.currentDependencies).map(([id, dependency]) => {
     const target = packages.get(id);
-    const title = target ? manifestOf(target).title : dependency.title === null ? id : localeText(dependency.title, language);
+    const title = target ? manifestOf(target).title : (dependency.title ?? id);
     return {
       id,
       title,

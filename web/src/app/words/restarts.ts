@@ -1,5 +1,5 @@
 /** Restart records in plain words: what ended, why, what Coppice did, what the owner can do. */
-import type { RestartCause, RestartRecord } from '../api/schema';
+import type { Cause, RestartRecord } from '../api/schema';
 import { sentenceEnd, type Tone } from './status';
 import { unreachable } from './unreachable';
 
@@ -27,20 +27,12 @@ const SIGNALS: Record<number, readonly [name: string, meaning: string]> = {
   15: ['SIGTERM', 'was told to end'],
 };
 
-const ACTIONS: Record<string, string> = {
-  restarted: 'Coppice started it again.',
-  restart: 'Coppice started it again.',
-  escalated: 'It ended too often, so Coppice restarted the part above it.',
-  parked: 'It ended too often. Coppice now waits longer between tries.',
-  none: 'Coppice left it as it was.',
-};
-
 export function restartStory(record: RestartRecord): RestartStory {
   const [does, advice, tone] = causeWords(record.cause);
   return {
     at: record.at,
     headline: `${subject(record.what)} ${does}`,
-    done: ACTIONS[record.action] ?? sentenceEnd(capital(record.action)),
+    done: sentenceEnd(capital(record.action)),
     advice,
     tone,
     logs: record.logs,
@@ -63,7 +55,7 @@ function capital(text: string): string {
 
 type Words = readonly [does: string, advice: string | null, tone: Tone];
 
-function causeWords(cause: RestartCause): Words {
+function causeWords(cause: Cause): Words {
   switch (cause.kind) {
     case 'exit':
       return exitWords(cause.code);
@@ -84,7 +76,15 @@ function causeWords(cause: RestartCause): Words {
     case 'start-failed':
       return [
         `could not start: ${sentenceEnd(cause.message)}`,
-        'Read the lines below. If they do not help, rebuild the service.',
+        'The log usually says why.',
+        'bad',
+      ];
+    case 'deadline':
+      return [`took too long (${cause.waitedFor}).`, 'The log usually says what it was doing.', 'bad'];
+    case 'internal':
+      return [
+        `stopped because of a fault in Coppice: ${sentenceEnd(cause.message)}`,
+        'Please report it, with this message.',
         'bad',
       ];
     default:
@@ -105,9 +105,8 @@ function exitWords(code: number): Words {
   return [`ended with an error (exit code ${code}).`, 'Its last lines below usually say why.', 'bad'];
 }
 
-function signalWords(signal: number | string): Words {
-  const byName = Object.values(SIGNALS).find(([name]) => name === signal);
-  const known = typeof signal === 'number' ? SIGNALS[signal] : byName;
+function signalWords(signal: number): Words {
+  const known = SIGNALS[signal];
   if (!known) return [`was ended by signal ${signal}.`, null, 'bad'];
   const [name, meaning] = known;
   const advice = name === 'SIGKILL' ? 'It did not end by its own fault: something outside killed it.' : null;

@@ -43,7 +43,7 @@ describe('a service is shown', () => {
   });
 
   it('as stopped, not as failing, when its owner stopped it while parked', () => {
-    const parked = { since: at, reason: 'x', nextProbe: null };
+    const parked = { since: at, reason: 'x', nextProbe: at };
     expect(word({ parked })).toEqual(['quiet', 'Stopped']);
   });
 

@@ -4,7 +4,7 @@
  * Invariant: the whole table of `desired` times `started` is spelled out here and nowhere else;
  * components only paint what `serviceLook` says.
  */
-import type { HealthCheck, PackageEntry, StatusInfo } from '../api/schema';
+import type { HealthReport, PackageEntry, StatusInfo } from '../api/schema';
 import { clockTime } from './time';
 import { progressLook } from './progress';
 import { unreachable } from './unreachable';
@@ -31,10 +31,6 @@ export function serviceLook(entry: PackageEntry): Look {
   switch (stateInfo.state) {
     case 'installing':
       return look('busy', 'Installing', progressLook(stateInfo.installingInfo.progress).words);
-    case 'restoring':
-      return look('busy', 'Restoring', progressLook(stateInfo.installingInfo.progress).words);
-    case 'updating':
-      return look('busy', 'Updating', progressLook(stateInfo.installingInfo.progress).words);
     case 'removing':
       return look('busy', 'Uninstalling', 'Its containers and addresses are being removed.');
     case 'installed':
@@ -62,10 +58,8 @@ function installedLook(entry: PackageEntry): Look {
         : look('busy', 'Stopping for backup', 'The backup begins once it has stopped.');
     case 'running':
       if (parked) {
-        const next = parked.nextProbe
-          ? ` Next try at ${clockTime(parked.nextProbe)}, or press Restart to try now.`
-          : ' Press Restart to try now.';
-        return look('bad', 'Keeps failing', `${sentenceEnd(parked.reason)}${next}`);
+        const next = `Next try at ${clockTime(parked.nextProbe)}, or press Restart to try now.`;
+        return look('bad', 'Keeps failing', `${sentenceEnd(parked.reason)} ${next}`);
       }
       return started === null ? look('busy', 'Starting', 'It is being started.') : upLook(statusInfo);
     default:
@@ -76,7 +70,7 @@ function installedLook(entry: PackageEntry): Look {
 /** Up; how well is up to its health checks, worst first. */
 function upLook({ health }: StatusInfo): Look {
   const checks = Object.values(health);
-  const of = (...results: HealthCheck['result'][]) => checks.filter(c => results.includes(c.result));
+  const of = (...results: HealthReport['result'][]) => checks.filter(c => results.includes(c.result));
   const failing = of('failure');
   if (failing.length > 0) return look('bad', 'Unhealthy', failing.map(checkSentence).join(' '));
   const loading = of('loading');
@@ -86,7 +80,7 @@ function upLook({ health }: StatusInfo): Look {
   return look('good', 'Running', checks.length > 0 ? 'All is well.' : 'It is up.');
 }
 
-function checkSentence({ name, result, message }: HealthCheck): string {
+function checkSentence({ name, result, message }: HealthReport): string {
   return message ? sentenceEnd(`${name}: ${message}`) : `${name} is ${result === 'failure' ? 'failing' : result}.`;
 }
 
@@ -97,7 +91,7 @@ export function sentenceEnd(text: string): string {
 }
 
 /** A health check's word and tone for the table. */
-export function healthLook({ result, message }: HealthCheck): Look {
+export function healthLook({ result, message }: HealthReport): Look {
   switch (result) {
     case 'success':
       return look('good', 'Healthy', message ?? '');

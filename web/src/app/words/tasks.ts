@@ -43,7 +43,7 @@ export function openTasks(
         reason: task.reason ?? action?.description ?? '',
         packageId: task.packageId,
         actionId: task.actionId,
-        prefill: task.input?.set ?? task.input?.value ?? null,
+        prefill: task.input?.set ?? null,
         blocked: blockedBecause(task.packageId, target, action !== undefined),
         dismissible: task.severity !== 'critical',
       };

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { RpcError, UnreachableError } from '../api/rpc';
-import type { RestartCause } from '../api/schema';
+import type { Cause, RestartRecord } from '../api/schema';
 import { action, entry } from '../testing/sample';
 import { actionGroups } from './actions';
 import { controls } from './controls';
@@ -86,28 +86,34 @@ describe('tasks', () => {
 });
 
 describe('restart records', () => {
-  const story = (cause: RestartCause, act = 'restarted') =>
-    restartStory({ at: before(1), what: 'daemon main', cause, action: act, logs: [] });
-  it.each<[RestartCause, string]>([
+  const record = (ms: number, over: Partial<RestartRecord> = {}): RestartRecord => ({
+    seq: 1,
+    at: before(ms),
+    what: 'daemon main',
+    cause: { kind: 'oom' },
+    action: 'it is started again',
+    ranMs: null,
+    logs: [],
+    ...over,
+  });
+  it.each<[Cause, string]>([
     [{ kind: 'exit', code: 0 }, 'The daemon main ended by itself, without an error.'],
     [{ kind: 'exit', code: 1 }, 'The daemon main ended with an error (exit code 1).'],
     [{ kind: 'exit', code: 127 }, 'The daemon main ended because a program was not found (exit code 127).'],
     [{ kind: 'exit', code: 139 }, 'The daemon main crashed on a memory error (SIGSEGV).'],
     [{ kind: 'signal', signal: 9 }, 'The daemon main was killed (SIGKILL).'],
-    [{ kind: 'signal', signal: 'SIGTERM' }, 'The daemon main was told to end (SIGTERM).'],
+    [{ kind: 'signal', signal: 15 }, 'The daemon main was told to end (SIGTERM).'],
     [{ kind: 'signal', signal: 35 }, 'The daemon main was ended by signal 35.'],
     [{ kind: 'oom' }, 'The daemon main ran out of memory and was ended by the kernel.'],
     [{ kind: 'container-died' }, 'The daemon main went down with its container.'],
     [{ kind: 'runtime-died' }, 'The daemon main went down with the package code that looks after it.'],
     [{ kind: 'operator', by: 'the web UI' }, 'The daemon main was restarted by the web UI.'],
     [{ kind: 'start-failed', message: 'no image' }, 'The daemon main could not start: no image.'],
-  ])('%o reads as a sentence', (cause, words) => expect(story(cause).headline).toBe(words));
-  it('say what Coppice did, in its own words or the server\'s', () => {
-    expect(story({ kind: 'oom' }).done).toBe('Coppice started it again.');
-    expect(story({ kind: 'oom' }, 'restarted the whole container').done).toBe('Restarted the whole container.');
-  });
+    [{ kind: 'deadline', waitedFor: 'the container' }, 'The daemon main took too long (the container).'],
+    [{ kind: 'internal', message: 'lost a file' }, 'The daemon main stopped because of a fault in Coppice: lost a file.'],
+  ])('%o reads as a sentence', (cause, words) => expect(restartStory(record(1, { cause })).headline).toBe(words));
+  it('say what was done as a sentence', () => expect(restartStory(record(1)).done).toBe('It is started again.'));
   it('are shown newest first', () => {
-    const record = (ms: number) => ({ at: before(ms), what: 'x', cause: { kind: 'oom' } as const, action: '', logs: [] });
     expect(restartStories([record(9), record(1), record(5)]).map(s => s.at)).toEqual([before(1), before(5), before(9)]);
   });
 });
