@@ -3,7 +3,6 @@
 
 mod arrows;
 mod bulk;
-mod same;
 mod unfinished;
 
 use std::path::PathBuf;
@@ -11,8 +10,6 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 
 use crate::checkout::Checkout;
-
-pub(crate) use same::same;
 
 /// Checks all rules on `files`, seen from the top of the checkout, and tells everything that is wrong at once.
 pub(crate) fn check(checkout: &Checkout, files: &[PathBuf]) -> Result<()> {

@@ -60,15 +60,7 @@ pub(crate) fn run(checkout: &Checkout, steps: &mut Steps) -> Result<()> {
         ]);
         command::run(embedded.told_to(&mut clippy))
     })?;
-    deny(checkout, steps)?;
-    steps.always("generated files", || {
-        let scratch = checkout.own_cache().join("generated");
-        if scratch.exists() {
-            fs::remove_dir_all(&scratch)?;
-        }
-        super::r#gen::write(checkout, &scratch)?;
-        rules::same(&checkout.root.join(super::r#gen::FOLDER), &scratch)
-    })
+    deny(checkout, steps)
 }
 
 /// Licences and origins of what we depend on. The tool is built once, into the cache.
