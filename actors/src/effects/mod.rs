@@ -92,6 +92,7 @@ impl Handler for Effects {
 }
 
 /// Answers one effect.
+#[tracing::instrument(name = "effect", skip_all, fields(service = service.id, method))]
 async fn answer(
     service: &Arc<ServiceContext>,
     method: &str,

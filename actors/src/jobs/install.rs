@@ -60,10 +60,12 @@ pub async fn install(jobs: &Jobs, source: Source) -> Result<String, Problem> {
     installed
 }
 
+#[tracing::instrument(name = "install", skip_all, fields(package))]
 async fn install_from(jobs: &Jobs, source: &Source) -> Result<String, Problem> {
     let host = &jobs.host;
     let opened = host.packages.look(source.path()).await?;
     let id = opened.manifest.id.to_string();
+    tracing::Span::current().record("package", &id);
     let mut journal = Journal::new(JobKind::Install, &id);
     begin(host, &opened, &journal).await?;
     host.network.changed();

@@ -34,6 +34,7 @@ pub struct Manner {
 /// # Errors
 /// When it is not installed, or its `uninit` fails and `force` is not set: it is then installed as
 /// before.
+#[tracing::instrument(skip(jobs))]
 pub async fn uninstall(jobs: &Jobs, id: &str, manner: Manner) -> Result<(), Problem> {
     let host = &jobs.host;
     let mut journal = Journal::new(JobKind::Uninstall { soft: manner.soft }, id);

@@ -19,6 +19,7 @@ use futures_util::{
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
+use tracing::Instrument;
 
 use crate::{auth::Caller, gateway::Gate};
 
@@ -263,7 +264,12 @@ async fn one(
         params,
         cookies,
     };
-    match (method.run)(call).await {
+    let span = tracing::info_span!(
+        "rpc",
+        method = method.name,
+        caller = context.caller.account()
+    );
+    match (method.run)(call).instrument(span).await {
         Ok(result) => (
             json!({ "jsonrpc": "2.0", "result": result, "id": id }),
             method.sync,

@@ -382,13 +382,16 @@ test('an effect in flight is asked again, under the same id, when the host is ba
   expect(host.hellos).toHaveLength(2);
 });
 
-test('a callback registered before the host died can be delivered after', async () => {
+test('a host that comes back, which may be a new one, is told again: callbacks fire once, health is repeated', async () => {
   await initialized();
   const fired = vi.fn();
   await probe.effects.getStatus({ callback: fired });
+  await probe.effects.setHealth({ id: 'web', name: 'Web', result: 'success', message: null });
   await host.die();
+  expect(fired).not.toHaveBeenCalled();
   host.listen();
-  await host.until(() => host.hellos.length === 2);
+  await host.until(() => host.calls.filter(call => call.method === 'set-health').length === 2);
+  expect(fired).toHaveBeenCalledOnce();
   host.fire(1);
   await probe.effects.getOsIp();
   expect(fired).toHaveBeenCalledOnce();
