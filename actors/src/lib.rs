@@ -23,6 +23,7 @@ pub mod network;
 pub mod observer;
 pub mod packages;
 pub mod problem;
+mod relay;
 pub mod service;
 mod watcher;
 

@@ -11,6 +11,7 @@ use super::table::{self, Service};
 use crate::{
     host::Host,
     problem::{Kind, Problem},
+    relay::relay,
 };
 
 /// Changes that come in a burst (a package declares its ports one by one) make one table.
@@ -54,14 +55,7 @@ impl Actor for EdgeActor {
         myself: ActorRef<EdgeMsg>,
         (host, publish): Self::Arguments,
     ) -> Result<EdgeState, ActorProcessingErr> {
-        let (mut bell, actor) = (host.network.hear(), myself.clone());
-        tokio::spawn(async move {
-            while bell.changed().await.is_ok() {
-                if actor.send_message(EdgeMsg::Changed).is_err() {
-                    break;
-                }
-            }
-        });
+        relay(host.network.hear(), &myself, || EdgeMsg::Changed);
         myself.send_interval(LOOK_AGAIN, || EdgeMsg::LookAgain);
         myself.send_message(EdgeMsg::Publish)?;
         Ok(EdgeState {

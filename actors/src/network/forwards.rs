@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use coppice_net::firewall::{self, Allow, Firewall, Forward, Port, PortRange, Proto, Scope};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
-use crate::{host::Host, model::PackageEntry};
+use crate::{host::Host, model::PackageEntry, relay::relay};
 
 /// As for the table: one firewall for a burst of changes.
 const GATHER: Duration = Duration::from_millis(30);
@@ -41,14 +41,7 @@ impl Actor for ForwardsActor {
         myself: ActorRef<ForwardsMsg>,
         host: Arc<Host>,
     ) -> Result<ForwardsState, ActorProcessingErr> {
-        let (mut bell, actor) = (host.network.hear(), myself.clone());
-        tokio::spawn(async move {
-            while bell.changed().await.is_ok() {
-                if actor.send_message(ForwardsMsg::Changed).is_err() {
-                    break;
-                }
-            }
-        });
+        relay(host.network.hear(), &myself, || ForwardsMsg::Changed);
         myself.send_message(ForwardsMsg::Apply)?;
         Ok(ForwardsState {
             host,

@@ -25,7 +25,10 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::watch;
 
 use super::{RuntimePhase, ServiceContext};
-use crate::model::{HealthReport, HealthResult};
+use crate::{
+    model::{HealthReport, HealthResult},
+    relay::relay,
+};
 
 /// Three missed reports of a healthy check and a little.
 const SILENCE: Duration = Duration::from_secs(95);
@@ -196,15 +199,13 @@ impl Actor for HealthActor {
         myself: ActorRef<HealthMsg>,
         service: Arc<ServiceContext>,
     ) -> Result<HealthState, ActorProcessingErr> {
-        forward(service.reports.raised.subscribe(), myself.clone(), || {
+        relay(service.reports.raised.subscribe(), &myself, || {
             HealthMsg::Reported
         });
-        forward(service.reports.cleared.subscribe(), myself.clone(), || {
+        relay(service.reports.cleared.subscribe(), &myself, || {
             HealthMsg::Cleared
         });
-        forward(service.phase.subscribe(), myself.clone(), || {
-            HealthMsg::Reported
-        });
+        relay(service.phase.subscribe(), &myself, || HealthMsg::Reported);
         myself.send_message(HealthMsg::Reported)?;
         Ok(HealthState {
             service,
@@ -262,21 +263,6 @@ impl HealthState {
         }
         news
     }
-}
-
-/// Sends `message` to `actor` for every change of `changes`, until the actor is gone.
-fn forward<M: ractor::Message, T: Send + Sync + 'static>(
-    mut changes: watch::Receiver<T>,
-    actor: ActorRef<M>,
-    message: impl Fn() -> M + Send + 'static,
-) {
-    tokio::spawn(async move {
-        while changes.changed().await.is_ok() {
-            if actor.send_message(message()).is_err() {
-                break;
-            }
-        }
-    });
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ use crate::{
     link::Peer,
     model::{Cause, DesiredStatus, ErrorInfo},
     problem::Problem,
+    relay::relay,
 };
 
 /// The agent answers from memory and `fork`; a slow disk may hold Node's binary.
@@ -71,7 +72,9 @@ impl Actor for RuntimeActor {
         service.runtime_slot.set(myself.clone());
         watch_links(&service, &myself);
         watch_processes(service.processes.subscribe(), myself.clone());
-        watch_wishes(&service, &myself);
+        relay(service.wishes.subscribe(), &myself, || RuntimeMsg::Wish {
+            again: false,
+        });
         let agent = service.agent.borrow().clone();
         myself.send_message(RuntimeMsg::Agent(agent))?;
         Ok(RuntimeShell {
@@ -519,20 +522,6 @@ fn watch_processes(mut events: broadcast::Receiver<ProcessEvent>, actor: ActorRe
                 signal: exit.signal,
             };
             if actor.send_message(RuntimeMsg::Input(input)).is_err() {
-                break;
-            }
-        }
-    });
-}
-
-fn watch_wishes(service: &Arc<ServiceContext>, myself: &ActorRef<RuntimeMsg>) {
-    let (mut wishes, actor) = (service.wishes.subscribe(), myself.clone());
-    tokio::spawn(async move {
-        while wishes.changed().await.is_ok() {
-            if actor
-                .send_message(RuntimeMsg::Wish { again: false })
-                .is_err()
-            {
                 break;
             }
         }
