@@ -14,7 +14,15 @@ pub(crate) fn run(checkout: &Checkout, steps: &mut Steps) -> Result<()> {
     steps.always("benchmarks", || {
         // The profile that people run with `make run`.
         let mut bench = cargo(checkout);
-        bench.args(["bench", "--profile", "dev", "--package", "coppice"]);
+        bench.args([
+            "bench",
+            "--profile",
+            "dev",
+            "--package",
+            "coppice",
+            "--bench",
+            "promises",
+        ]);
         build::run_as_root(&mut bench, &[])?;
         command::run(built.told_to(checkout, &mut bench))
     })
