@@ -34,7 +34,12 @@ pub struct Gateway {
 
 /// Which external ports are taken, and by which service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PortPool(pub BTreeMap<u16, String>);
+pub struct PortPool {
+    /// Services by port.
+    pub taken: BTreeMap<u16, String>,
+    /// Name of the server: two servers on one machine look for ports in different places.
+    pub server: String,
+}
 
 /// No port is left to give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,35 +48,30 @@ pub struct PortsExhausted;
 
 impl PortPool {
     /// Gives `wanted` when it is free and above 1024, else the first free dynamic port from a
-    /// place that depends on the owner, so that two servers with the same services agree.
+    /// place that depends on server and owner.
     ///
     /// # Errors
     /// [`PortsExhausted`] when no dynamic port is left.
     pub fn take(&mut self, wanted: u16, owner: &str) -> Result<u16, PortsExhausted> {
-        let free = |port: u16| !self.0.contains_key(&port) && !RESERVED_PORTS.contains(&port);
+        let free = |port: u16| !self.taken.contains_key(&port) && !RESERVED_PORTS.contains(&port);
         let port = if wanted > 1024 && free(wanted) {
             wanted
         } else {
             let span = usize::from(DYNAMIC_PORTS.end() - DYNAMIC_PORTS.start()) + 1;
-            let seed = blake3::hash(format!("{owner}:{wanted}").as_bytes());
+            let seed = blake3::hash(format!("{}:{owner}:{wanted}", self.server).as_bytes());
             let first = usize::from(u16::from_be_bytes([seed.as_bytes()[0], seed.as_bytes()[1]]));
             DYNAMIC_PORTS
                 .cycle_from(first % span)
                 .find(|port| free(*port))
                 .ok_or(PortsExhausted)?
         };
-        self.0.insert(port, owner.to_owned());
+        self.taken.insert(port, owner.to_owned());
         Ok(port)
     }
 
     /// Gives back one port.
     pub fn free(&mut self, port: u16) {
-        self.0.remove(&port);
-    }
-
-    /// Gives back everything of a service.
-    pub fn free_all(&mut self, owner: &str) {
-        self.0.retain(|_, holder| holder != owner);
+        self.taken.remove(&port);
     }
 }
 

@@ -1,5 +1,7 @@
 //! A span that is opened in Coppice reaches a collector, when one is set.
 
+#![allow(clippy::unwrap_used, reason = "helpers of a test are a test")]
+
 use std::{
     io::{Read, Write},
     net::TcpListener,

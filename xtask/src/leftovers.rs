@@ -21,19 +21,25 @@ use crate::stopwatch::Stopwatch;
 /// Removes what the server `id` made outside its data folder.
 pub(crate) fn remove(id: &str) -> Result<()> {
     let run = PathBuf::from("/run/coppice").join(id);
-    let groups = cgroups(&format!("coppice-{id}"))?;
+    let mut groups = cgroups(&format!("coppice-{id}"))?;
+    groups.extend(cgroups(&format!("coppice-{id}.monitor"))?);
     end_processes(&groups)?;
     // Below the data folder only what containers were given is mounted, and that lies in their namespaces.
     unmount_below(&run)?;
     // Each may be gone already; what is left then is checked at the end.
     quietly("ip", &["link", "delete", &format!("cop{id}")])?;
-    quietly(
-        "nft",
-        &["delete", "table", "inet", &format!("coppice_{id}")],
-    )?;
+    for family in ["inet", "bridge"] {
+        let table = format!("coppice_{id}");
+        quietly("nft", &["delete", "table", family, &table])?;
+    }
     for group in groups.iter().rev() {
-        fs::remove_dir(group)
-            .with_context(|| format!("cannot remove the cgroup {}", group.display()))?;
+        match fs::remove_dir(group) {
+            // The one it lay in, or the last of its processes, may have taken it along.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            other => {
+                other.with_context(|| format!("cannot remove the cgroup {}", group.display()))?;
+            }
+        }
     }
     if run.exists() {
         fs::remove_dir_all(&run).with_context(|| format!("cannot remove {}", run.display()))?;

@@ -4,7 +4,8 @@
 //! - Who asks is told by the connection ([`ServiceContext`]), never by a parameter.
 //! - Unknown fields in parameters are ignored, as packages of every SDK version rely on it.
 //! - A read effect registers its callback before it reads, so no change is lost between the two.
-//! - Every effect may be repeated; a repeated one changes nothing.
+//! - Every effect may be repeated; a repeated one changes nothing, but for `subcontainer.create-fs`
+//!   (another root, gone with the container) and `action.run` (the action runs again).
 //!
 //! One file per subject. An effect that is not here yet answers with an error that names it.
 

@@ -27,16 +27,20 @@ pub(super) async fn bind(request: Request<'_>) -> Answer {
         options,
     } = request.params()?;
     let service = request.service.id.clone();
+    let short = request.service.host.layout.short.to_string();
     let around = request.service.host.network.surroundings(&service);
     request
         .service
         .host
         .document
         .update_package_and_server("bind", &request.service.id, move |entry, server| {
-            let mut pool = hosts::PortPool(std::mem::take(&mut server.ports));
+            let mut pool = hosts::PortPool {
+                taken: std::mem::take(&mut server.ports),
+                server: short,
+            };
             let host = entry.hosts.entry(id).or_default();
             let bound = hosts::bind(host, &service, internal_port, options, &mut pool);
-            server.ports = pool.0;
+            server.ports = pool.taken;
             bound.map_err(|error| Problem::of(Kind::LanPortConflict, &error))?;
             hosts::refresh_addresses(&mut entry.hosts, &around);
             Ok(())

@@ -117,7 +117,7 @@ async fn begin(host: &Arc<Host>, opened: &Opened, journal: &Journal) -> Result<(
             {
                 return Err(Problem::new(
                     Kind::Duplicate,
-                    format!("`{id}` is already installed; uninstall it first, or update it"),
+                    format!("`{id}` is already installed; uninstall it first"),
                 ));
             }
             let allocation = allocate(transaction)?;

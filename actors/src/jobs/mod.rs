@@ -1,4 +1,4 @@
-//! Install and uninstall: journaled sagas, one temporary actor each below `jobs`.
+//! Install and uninstall: journaled sagas, each a task of its own that outlives whoever asked.
 //!
 //! ```text
 //! begin (journal row) ─▶ step ─▶ step ─▶ … ─▶ commit (row and result in one write)

@@ -11,7 +11,6 @@ use coppice_clock::Wall;
 use super::{Jobs, Journal};
 use crate::{
     host::Host,
-    hosts::PortPool,
     model::{ErrorInfo, JobKind, JobRecord, StateInfo},
     problem::{Kind, Problem},
     service::RuntimePhase,
@@ -200,9 +199,7 @@ pub(super) async fn forget(host: &Host, id: &str, job: &str) -> Result<(), Probl
     host.document
         .transact("jobs", "forget", move |transaction| {
             let mut server = transaction.server()?;
-            let mut pool = PortPool(std::mem::take(&mut server.ports));
-            pool.free_all(&instance);
-            server.ports = pool.0;
+            server.ports.retain(|_, holder| *holder != instance);
             transaction.put_server(&server);
             transaction.remove_package(&instance);
             transaction.remove_job(&job);

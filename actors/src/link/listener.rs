@@ -9,7 +9,7 @@ use std::{
 };
 
 use coppice_wire::{
-    Decoder, HelloReply, Id, Message, PROTOCOL, Role, RpcError, codes, encode,
+    Decoder, HelloReply, Id, Message, Role, RpcError, codes, encode,
     hello::{HELLO, Hello},
 };
 use tokio::{
@@ -197,17 +197,16 @@ async fn greet(
     if hello.role != Role::Cli && caller.uid != id_base {
         return Err(Refused::Foreign(caller.uid));
     }
-    if let Err(error) = hello.agree() {
-        answer(
-            &mut stream,
-            id,
-            Err(RpcError::new(codes::INVALID_REQUEST, error.to_string())),
-        )
-        .await?;
-        return Err(error.into());
-    }
+    let protocol = match hello.agree() {
+        Ok(protocol) => protocol,
+        Err(error) => {
+            let refusal = RpcError::new(codes::INVALID_REQUEST, error.to_string());
+            answer(&mut stream, id, Err(refusal)).await?;
+            return Err(error.into());
+        }
+    };
     let reply = HelloReply {
-        protocol: PROTOCOL,
+        protocol,
         build: env!("CARGO_PKG_VERSION").to_owned(),
     };
     answer(&mut stream, id, Ok(serde_json::json!(reply))).await?;

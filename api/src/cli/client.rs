@@ -38,6 +38,11 @@ impl Client {
         })
     }
 
+    /// Whether a server is there; it may still be on its way up.
+    pub(super) fn answers(&self) -> bool {
+        std::os::unix::net::UnixStream::connect(&self.socket).is_ok()
+    }
+
     /// Calls one method.
     pub(super) async fn call(&self, method: &str, params: Value) -> anyhow::Result<Value> {
         let stream = UnixStream::connect(&self.socket)

@@ -15,6 +15,7 @@ mod show;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Subcommand};
+use nix::sys::signal::{SigHandler, Signal, signal};
 
 pub use client::CallError;
 pub use find::NotFound;
@@ -70,6 +71,11 @@ pub enum Command {
 /// Runs a verb.
 #[must_use]
 pub fn run(common: &Common, command: Command) -> ExitCode {
+    // A reader that has seen enough (`| head`) ends us quietly, as it ends every other program.
+    // SAFETY: no other thread exists yet, and the default action runs none of our code.
+    if unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) }.is_err() {
+        return ExitCode::FAILURE;
+    }
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -1,12 +1,19 @@
 //! Verbs about the server itself.
 
-use std::io::{BufRead, IsTerminal};
+use std::{
+    io::{BufRead, IsTerminal},
+    process::Stdio,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::{Common, client::Client, show};
+
+/// How long a server may take to come or go.
+const SERVER_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Verbs of `db`.
 #[derive(Debug, Subcommand)]
@@ -168,11 +175,52 @@ fn branch(node: &Value, first: &str, rest: &str, lines: &mut Vec<String>) {
     }
 }
 
+/// The server meant. Where a data folder is named whose server was ended and left its services
+/// running, a server is started for it: only one that adopts them can end them in good order.
+async fn find_or_start(common: &Common) -> anyhow::Result<Client> {
+    let data = match (Client::find(common.data_dir.as_deref()), &common.data_dir) {
+        (Ok(client), _) => return Ok(client),
+        (Err(_), Some(data)) if data.join("id").is_file() => data,
+        (Err(error), _) => return Err(error),
+    };
+    std::process::Command::new(std::env::current_exe()?)
+        .arg("heart")
+        .arg("--data-dir")
+        .arg(data)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .context("no server runs, and none could be started to end the services")?;
+    let find = || Client::find(Some(data)).is_ok();
+    wait(SERVER_PATIENCE, find)
+        .await
+        .context("no server runs, and the one started to end the services did not come up")?;
+    Client::find(Some(data))
+}
+
+/// Waits until `holds` does, looking often.
+async fn wait(
+    patience: Duration,
+    holds: impl Fn() -> bool,
+) -> Result<(), tokio::time::error::Elapsed> {
+    tokio::time::timeout(patience, async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+}
+
 pub(super) async fn stop(common: &Common, keep_services: bool) -> anyhow::Result<()> {
-    let client = Client::find(common.data_dir.as_deref())?;
+    let client = find_or_start(common).await?;
+    let goes = client.clone();
     client
         .call("server.stop", json!({ "services": !keep_services }))
         .await?;
+    wait(SERVER_PATIENCE, || !goes.answers())
+        .await
+        .context("the server did not end in time; see its log")?;
     if !common.json {
         println!(
             "{}",

@@ -40,12 +40,19 @@ struct Stop {
     services: bool,
 }
 
+/// How long the answer has to get out before the server ends.
+const FAREWELL: std::time::Duration = std::time::Duration::from_millis(200);
+
 /// Answers before it happens: the answer would not get out otherwise.
 pub(super) async fn stop(call: Call) -> Result<Value, Failure> {
     let Stop { services } = call.params()?;
     if services {
         call.coppice().stop_everything().await;
     }
-    (call.context.gate.stop)(services);
+    let stop = std::sync::Arc::clone(&call.context.gate.stop);
+    tokio::spawn(async move {
+        tokio::time::sleep(FAREWELL).await;
+        stop(services);
+    });
     Ok(Value::Null)
 }

@@ -39,6 +39,9 @@ pub(crate) fn run(checkout: &Checkout, steps: &mut Steps) -> Result<()> {
                 .args(scripts),
         )
     })?;
+    steps.always("documentation", || {
+        command::run(command::as_user("docs/check-links.sh").current_dir(&checkout.root))
+    })?;
     for project in npm::projects(checkout)? {
         project.install(checkout, steps)?;
         if let Some(script) = project.script(&["check", "typecheck"]) {

@@ -120,7 +120,8 @@ impl RuntimeShell {
         let now = Mono::now();
         let before = std::mem::discriminant(&state);
         let (state, effects) = state.step(input, now);
-        if std::mem::discriminant(&state) != before {
+        // A failure tells how long what failed had lasted.
+        if std::mem::discriminant(&state) != before && !matches!(state, State::Failed(_)) {
             self.since = now;
             tracing::debug!(service = self.service.id, ?state, "runtime");
         }
