@@ -109,6 +109,13 @@ fn core(common: &Common, options: Options) -> anyhow::Result<()> {
         tracing::info!("ready");
         tokio::spawn(async move {
             while let Some(failed) = failed.recv().await {
+                for one in &failed {
+                    tracing::warn!(
+                        listener = one.id,
+                        error = one.error,
+                        "a port is not ours: end the other program or choose another port"
+                    );
+                }
                 coppice
                     .show_closed_ports(
                         failed

@@ -88,7 +88,9 @@ pub enum ArchiveError {
         fault: TocFault,
     },
     /// A table is not the one that was signed.
-    #[error("the table of `{path}/` is not the one that was signed; the file is damaged or forged")]
+    #[error(
+        "the table of `{path}/` is not the one that was signed; the file is damaged or forged: copy or download it again"
+    )]
     TocHash {
         /// The directory, empty for the root.
         path: String,
@@ -97,7 +99,9 @@ pub enum ArchiveError {
     #[error("the package is too complex: {0}")]
     TooComplex(&'static str),
     /// A body is not the one that was signed.
-    #[error("the contents of `{path}` are not what was signed; the file is damaged or forged")]
+    #[error(
+        "the contents of `{path}` are not what was signed; the file is damaged or forged: copy or download it again"
+    )]
     BodyHash {
         /// Which file.
         path: String,

@@ -26,7 +26,9 @@ pub enum ContentsError {
     #[error("the package has two icons, `{0}` and `{1}`; it must be packed again with one")]
     TwoIcons(String, String),
     /// The icon is implausibly large.
-    #[error("the icon `{name}` has {size} bytes, at most {MAX_ICON} are allowed")]
+    #[error(
+        "the icon `{name}` has {size} bytes, at most {MAX_ICON} are allowed: the package must be packed again with a smaller one"
+    )]
     IconTooLarge {
         /// Its file name.
         name: String,

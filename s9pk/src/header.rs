@@ -32,7 +32,7 @@ pub enum HeaderError {
     #[error("the file ends after {0} bytes: it is not a package, or was not copied completely")]
     Short(u64),
     /// Another kind of file.
-    #[error("the file is not a package: it does not begin with `;;`")]
+    #[error("the file is not a package: it does not begin with `;;`; was it copied whole?")]
     Magic,
     /// The format of StartOS 0.3.
     #[error(
@@ -46,10 +46,14 @@ pub enum HeaderError {
     )]
     UnknownVersion(u8),
     /// The key is not a point of the curve.
-    #[error("the package's public key is not a valid key; the file is damaged or forged")]
+    #[error(
+        "the package's public key is not a valid key; the file is damaged or forged: copy or download it again"
+    )]
     PublicKey,
     /// The signature is not one of that key over this root, or not in canonical form.
-    #[error("the package's signature does not match; the file is damaged or forged")]
+    #[error(
+        "the package's signature does not match; the file is damaged or forged: copy or download it again"
+    )]
     Signature,
     /// Another package than the one that was promised.
     #[error(
