@@ -205,14 +205,20 @@ impl RuntimeShell {
                 });
                 self.call(EXIT, params, step::EXIT_DEADLINE, myself, Input::ExitDone);
             }
-            Effect::ClearRun => self.note(|status| {
-                status.started = None;
-                if let DesiredStatus::Restarting { .. } = status.desired {
-                    status.desired = DesiredStatus::Running;
-                }
-            }),
+            Effect::ClearRun => {
+                service.reports.clear();
+                self.note(|status| {
+                    status.started = None;
+                    if let DesiredStatus::Restarting { .. } = status.desired {
+                        status.desired = DesiredStatus::Running;
+                    }
+                });
+            }
             Effect::NoteStarted => self.note_started(myself),
-            Effect::NoteStopped => self.note(|status| status.started = None),
+            Effect::NoteStopped => {
+                service.reports.clear();
+                self.note(|status| status.started = None);
+            }
             Effect::ShowError(details) => {
                 let debug = format!("generation {}", generation.unwrap_or_default());
                 self.note(move |status| {
@@ -246,7 +252,6 @@ impl RuntimeShell {
 
     fn note(&self, change: impl FnOnce(&mut crate::model::StatusInfo) + Send + 'static) {
         let service = Arc::clone(&self.service);
-        service.reports.clear();
         tokio::spawn(async move {
             let written = service
                 .update("runtime", move |entry| {
