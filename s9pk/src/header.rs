@@ -77,7 +77,7 @@ pub enum HeaderError {
     /// No commitment was given and the root table is implausibly large.
     #[error(
         "the package declares a table of {0} bytes; without a commitment from a registry at most \
-         {MAX_UNCOMMITTED_ROOT_SIZE} are read"
+         {MAX_UNCOMMITTED_ROOT_SIZE} are read: it must be packed again, with fewer files"
     )]
     RootTooLarge(u64),
 }
