@@ -134,14 +134,16 @@ impl Problem {
             chain.push(cause.to_string());
             source = cause.source();
         }
-        let details = match chain.first() {
-            Some(first) => format!("{error}: {first}"),
-            None => error.to_string(),
+        let debug = chain.join(": ");
+        // Whole: the last cause is often the only one that says what to do.
+        let details = match chain.is_empty() {
+            true => error.to_string(),
+            false => format!("{error}: {debug}"),
         };
         Self {
             kind,
             details,
-            debug: chain.join(": "),
+            debug,
             info: Box::default(),
         }
     }

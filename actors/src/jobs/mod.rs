@@ -35,6 +35,8 @@ use crate::{
 
 /// A container's processes have this long to end by themselves.
 pub const CONTAINER_GRACE: Duration = Duration::from_secs(20);
+/// A container that comes and goes is told to stop this often.
+const TELL_AGAIN: Duration = Duration::from_millis(200);
 
 /// What jobs work with: the server and the supervisor of the services' trees.
 #[derive(Clone, Debug)]
@@ -81,14 +83,22 @@ impl Jobs {
     pub async fn take_down(&self, id: &str) -> Result<(), Problem> {
         if let Some(service) = self.host.service(id) {
             let mut phase = service.container.subscribe();
-            let stop = ContainerMsg::Input(step::Input::Stop {
-                grace: CONTAINER_GRACE,
-            });
-            if service.container_slot.cast(stop) {
-                let gone = phase.wait_for(|phase| *phase == ContainerPhase::Gone);
-                // Past this the removal below does it by force.
-                let _ = tokio::time::timeout(CONTAINER_GRACE + step::DESTROY_DEADLINE, gone).await;
-            }
+            let grace = CONTAINER_GRACE;
+            let gone = async {
+                // An actor that fails takes the command with it, so its successor is told again.
+                // Where there is none, nothing comes back that would have to be asked.
+                while service
+                    .container_slot
+                    .cast(ContainerMsg::Input(step::Input::Stop { grace }))
+                {
+                    let gone = phase.wait_for(|phase| *phase == ContainerPhase::Gone);
+                    if tokio::time::timeout(TELL_AGAIN, gone).await.is_ok() {
+                        break;
+                    }
+                }
+            };
+            // Past this the removal below does it by force.
+            let _ = tokio::time::timeout(grace + step::DESTROY_DEADLINE, gone).await;
         }
         self.end_tree(id).await;
         let instance = coppice_containers::Segment::new(id)
@@ -146,7 +156,13 @@ async fn wait_initialised(service: &ServiceContext, patience: Duration) -> Resul
     tokio::select! {
         up = up => up.map(drop).map_err(|_| service.gone()),
         failed = failed => Err(match failed {
-            Ok(failure) => Problem::new(Kind::InstallFailed, failure.1.clone()),
+            Ok(failure) => Problem::new(
+                Kind::InstallFailed,
+                format!(
+                    "`{}` could not be set up: {}; nothing of it was kept, so it can be tried again, and its maker may know more",
+                    service.id, failure.1
+                ),
+            ),
             Err(_) => service.gone(),
         }),
         () = tokio::time::sleep(patience) => Err(Problem::new(

@@ -111,7 +111,8 @@ pub struct ServiceContext {
     pub runtime: watch::Sender<Option<RuntimeLink>>,
     /// The runtime's phase.
     pub phase: watch::Sender<RuntimePhase>,
-    /// How often the runtime failed since this process knows the service, and its last words.
+    /// How often the container or the runtime failed since this process knows the service, and the
+    /// last words.
     pub failures: watch::Sender<(u64, String)>,
     /// Reports of processes, as they come.
     pub processes: broadcast::Sender<ProcessEvent>,

@@ -239,6 +239,11 @@ impl ContainerShell {
                 (cause, None, format!("{waited_for} took too long"))
             }
         };
+        // An install waits for its init: one whose container does not come up must not wait for ever.
+        service.failures.send_modify(|(count, last)| {
+            *count += 1;
+            last.clone_from(&text);
+        });
         service
             .record(
                 "container",
