@@ -109,9 +109,7 @@ impl Package {
             squash(work, &[("index.js", self.javascript.as_bytes())]),
         );
         let image = format!("images/{}/main.squashfs", std::env::consts::ARCH);
-        // Random bytes, so that it has a body of some size whatever it is compressed with.
-        let filling: Vec<u8> = (0..300_000).map(|_| rand::random::<u8>()).collect();
-        insert(&image, squash(work, &[("filling", &filling)]));
+        insert(&image, squash(work, &[("filling", &noise(300_000))]));
         for (path, body) in &self.files {
             insert(path, body.clone());
         }
@@ -122,8 +120,16 @@ impl Package {
     }
 }
 
+/// Bytes that no compression makes fewer.
+pub(crate) fn noise(size: usize) -> Vec<u8> {
+    (0..size.div_ceil(8))
+        .flat_map(|_| rand::random::<[u8; 8]>())
+        .take(size)
+        .collect()
+}
+
 /// A squashfs of these files.
-fn squash(work: &Path, files: &[(&str, &[u8])]) -> Vec<u8> {
+pub(crate) fn squash(work: &Path, files: &[(&str, &[u8])]) -> Vec<u8> {
     let made = tempfile::tempdir_in(work).unwrap();
     let (tree, image): (PathBuf, PathBuf) = (made.path().join("tree"), made.path().join("image"));
     fs::create_dir(&tree).unwrap();

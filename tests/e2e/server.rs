@@ -22,7 +22,7 @@ use crate::{
     until::{patiently, seconds, until},
 };
 
-const COPPICE: &str = env!("CARGO_BIN_EXE_coppice");
+pub(crate) const COPPICE: &str = env!("CARGO_BIN_EXE_coppice");
 
 /// A server of this run.
 pub(crate) struct Server {

@@ -1,7 +1,8 @@
 //! The steps, in their order.
 
 mod api;
-mod bad_input;
+mod bad_packages;
+mod bad_places;
 mod hello;
 mod miniflux;
 mod names;
@@ -92,11 +93,15 @@ chapters! {
         the_heart_is_killed_and_a_new_one_finds_the_services_alive,
         ctrl_c_ends_coppice_and_not_the_services,
     }
-    bad_input {
-        files_that_are_no_good_packages_are_refused_and_leave_nothing,
+    bad_packages {
+        truncated_files_are_refused_and_leave_nothing,
+        altered_files_are_refused_and_leave_nothing,
+        oversize_files_are_refused_and_leave_nothing,
         packages_that_are_not_for_here_are_refused_and_leave_nothing,
         a_package_that_is_installed_already_is_refused,
-        a_package_whose_init_fails_is_rolled_back,
+        a_package_that_cannot_be_set_up_is_rolled_back,
+    }
+    bad_places {
         a_full_disk_is_named_and_leaves_nothing,
         a_port_in_use_is_named_by_a_second_server_that_runs_beside,
         a_data_folder_in_use_is_refused,

@@ -1,6 +1,6 @@
 //! A package that comes by upload, and has a port that is not HTTP.
 
-use std::net::SocketAddr;
+use std::{fs, net::SocketAddr, process::Output};
 
 use serde_json::json;
 
@@ -78,37 +78,63 @@ pub(super) fn its_web_interface_knows_its_first_login(world: &mut World) {
             .unwrap();
         member["value"].as_str().unwrap().to_owned()
     };
-    let (ca, resolve) = (world.ca(), format!("{NAME}:443:{SERVER}"));
-    let ask = |user: &str| {
-        let url = format!("https://{NAME}/rest/system/version");
-        neighbour_runs(
-            "curl",
-            &[
-                "-sS",
-                "--max-time",
-                "20",
-                "--cacert",
-                ca.to_str().unwrap(),
-                "--resolve",
-                &resolve,
-                "-u",
-                user,
-                "-w",
-                "\n%{http_code}",
-                &url,
-            ],
-        )
-    };
+    let user = format!("{}:{}", value("Username"), value("Password"));
     let answer = succeeded(
         "curl",
-        &ask(&format!("{}:{}", value("Username"), value("Password"))),
+        &curl(world, "admin:a-guess", &[], "/rest/system/version"),
+    );
+    assert!(answer.ends_with("\n403"), "{answer}");
+    // It wants to be asked with the token that it gives with its page.
+    let page = succeeded("curl", &curl(world, &user, &[], "/"));
+    assert!(page.contains("Syncthing"), "{page}");
+    let jar = fs::read_to_string(world.scratch.path("syncthing-jar")).unwrap();
+    let token = jar
+        .lines()
+        .map(|line| line.split('\t').collect::<Vec<_>>())
+        .find(|fields| fields.len() == 7 && fields[5].starts_with("CSRF-Token"));
+    let token = token
+        .map(|fields| format!("X-{}: {}", fields[5], fields[6]))
+        .unwrap_or_else(|| panic!("{jar}"));
+    let answer = succeeded(
+        "curl",
+        &curl(world, &user, &["-H", &token], "/rest/system/version"),
     );
     assert!(
         answer.contains("\"version\"") && answer.ends_with("\n200"),
         "{answer}"
     );
-    let answer = succeeded("curl", &ask("admin:guess"));
-    assert!(answer.ends_with("\n403"), "{answer}");
+}
+
+/// curl as somebody, with a jar for cookies; the status code comes after the body.
+fn curl(world: &World, user: &str, more: &[&str], path: &str) -> Output {
+    let (ca, jar, resolve) = (
+        world.ca(),
+        world.scratch.path("syncthing-jar"),
+        format!("{NAME}:443:{SERVER}"),
+    );
+    let (ca, jar, url) = (
+        ca.to_str().unwrap(),
+        jar.to_str().unwrap(),
+        format!("https://{NAME}{path}"),
+    );
+    let arguments = [
+        "-sS",
+        "--max-time",
+        "20",
+        "--cacert",
+        ca,
+        "--resolve",
+        &resolve,
+        "-b",
+        jar,
+        "-c",
+        jar,
+        "-u",
+        user,
+        "-w",
+        "\n%{http_code}",
+    ];
+    neighbour_runs("curl", &[&arguments, more, &[&url]].concat())
 }
 
 pub(super) fn its_other_port_is_open_to_other_machines(world: &mut World) {
