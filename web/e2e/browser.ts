@@ -11,8 +11,8 @@ const FLAGS = [
   '--disable-sync',
 ];
 
-export function launch(): Promise<Browser> {
-  return chromium.launch({ executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium', args: FLAGS });
+export function launch({ flags = [], env = process.env }: { flags?: string[]; env?: NodeJS.ProcessEnv } = {}): Promise<Browser> {
+  return chromium.launch({ executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium', args: [...FLAGS, ...flags], env });
 }
 
 export const DESKTOP = { width: 1280, height: 860 };

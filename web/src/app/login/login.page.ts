@@ -36,8 +36,8 @@ import { loginSentence } from '../words/errors';
         <p id="login-error" class="error" role="alert">{{ error() }}</p>
         <button tuiButton type="submit" [loading]="busy()">Log in</button>
         <p class="small muted">
-          Forgot it? On the server itself, the first run printed it and keeps it in the file
-          <span class="mono">password</span> of its data folder.
+          Forgot it? The first run printed it and keeps it in the file <span class="mono">password</span> of the data folder.
+          <span class="mono">coppice auth set-password</span> on the server sets another.
         </p>
       </form>
     </main>

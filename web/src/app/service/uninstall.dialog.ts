@@ -1,10 +1,12 @@
-import { ChangeDetectionStrategy, Component, inject, signal } from '@angular/core';
+import { ChangeDetectionStrategy, Component, computed, effect, inject, signal } from '@angular/core';
 import { Router } from '@angular/router';
 import { TuiButton, type TuiDialogContext } from '@taiga-ui/core';
 import { TuiButtonLoading } from '@taiga-ui/kit';
 import { injectContext } from '@taiga-ui/polymorpheus';
+import { UnreachableError } from '../api/rpc';
 import { Notices } from '../state/notices';
 import { Server } from '../state/server';
+import { Store } from '../state/store';
 
 export interface UninstallRequest {
   readonly id: string;
@@ -85,20 +87,34 @@ export class UninstallDialog {
   private readonly notices = inject(Notices);
   private readonly router = inject(Router);
   private readonly server = inject(Server);
+  private readonly store = inject(Store);
   protected readonly context = injectContext<TuiDialogContext<void, UninstallRequest>>();
   protected readonly ask = this.context.data;
   protected readonly soft = signal(true);
   protected readonly force = signal(false);
   protected readonly busy = signal(false);
+  private readonly begun = computed(() => this.store.packages().get(this.ask.id)?.stateInfo.state !== 'installed');
+
+  constructor() {
+    // The call is answered when all is gone, which takes a while; the document says at once that it has begun.
+    effect(() => {
+      if (!this.busy() || !this.begun()) return;
+      this.notices.done(`${this.ask.title} is being uninstalled.`);
+      this.context.completeWith();
+      void this.router.navigate(['/services']);
+    });
+  }
 
   protected async go(): Promise<void> {
-    const { id, title } = this.ask;
     this.busy.set(true);
-    const options = { soft: this.soft(), force: this.force() };
-    const done = await this.notices.guard(() => this.server.uninstall(id, options), `${title} is being uninstalled.`);
-    this.busy.set(false);
-    if (!done) return;
-    this.context.completeWith();
-    await this.router.navigate(['/services']);
+    try {
+      await this.server.uninstall(this.ask.id, { soft: this.soft(), force: this.force() });
+    } catch (error) {
+      // An answer that got lost on the way says nothing about the removal; a browser on the server itself loses it
+      // whenever a container's network comes or goes.
+      if (error instanceof UnreachableError && this.begun()) return;
+      this.notices.failed(error);
+      this.busy.set(false);
+    }
   }
 }

@@ -15,6 +15,14 @@ export type Sideload =
   | { readonly kind: 'installing'; readonly progress: FullProgress }
   | { readonly kind: 'done' };
 
+/** The server has the whole package, but what became of it was not heard. */
+export class ArrivedError extends Error {
+  override readonly name = 'ArrivedError';
+  constructor(options?: ErrorOptions) {
+    super('The connection was lost after the package had arrived. The list of services shows how its installation goes on.', options);
+  }
+}
+
 export interface SideloadLine {
   ticket(): Promise<{ upload: string; progress: string }>;
   socket(guid: string): WebSocket;
@@ -24,7 +32,8 @@ export interface SideloadLine {
  * Resolves when the package is installed. Closing the page after the upload does not stop it.
  *
  * @throws {Error} with the server's words when the package is refused or cannot be installed.
- * @throws {UnreachableError} when the line is lost before the server said how it ended.
+ * @throws {UnreachableError} when the line is lost before all of it was sent.
+ * @throws {ArrivedError} when the line is lost after that and before the server said how it ended.
  */
 export async function sideload(
   file: File,
@@ -57,7 +66,7 @@ export async function sideload(
   const [end, upEnd] = await Promise.allSettled([ended, uploaded]);
   if (end.status === 'rejected' && !(end.reason instanceof UnreachableError)) throw end.reason;
   if (upEnd.status === 'rejected') throw upEnd.reason;
-  if (end.status === 'rejected') throw end.reason;
+  if (end.status === 'rejected') throw new ArrivedError({ cause: end.reason });
   report({ kind: 'done' });
 }
 
