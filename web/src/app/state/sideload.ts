@@ -71,6 +71,10 @@ export async function sideload(
 }
 
 const LAST_WORDS_MS = 2_000;
+/** A close frame holds 123 bytes of reason; what is nearly that long has been cut, at a whole character of up to 4. */
+const FULL_REASON = 119;
+
+const byteLength = (text: string) => new TextEncoder().encode(text).length;
 
 /** Resolves when the server says the install is complete; rejects with its words when it is not. */
 function follow(socket: WebSocket, frame: (progress: FullProgress) => void): Promise<void> {
@@ -84,7 +88,7 @@ function follow(socket: WebSocket, frame: (progress: FullProgress) => void): Pro
     };
     socket.onclose = ({ code, reason }) => {
       if (complete || (code === 1000 && reason === 'complete')) resolve();
-      else if (reason) reject(new Error(reason));
+      else if (reason) reject(new Error(byteLength(reason) > FULL_REASON ? `${reason.trimEnd()}…` : reason));
       else reject(new UnreachableError('package.sideload'));
     };
   });
