@@ -24,7 +24,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use self::step::{Effect, Failure, Input, State};
+use self::step::{Effect, Ending, Failure, Input, State};
 use super::{ContainerPhase, ProcessEvent, RuntimeLink, ServiceContext};
 use crate::{
     effects::Effects,
@@ -220,11 +220,15 @@ impl ContainerShell {
         let service = &self.service;
         service.container.send_replace(ContainerPhase::Down);
         let (cause, ran, text) = match failure {
-            Failure::Ended { how, ran } => (
-                Cause::ContainerDied,
-                Some(ran),
-                format!("the container ended: {how}"),
-            ),
+            Failure::Ended { how, ran } => {
+                let text = format!("the container ended: {how}");
+                let cause = match how {
+                    Ending::Code(code) => Cause::Exit { code },
+                    Ending::Signal(signal) => Cause::Signal { signal },
+                    Ending::Unseen(_) => Cause::ContainerDied,
+                };
+                (cause, Some(ran), text)
+            }
             Failure::Create(message) | Failure::Destroy(message) => (
                 Cause::StartFailed {
                     message: message.clone(),
@@ -288,21 +292,19 @@ async fn create(service: &Arc<ServiceContext>) -> Result<(), String> {
 }
 
 /// Resolves with how the container's pid 1 ended.
-async fn watch_end(service: &Arc<ServiceContext>) -> String {
+async fn watch_end(service: &Arc<ServiceContext>) -> Ending {
     let backend = &service.host.backend;
     match backend.inspect(&service.instance).await {
         Ok(Inspection::Running(life)) => match backend.wait_exit(&service.instance, &life).await {
             Ok(exit) => match exit.status {
-                Some(ExitStatus::Code(code)) => format!("its first process ended with code {code}"),
-                Some(ExitStatus::Signal(signal)) => {
-                    format!("its first process was ended by signal {signal}")
-                }
-                None => "its first process ended".to_owned(),
+                Some(ExitStatus::Code(code)) => Ending::Code(code),
+                Some(ExitStatus::Signal(signal)) => Ending::Signal(signal),
+                None => Ending::Unseen("its first process ended".to_owned()),
             },
-            Err(error) => error.to_string(),
+            Err(error) => Ending::Unseen(error.to_string()),
         },
-        Ok(_) => "it ended before it could be watched".to_owned(),
-        Err(error) => error.to_string(),
+        Ok(_) => Ending::Unseen("it ended before it could be watched".to_owned()),
+        Err(error) => Ending::Unseen(error.to_string()),
     }
 }
 

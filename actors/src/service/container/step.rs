@@ -55,13 +55,34 @@ pub enum State {
     Failed(Failure),
 }
 
+/// How a container's pid 1 ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// By itself, with this code.
+    Code(i32),
+    /// By a signal.
+    Signal(i32),
+    /// Unseen; what is known of it, in words.
+    Unseen(String),
+}
+
+impl std::fmt::Display for Ending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "its first process ended with code {code}"),
+            Self::Signal(signal) => write!(f, "its first process was ended by signal {signal}"),
+            Self::Unseen(words) => f.write_str(words),
+        }
+    }
+}
+
 /// Why the actor is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// The container ended without our doing.
     Ended {
-        /// How its pid 1 ended, in words.
-        how: String,
+        /// How its pid 1 ended.
+        how: Ending,
         /// How long it had been up.
         ran: Duration,
     },
@@ -82,8 +103,8 @@ pub enum Input {
     Created(Result<(), String>),
     /// Its pid 1 ended.
     Ended {
-        /// How, in words.
-        how: String,
+        /// How.
+        how: Ending,
     },
     /// End it: ask politely, wait this long, then kill.
     Stop {

@@ -23,12 +23,12 @@ fn a_container_that_ends_by_itself_ends_its_actor_with_the_time_it_ran() {
     let later = NOW + Duration::from_secs(9);
     let (state, _) = up.step(
         Input::Ended {
-            how: "signal 9".into(),
+            how: Ending::Signal(9),
         },
         later,
     );
     let failure = Failure::Ended {
-        how: "signal 9".into(),
+        how: Ending::Signal(9),
         ran: Duration::from_secs(9),
     };
     assert_eq!(state, State::Failed(failure));
@@ -63,7 +63,7 @@ fn any_input() -> impl Strategy<Value = Input> {
             .prop_map(Input::Looked),
         result().prop_map(Input::Created),
         Just(Input::Ended {
-            how: "code 0".into()
+            how: Ending::Code(0)
         }),
         (0u64..60).prop_map(|secs| Input::Stop {
             grace: Duration::from_secs(secs)
