@@ -264,17 +264,14 @@ impl Server {
         list.as_array()?.iter().find(|one| one["id"] == id).cloned()
     }
 
-    /// The newest restart record of a service, once it has more than `before`.
-    pub(crate) fn new_restart(&self, id: &str, before: &Value) -> Value {
-        until(
-            &format!("there is a new restart record of `{id}`"),
-            seconds(10),
-            || {
-                let why = self.json(&["service", "why", id]);
-                let newest = newest(&why)?;
-                (seq(&newest) > seq(before)).then_some(newest)
-            },
-        )
+    /// The first restart record of a part of a service that is newer than `before`.
+    pub(crate) fn new_restart(&self, id: &str, what: &str, before: &Value) -> Value {
+        let wanted = format!("there is a new restart record of `{what}` of `{id}`");
+        until(&wanted, seconds(10), || {
+            let why = self.json(&["service", "why", id]);
+            let new = |record: &&Value| record["what"] == what && seq(record) > seq(before);
+            why["restarts"].as_array()?.iter().find(new).cloned()
+        })
     }
 
     /// The newest restart record of a service, null when there is none.

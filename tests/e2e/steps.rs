@@ -71,7 +71,7 @@ chapters! {
         a_critical_task_keeps_it_from_starting,
         running_its_action_makes_way,
         both_daemons_become_healthy,
-        its_page_is_reached_and_its_account_can_log_in,
+        its_pages_are_reached_and_its_account_can_log_in,
         a_killed_database_comes_back_and_so_does_the_page,
     }
     syncthing {

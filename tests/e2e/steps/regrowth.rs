@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use coppice_clock::Mono;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::hello::{NAME, greet, page};
 use crate::{
@@ -64,8 +64,7 @@ pub(super) fn its_restart_record_names_the_signal(world: &mut World) {
     let before = world.server.last_restart("hello");
     let daemon = world.server.process("hello", "hello");
     daemon.shoot();
-    let record = world.server.new_restart("hello", &before);
-    assert_eq!(record["what"], "daemon server", "{record:#}");
+    let record = world.server.new_restart("hello", "daemon server", &before);
     assert_eq!(
         record["cause"],
         json!({ "kind": "signal", "signal": 9 }),
@@ -90,15 +89,6 @@ pub(super) fn its_restart_record_names_the_signal(world: &mut World) {
     world.healthy("hello");
 }
 
-fn recorded(record: &Value, what: &str) {
-    assert_eq!(record["what"], what, "{record:#}");
-    assert_eq!(
-        record["cause"],
-        json!({ "kind": "signal", "signal": 9 }),
-        "{record:#}"
-    );
-}
-
 pub(super) fn a_killed_runtime_comes_back_under_its_living_neighbours(world: &mut World) {
     let (init, node) = (
         world.server.init("hello"),
@@ -106,7 +96,9 @@ pub(super) fn a_killed_runtime_comes_back_under_its_living_neighbours(world: &mu
     );
     let before = world.server.last_restart("hello");
     node.shoot();
-    recorded(&world.server.new_restart("hello", &before), "runtime");
+    let record = world.server.new_restart("hello", "runtime", &before);
+    let sigkill = json!({ "kind": "signal", "signal": 9 });
+    assert_eq!(record["cause"], sigkill, "{record:#}");
     let next = successor(world, &node, seconds(10), Duration::from_millis(20)).unwrap();
     assert!(next.lives() && init.lives(), "the container stays up");
     until("the page is back", seconds(20), || {
@@ -129,8 +121,9 @@ pub(super) fn a_killed_pid_1_brings_a_new_container(world: &mut World) {
         .map(|id| world.server.init(id))
         .collect();
     init.shoot();
-    let record = world.server.new_restart("hello", &before);
-    assert_eq!(record["what"], "container", "{record:#}");
+    let record = world.server.new_restart("hello", "container", &before);
+    let sigkill = json!({ "kind": "signal", "signal": 9 });
+    assert_eq!(record["cause"], sigkill, "{record:#}");
     until("there is a new container", seconds(20), || {
         let all = world.server.processes("hello");
         all.iter()
