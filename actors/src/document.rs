@@ -25,6 +25,8 @@ const PACKAGES: [&str; 2] = ["public", "packageData"];
 const PRIVATE_PACKAGES: [&str; 2] = ["private", "packages"];
 const JOURNAL: [&str; 2] = ["private", "journal"];
 const SERVER: [&str; 2] = ["private", "server"];
+const STATUS: &str = "statusInfo";
+const HEALTH: &str = "health";
 
 /// The document.
 #[derive(Clone)]
@@ -67,9 +69,33 @@ impl Transaction<'_> {
         self.get(&package(id))?.ok_or_else(|| not_installed(id))
     }
 
-    /// Writes a package's entry.
-    pub fn put_package(&mut self, id: &str, entry: &PackageEntry) {
-        self.put(&package(id), entry);
+    /// Writes what changed of a package's entry.
+    ///
+    /// A place that is written loses its volatile value, so nothing is written that did not change,
+    /// and health never: it is only ever published.
+    ///
+    /// # Errors
+    /// When the entry has no JSON form.
+    pub fn put_package(&mut self, id: &str, entry: &PackageEntry) -> Result<(), Problem> {
+        let json = |error| Problem::of(Kind::Serialization, &error);
+        let new = serde_json::to_value(entry).map_err(json)?;
+        let Some(old) = self.get::<Value>(&package(id))? else {
+            self.put(&package(id), &new);
+            return Ok(());
+        };
+        let [top, packages, id] = package(id);
+        for (name, member) in changed(&old, &new) {
+            if name != STATUS {
+                self.put(&[top, packages, id, name], member);
+                continue;
+            }
+            for (part, value) in changed(&old[STATUS], member) {
+                if part != HEALTH {
+                    self.put(&[top, packages, id, STATUS, part], value);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// What the host keeps about a package.
@@ -118,6 +144,14 @@ impl Transaction<'_> {
         self.remove(&package(id));
         self.remove(&private(id));
     }
+}
+
+/// The members of `new` that `old` has not, or has otherwise.
+fn changed<'a>(old: &'a Value, new: &'a Value) -> impl Iterator<Item = (&'a str, &'a Value)> {
+    let members = new.as_object().into_iter().flatten();
+    members
+        .map(|(name, value)| (name.as_str(), value))
+        .filter(|(name, value)| old.get(name) != Some(value))
 }
 
 fn pointer(segments: &[&str]) -> Pointer {
@@ -255,7 +289,7 @@ impl Document {
         self.transact(&format!("services/{id}"), cause, move |transaction| {
             let mut entry = transaction.package(&id)?;
             let value = change(&mut entry)?;
-            transaction.put_package(&id, &entry);
+            transaction.put_package(&id, &entry)?;
             Ok(value)
         })
         .await
@@ -278,7 +312,7 @@ impl Document {
             let mut entry = transaction.package(&id)?;
             let mut server = transaction.server()?;
             change(&mut entry, &mut server)?;
-            transaction.put_package(&id, &entry);
+            transaction.put_package(&id, &entry)?;
             transaction.put_server(&server);
             Ok(())
         })
@@ -346,7 +380,7 @@ impl Document {
 
     /// Shows what the health checks of a service say; gone after a restart of the core.
     pub fn publish_health(&self, id: &str, health: &BTreeMap<String, HealthReport>) {
-        let at = [PACKAGES[0], PACKAGES[1], id, "statusInfo", "health"];
+        let at = [PACKAGES[0], PACKAGES[1], id, STATUS, HEALTH];
         self.publish(&at, health);
     }
 
@@ -383,5 +417,62 @@ impl Document {
                 None
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{HealthResult, StatusInfo};
+
+    fn entry() -> PackageEntry {
+        PackageEntry {
+            state_info: StateInfo::Installed {
+                manifest: serde_json::json!({ "version": "1:0" }),
+            },
+            status_info: StatusInfo::stopped(),
+            icon: String::new(),
+            registry: None,
+            developer_key: String::new(),
+            current_dependencies: BTreeMap::new(),
+            actions: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            hosts: BTreeMap::new(),
+            outbound_gateway: None,
+            restarts: Vec::new(),
+            parked: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_durable_change_of_a_service_leaves_its_volatile_health_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), patchdb::Options::default()).unwrap();
+        let document = Document::new(store);
+        document
+            .transact("test", "install", |transaction| {
+                transaction.put_package("a", &entry())
+            })
+            .await
+            .unwrap();
+        let report = HealthReport {
+            name: "Web".into(),
+            result: HealthResult::Success,
+            message: None,
+        };
+        let health = BTreeMap::from([("web".to_owned(), report)]);
+        document.publish_health("a", &health);
+        document
+            .update_package("a", "test", |entry| {
+                entry.status_info.desired = entry.status_info.desired.start();
+                entry.icon = "data:".into();
+                Ok(())
+            })
+            .await
+            .unwrap();
+        let after = document.package("a").unwrap();
+        assert_eq!(after.status_info.health, health);
+        assert!(after.status_info.desired.wants_running());
+        assert_eq!(after.icon, "data:");
     }
 }

@@ -127,7 +127,7 @@ async fn begin(host: &Arc<Host>, opened: &Opened, journal: &Journal) -> Result<(
                 generation: 0,
                 pending_init: Some(kind),
             };
-            transaction.put_package(&id, &entry);
+            transaction.put_package(&id, &entry)?;
             transaction.put_private(&id, &kept);
             transaction.put_job(&journal.id, &journal.record);
             Ok(())
@@ -205,7 +205,7 @@ async fn run(
             entry.tasks.retain(|_, one| {
                 one.task.package_id != instance || actions.contains_key(&one.task.action_id)
             });
-            transaction.put_package(&instance, &entry);
+            transaction.put_package(&instance, &entry)?;
             transaction.remove_job(&job);
             Ok(())
         })

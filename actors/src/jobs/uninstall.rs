@@ -49,7 +49,7 @@ pub async fn uninstall(jobs: &Jobs, id: &str, manner: Manner) -> Result<(), Prob
             };
             entry.state_info = StateInfo::Removing { manifest };
             entry.status_info.desired = entry.status_info.desired.stop();
-            transaction.put_package(&instance, &entry);
+            transaction.put_package(&instance, &entry)?;
             transaction.put_job(&row.id, &row.record);
             Ok(())
         })
@@ -120,7 +120,7 @@ async fn put_back(jobs: &Jobs, journal: &Journal, problem: &Problem) -> Result<(
                 entry.state_info = StateInfo::Installed { manifest };
             }
             entry.status_info.error = Some(shown);
-            transaction.put_package(&instance, &entry);
+            transaction.put_package(&instance, &entry)?;
             transaction.remove_job(&job);
             Ok(())
         })

@@ -30,6 +30,8 @@ use crate::{
 
 /// The agent answers from memory and `fork`; a slow disk may hold Node's binary.
 const AGENT_PATIENCE: Duration = Duration::from_secs(30);
+/// Between two tries of a question that the agent or the store did not answer.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Messages of the runtime's actor.
 #[derive(Debug)]
@@ -103,7 +105,10 @@ impl Actor for RuntimeActor {
                     }
                 }
             }
-            RuntimeMsg::Input(input) => shell.step(input, &myself),
+            RuntimeMsg::Input(input) => {
+                shell.step(input, &myself);
+                shell.greet_waiting_runtime(&myself);
+            }
         }
         match &shell.state {
             Some(State::Failed(failure)) => Err(shell.die(failure.clone()).await),
@@ -302,32 +307,34 @@ impl RuntimeShell {
         }
         let service = Arc::clone(&self.service);
         answer(myself, async move {
-            let list = agent.call(LIST, Value::Null, AGENT_PATIENCE).await.ok()?;
-            let list: ProcessList = serde_json::from_value(list).ok()?;
-            let runtimes = list
-                .processes
-                .iter()
-                .filter(|one| one.kind == ProcessKind::Runtime);
-            let live = runtimes.filter_map(|one| one.generation).max();
-            let next = match live {
-                Some(generation) => generation,
-                None => service
-                    .host
-                    .document
-                    .next_generation(&service.id)
-                    .await
-                    .ok()?,
-            };
-            if let Some(generation) = live {
-                service.callbacks().begin(generation);
-                let link = service.runtime.borrow().clone();
-                // It may have dialled before the agent was heard.
-                if link.is_some_and(|link| link.generation == generation) {
-                    service.runtime.send_modify(|_| {});
+            // Until it answers or hangs up; a new connection begins this anew.
+            loop {
+                match find_runtime(&service, &agent).await {
+                    Ok(input) => return Some(input),
+                    Err(why) if agent.has_ended() => {
+                        tracing::debug!(service = service.id, why, "the agent hung up");
+                        return None;
+                    }
+                    Err(why) => {
+                        tracing::warn!(service = service.id, why, "asking the agent again");
+                        tokio::time::sleep(ASK_AGAIN).await;
+                    }
                 }
             }
-            Some(Input::AgentUp { live, next })
         });
+    }
+
+    /// A runtime that dialled before the agent was heard has said its hello to nobody.
+    fn greet_waiting_runtime(&mut self, myself: &ActorRef<RuntimeMsg>) {
+        let dialled = self
+            .service
+            .runtime
+            .borrow()
+            .as_ref()
+            .map(|link| link.generation);
+        if let (Some(generation), Some(State::Launching { .. })) = (dialled, &self.state) {
+            self.step(Input::RuntimeUp { generation }, myself);
+        }
     }
 
     async fn die(&mut self, failure: Failure) -> ActorProcessingErr {
@@ -405,6 +412,29 @@ fn outcome(result: Result<Value, crate::link::CallError>) -> Option<Result<(), S
         Err(crate::link::CallError::Closed) => None,
         Err(error) => Some(Err(Problem::from(error).details)),
     }
+}
+
+/// What lives in the container, and the generation that comes next.
+async fn find_runtime(service: &Arc<ServiceContext>, agent: &Peer) -> Result<Input, String> {
+    let list = agent.call(LIST, Value::Null, AGENT_PATIENCE).await;
+    let list: ProcessList = serde_json::from_value(list.map_err(|error| error.to_string())?)
+        .map_err(|error| error.to_string())?;
+    let runtimes = list
+        .processes
+        .iter()
+        .filter(|one| one.kind == ProcessKind::Runtime);
+    let live = runtimes.filter_map(|one| one.generation).max();
+    if let Some(generation) = live {
+        service.callbacks().begin(generation);
+    }
+    let next = match live {
+        Some(generation) => generation,
+        None => {
+            let next = service.host.document.next_generation(&service.id).await;
+            next.map_err(|error| error.to_string())?
+        }
+    };
+    Ok(Input::AgentUp { live, next })
 }
 
 /// As [`outcome`]; a success is durable before anybody hears of it.

@@ -102,7 +102,9 @@ impl Agent {
             }
             Err(error) => {
                 // It runs in its caller's leaf then: counted with the wrong one, but killed with it.
-                self.logs.note(&format!("{error}"));
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                self.logs
+                    .note(&format!("{error}: {}", cause.unwrap_or_default()));
                 leaf = Cgroups::leaves_of(caller_pid)
                     .into_iter()
                     .next()
