@@ -41,7 +41,11 @@ pub(crate) fn measure(server: &Server, kills: usize) {
         let new = await_new(&group, &old);
         back.push(now().duration_since(began));
         assert_ne!(new.pid, old.pid);
-        named += usize::from(names_the_signal(&server.new_restart("hello", &before)));
+        named += usize::from(names_the_signal(&server.new_restart(
+            "hello",
+            "daemon server",
+            &before,
+        )));
         stop(&api, server);
     }
     tell(
