@@ -65,6 +65,16 @@ impl Boot {
     /// When a store cannot be opened, no subnet is free, or the bridge cannot be made.
     pub async fn open(self) -> Result<Opened, Problem> {
         let data = self.layout.data.clone();
+        for folder in ["lxc", "mnt/img", "mnt/stage", "services"] {
+            let folder = self.layout.run.join(folder);
+            std::fs::create_dir_all(&folder).map_err(|error| {
+                let folder = folder.display();
+                Problem::new(
+                    Kind::Filesystem,
+                    format!("could not make `{folder}`: {error}; check that /run is writable"),
+                )
+            })?;
+        }
         let store = Store::open(data.join("state"), Options::default())
             .map_err(|error| Problem::of(Kind::Database, &error))?;
         let secrets = SecretStore::open(data.join("secrets"))

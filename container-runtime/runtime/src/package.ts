@@ -38,9 +38,18 @@ export class NotAPackage extends Error {
  * @throws {NotAPackage} when an export is missing, and whatever the module throws.
  */
 export function loadPackage(path: string): Package {
-  const loaded: unknown = createRequire(path)(path);
+  const loaded: unknown = evaluate(path);
   assertPackage(loaded, path);
   return loaded;
+}
+
+function evaluate(path: string): unknown {
+  try {
+    return createRequire(path)(path);
+  } catch (cause) {
+    // What broken code throws names neither the file nor the package.
+    throw new Error(`${path} could not be loaded: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
 }
 
 function assertPackage(value: unknown, path: string): asserts value is Package {

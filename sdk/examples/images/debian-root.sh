@@ -29,9 +29,10 @@ rm -rf usr/share/{man,locale,info,lintian,perl,perl5,bash-completion,i18n} usr/l
   etc/{perl,apt} var/cache/* var/lib/{apt,dpkg} var/log/* dev/*
 rm -f etc/{hostname,resolv.conf} # copies of this machine's
 find . -xdev -perm /6000 -exec chmod ug-s {} + # nobody becomes root by a program in here
-# What configuring `base-files` and `ca-certificates` would have made.
+# What configuring `base-files`, `tzdata` and `ca-certificates` would have made.
 rm -rf var/run
 ln -s /run var/run
+[ ! -d usr/share/zoneinfo ] || ln -sf /usr/share/zoneinfo/Etc/UTC etc/localtime
 [ ! -d usr/share/ca-certificates ] || cat usr/share/ca-certificates/mozilla/*.crt > etc/ssl/certs/ca-certificates.crt
 
 IFS=: read -r name uid home <<< "$user"
