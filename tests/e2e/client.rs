@@ -1,7 +1,7 @@
 //! A browser of our own on the neighbour's machine: HTTPS with the server's root certificate and
 //! nothing else trusted, JSON-RPC with the session's cookie, WebSockets.
 
-use std::{fmt, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -253,12 +253,12 @@ impl Session {
         answer["error"].clone()
     }
 
-    /// Sends a file as the body of a request.
-    pub(crate) fn upload(&self, guid: &str, file: &Path) -> Answer {
+    /// Sends a package to where a ticket leads.
+    pub(crate) fn upload(&self, guid: &str, package: Vec<u8>) -> Answer {
         let request = Request::post(format!("/rest/rpc/{guid}"))
             .header(HOST, DASHBOARD)
             .header(COOKIE, &self.cookie)
-            .body(Full::from(std::fs::read(file).unwrap()))
+            .body(Full::from(package))
             .unwrap();
         self.client
             .send(request)

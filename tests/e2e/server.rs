@@ -1,6 +1,7 @@
 //! One server: its processes, and its command line.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File, OpenOptions},
     io::Write,
     os::unix::process::CommandExt,
@@ -16,7 +17,7 @@ use nix::{
 use serde_json::Value;
 
 use crate::{
-    console::{succeeded, text},
+    console::{run, succeeded, text},
     processes::{self, Process},
     scratch::Scratch,
     until::{patiently, seconds, until},
@@ -191,6 +192,39 @@ impl Server {
         let mut all = self.processes(instance).into_iter();
         all.find(|process| processes::number_inside(process) == Some(1))
             .unwrap_or_else(|| panic!("`{instance}` has no pid 1"))
+    }
+
+    /// The process that liblxc keeps beside a service's container.
+    pub(crate) fn monitor(&self, instance: &str) -> Process {
+        let groups =
+            processes::cgroups_named(|name| name == format!("coppice-{}.monitor", self.short));
+        let pids: BTreeSet<i32> = groups
+            .iter()
+            .flat_map(|group| processes::in_cgroup(&group.join(instance)))
+            .collect();
+        let mut found = pids.into_iter().filter_map(Process::of);
+        found
+            .next()
+            .unwrap_or_else(|| panic!("`{instance}` has no monitor"))
+    }
+
+    /// The address of a service's container.
+    pub(crate) fn address(&self, instance: &str) -> String {
+        let pid = self.init(instance).pid.to_string();
+        let shown = run(
+            "nsenter",
+            &[
+                "-t", &pid, "-n", "ip", "-4", "-o", "addr", "show", "scope", "global",
+            ],
+        );
+        let address = shown
+            .split_whitespace()
+            .skip_while(|word| *word != "inet")
+            .nth(1);
+        address
+            .and_then(|address| address.split('/').next())
+            .unwrap_or_else(|| panic!("{shown}"))
+            .to_owned()
     }
 
     // Its command line.

@@ -4,6 +4,7 @@ mod api;
 mod bad_packages;
 mod bad_places;
 mod hello;
+mod interruption;
 mod miniflux;
 mod names;
 mod regrowth;
@@ -66,6 +67,7 @@ chapters! {
         the_document_streams_a_dump_and_then_what_changes,
         an_ended_session_ends_its_streams,
         the_dashboard_is_served_under_its_own_policy,
+        the_edge_has_no_privileges,
     }
     miniflux {
         a_critical_task_keeps_it_from_starting,
@@ -84,6 +86,7 @@ chapters! {
         its_restart_record_names_the_signal,
         a_killed_runtime_comes_back_under_its_living_neighbours,
         a_killed_pid_1_brings_a_new_container,
+        a_killed_monitor_brings_a_new_container,
     }
     survival {
         the_core_is_killed_and_nothing_of_the_services_notices,
@@ -92,6 +95,10 @@ chapters! {
         the_edge_is_killed_and_no_connection_is_refused,
         the_heart_is_killed_and_a_new_one_finds_the_services_alive,
         ctrl_c_ends_coppice_and_not_the_services,
+    }
+    interruption {
+        an_install_that_the_core_died_in_is_undone,
+        an_uninstall_that_the_core_died_in_is_finished,
     }
     bad_packages {
         truncated_files_are_refused_and_leave_nothing,
@@ -103,12 +110,14 @@ chapters! {
     }
     bad_places {
         a_full_disk_is_named_and_leaves_nothing,
+        an_upload_to_a_full_disk_says_so_and_leaves_nothing,
         a_port_in_use_is_named_by_a_second_server_that_runs_beside,
         a_data_folder_in_use_is_refused,
         a_data_folder_of_somebody_else_is_refused,
         a_missing_kernel_feature_is_named,
     }
     removal {
+        secrets_are_neither_in_the_log_nor_in_the_document,
         a_stop_takes_the_services_down_and_a_start_brings_them_back,
         uninstalling_syncthing_leaves_no_trace,
         uninstalling_miniflux_leaves_no_trace,

@@ -73,7 +73,10 @@ fn files(server: &Server, found: &mut BTreeSet<String>) {
     for folder in ["store", "uploads", "services"] {
         walk(&server.data.join(folder), 3, found);
     }
-    walk(&server.run_folder(), 3, found);
+    // What is in these comes and goes; the folders themselves are made once.
+    for folder in ["lxc", "mnt/img", "mnt/stage", "services"] {
+        walk(&server.run_folder().join(folder), 2, found);
+    }
 }
 
 fn walk(folder: &Path, depth: usize, found: &mut BTreeSet<String>) {

@@ -7,6 +7,7 @@ mod build;
 mod checkout;
 mod command;
 mod examples;
+mod heart;
 mod leftovers;
 mod npm;
 mod rules;
@@ -23,6 +24,7 @@ mod verb {
     pub(crate) mod run;
     pub(crate) mod stop;
     pub(crate) mod test;
+    pub(crate) mod test_fresh;
 }
 
 use std::process::ExitCode;
@@ -44,6 +46,8 @@ enum Verb {
     CleanRun(server::DataDir),
     /// Everything that continuous integration runs.
     Test(verb::test::Options),
+    /// Clone and `make run` on a new Debian 13, in a container; takes a while.
+    TestFresh,
     /// Format, lints, licences, types, house rules.
     Check,
     /// Write what is generated from Rust: the TypeScript types.
@@ -57,9 +61,10 @@ fn main() -> ExitCode {
     let mut steps = Steps::default();
     let done = Checkout::find().and_then(|checkout| match verb {
         Verb::Run(options) => verb::run::run(&checkout, &mut steps, &options),
-        Verb::Stop(data) => verb::stop::run(&checkout, &data),
+        Verb::Stop(data) => verb::stop::run(&checkout, &mut steps, &data),
         Verb::CleanRun(data) => verb::clean_run::run(&checkout, &data),
         Verb::Test(options) => verb::test::run(&checkout, &mut steps, &options),
+        Verb::TestFresh => verb::test_fresh::run(&checkout, &mut steps),
         Verb::Check => verb::check::run(&checkout, &mut steps),
         Verb::Gen => verb::r#gen::run(&checkout, &mut steps),
         Verb::Bench => verb::bench::run(&checkout, &mut steps),

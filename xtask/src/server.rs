@@ -98,18 +98,7 @@ impl Server {
     }
 
     pub(crate) fn set_password(&self, password: &str) -> Result<()> {
-        let mut child = self
-            .command(&["auth", "set-password"])?
-            .stdin(Stdio::piped())
-            .spawn()?;
-        let mut stdin = child.stdin.take().context("its input is not open")?;
-        writeln!(stdin, "{password}")?;
-        drop(stdin);
-        ensure!(
-            child.wait()?.success(),
-            "`coppice auth set-password` failed"
-        );
-        Ok(())
+        told(self.command(&["auth", "set-password"])?, password)
     }
 
     pub(crate) fn install(&self, s9pk: &Path) -> Result<()> {
@@ -118,8 +107,9 @@ impl Server {
 
     /// Runs an action; what it answers may be secret and is not shown.
     pub(crate) fn act(&self, id: &str, action: &str, input: &serde_json::Value) -> Result<()> {
-        let mut run = self.command(&["action", "run", id, action, "--input"])?;
-        command::run(run.arg(input.to_string()).stdout(Stdio::null()))
+        let mut run = self.command(&["action", "run", id, action, "--input", "-"])?;
+        run.stdout(Stdio::null());
+        told(run, &input.to_string())
     }
 
     pub(crate) fn start(&self, id: &str) -> Result<()> {
@@ -131,11 +121,23 @@ impl Server {
         command::run(&mut self.command(&["stop"])?)
     }
 
-    fn command(&self, words: &[&str]) -> Result<Command> {
+    /// The program, told which server it is about.
+    pub(crate) fn command(&self, words: &[&str]) -> Result<Command> {
         let mut command = command::as_root(&self.coppice)?;
         command.arg("--data-dir").arg(&self.data).args(words);
         Ok(command)
     }
+}
+
+/// Runs a command that reads a secret: on its standard input, since everybody may read a command line.
+fn told(mut command: Command, secret: &str) -> Result<()> {
+    let mut child = command.stdin(Stdio::piped()).spawn()?;
+    let mut stdin = child.stdin.take().context("its input is not open")?;
+    writeln!(stdin, "{secret}")?;
+    drop(stdin);
+    let status = child.wait()?;
+    ensure!(status.success(), "{command:?} ended with {status}");
+    Ok(())
 }
 
 /// The short name that a server gives to what it makes on this machine; `None` before its first start.

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::Segment;
 
+/// Beside the monitors' cgroups; no instance can have this name.
+pub(crate) const ENDED: &str = ".ended";
+
 /// Names and folders of one server on this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostLayout {
@@ -96,6 +99,11 @@ impl HostLayout {
 
     pub(crate) fn monitor_cgroup(&self, instance: &Segment) -> String {
         format!("{}/{instance}", self.monitor_cgroup_parent())
+    }
+
+    /// Where liblxc's monitors move to when they end.
+    pub(crate) fn ended_monitors_cgroup(&self) -> String {
+        format!("{}/{ENDED}", self.monitor_cgroup_parent())
     }
 
     /// What every host end of our containers' links starts with.

@@ -37,7 +37,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
 use hyper_util::{
     client::legacy::Client as HttpClient,
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioExecutor, TokioIo},
 };
 use tokio::{net::UnixStream, time::timeout};
 use tower::Service;
@@ -55,9 +55,6 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
 
 /// When a connection attempt finds the queue full.
 const QUEUE_FULL: Duration = Duration::from_millis(50);
-
-/// How long a connection is kept for the next request.
-const IDLE: Duration = Duration::from_secs(30);
 
 /// Whom the request is from, as the core learns it.
 const PEER: HeaderName = HeaderName::from_static("x-coppice-peer");
@@ -85,8 +82,9 @@ impl CoreLink {
     pub(super) fn new(socket: PathBuf) -> Self {
         Self {
             client: HttpClient::builder(TokioExecutor::new())
-                .pool_timer(TokioTimer::new())
-                .pool_idle_timeout(IDLE)
+                // A connection of its own for each request: one that was kept may be closing, as when the
+                // core dies, and a request with side effects that meets it cannot be sent again.
+                .pool_max_idle_per_host(0)
                 .set_host(false)
                 .build(Connector {
                     socket: Arc::from(socket),

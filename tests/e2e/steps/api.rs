@@ -229,3 +229,24 @@ pub(super) fn the_dashboard_is_served_under_its_own_policy(world: &mut World) {
             .starts_with("text/javascript")
     );
 }
+
+pub(super) fn the_edge_has_no_privileges(world: &mut World) {
+    let edge = world.server.child("edge");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", edge.pid)).unwrap();
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_else(|| panic!("no {name}"))
+            .trim()
+            .to_owned()
+    };
+    assert_eq!(
+        field("Uid:"),
+        ["1879048190"; 4].join("\t"),
+        "a user of its own"
+    );
+    for name in ["CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:"] {
+        assert_eq!(field(name), "0000000000000000", "{name}");
+    }
+    assert_eq!(field("NoNewPrivs:"), "1");
+    assert_eq!(field("Seccomp:"), "2");
+}

@@ -1,6 +1,10 @@
 //! A machine that is no good: full, taken, or without what Coppice needs of it.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use serde_json::json;
 
@@ -9,10 +13,12 @@ use super::{
     hello::{NAME, greet},
 };
 use crate::{
+    client::Frame,
     console::{run, text},
     packages::{ID, Package, noise, squash},
     report::{Verdict, attempt},
     server::{COPPICE, Server, start_refused},
+    traces::Traces,
     until::{seconds, until},
     world::World,
 };
@@ -27,15 +33,32 @@ fn free(folder: &Path) -> u64 {
     disk.blocks_available() * disk.fragment_size()
 }
 
+/// Fills a file system until it goes.
+struct Ballast(PathBuf);
+
+impl Ballast {
+    /// Leaves this many bytes free beside a folder.
+    fn leave(beside: &Path, bytes: u64) -> Self {
+        let file = beside.parent().unwrap().join("ballast");
+        let size = (free(beside) - bytes).to_string();
+        run("fallocate", &["-l", &size, file.to_str().unwrap()]);
+        Self(file)
+    }
+}
+
+impl Drop for Ballast {
+    fn drop(&mut self) {
+        fs::remove_file(&self.0).unwrap();
+    }
+}
+
 pub(super) fn a_full_disk_is_named_and_leaves_nothing(world: &mut World) {
     let folder = folder(world);
     let package = folder.join("large");
     let large = squash(&folder, &[("large", &noise(16 << 20))]);
     let large = Package::good().with("assets.squashfs", large).pack(&folder);
     fs::write(&package, large).unwrap();
-    let ballast = world.server.data.parent().unwrap().join("ballast");
-    let size = (free(&world.server.data) - (8 << 20)).to_string();
-    run("fallocate", &["-l", &size, ballast.to_str().unwrap()]);
+    let ballast = Ballast::leave(&world.server.data, 8 << 20);
     let verdict = attempt(|| {
         Refusals::of(world).row(
             "a full disk",
@@ -47,7 +70,7 @@ pub(super) fn a_full_disk_is_named_and_leaves_nothing(world: &mut World) {
         world.healthy("hello");
         greet(world, "Little room");
     });
-    fs::remove_file(&ballast).unwrap();
+    drop(ballast);
     if let Verdict::Failed(why) = verdict {
         panic!("{why}");
     }
@@ -55,6 +78,31 @@ pub(super) fn a_full_disk_is_named_and_leaves_nothing(world: &mut World) {
         .server
         .cli(&["package", "install", package.to_str().unwrap()]);
     world.server.cli(&["package", "uninstall", ID]);
+}
+
+pub(super) fn an_upload_to_a_full_disk_says_so_and_leaves_nothing(world: &mut World) {
+    let (session, package) = (
+        world.session(),
+        fs::read(folder(world).join("large")).unwrap(),
+    );
+    let before = Traces::of(&world.server);
+    let _ballast = Ballast::leave(&world.server.data, 4 << 20);
+    let tickets = session.call("package.sideload", json!({}));
+    let mut progress = session.stream(tickets["progress"].as_str().unwrap());
+    let upload = tickets["upload"].as_str().unwrap().to_owned();
+    let sending = std::thread::spawn(move || session.upload(&upload, package));
+    let reason = until("the progress ends", seconds(20), || {
+        match progress.next(seconds(1)) {
+            Some(Frame::Closed(1011, reason)) => Some(reason),
+            Some(Frame::Closed(code, reason)) => panic!("{code} {reason}"),
+            _ => None,
+        }
+    });
+    assert!(reason.contains("No space left"), "{reason}");
+    assert!(reason.contains("free some space and try again"), "{reason}");
+    assert!(!sending.join().unwrap().status.is_success());
+    let left = Traces::of(&world.server).since(&before);
+    assert!(left.is_empty(), "{left:#?}");
 }
 
 pub(super) fn a_port_in_use_is_named_by_a_second_server_that_runs_beside(world: &mut World) {

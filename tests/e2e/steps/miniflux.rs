@@ -13,7 +13,7 @@ use crate::{
 };
 
 const NAME: &str = "miniflux-coppice.local";
-const PASSWORD: &str = "a-hornbeam-by-the-river";
+pub(super) const PASSWORD: &str = "a-hornbeam-by-the-river";
 
 pub(super) fn prepare(world: &mut World) {
     world.up();

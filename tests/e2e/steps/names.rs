@@ -37,13 +37,7 @@ pub(super) fn the_servers_own_name_server_knows_the_services(world: &mut World) 
     // Inside a container, services are called `<package>.startos`.
     let pid = world.server.init("hello").pid.to_string();
     let inside = |program: &[&str]| run("nsenter", &[&["-t", &pid, "-n"], program].concat());
-    let addresses = inside(&["ip", "-4", "-o", "addr", "show", "scope", "global"]);
-    let own = addresses
-        .split_whitespace()
-        .skip_while(|word| *word != "inet")
-        .nth(1)
-        .unwrap();
-    let own = own.split('/').next().unwrap();
+    let own = world.server.address("hello");
     let route = inside(&["ip", "-4", "route", "show", "default"]);
     let bridge = route.split_whitespace().nth(2).unwrap().to_owned();
     let server = format!("@{bridge}");

@@ -148,6 +148,21 @@ pub(super) fn a_killed_pid_1_brings_a_new_container(world: &mut World) {
     );
 }
 
+pub(super) fn a_killed_monitor_brings_a_new_container(world: &mut World) {
+    let (init, before) = (
+        world.server.init("hello"),
+        world.server.last_restart("hello"),
+    );
+    // Its container goes down with it: they share a life, and the kernel ends the other.
+    world.server.monitor("hello").shoot();
+    world.server.new_restart("hello", "container", &before);
+    until("the old container is gone", seconds(10), || {
+        (!init.lives()).then_some(())
+    });
+    world.healthy("hello");
+    assert_eq!(world.client().get(NAME, "/").unwrap().status, 200);
+}
+
 fn kernel_is_at_least(major: u32, minor: u32) -> bool {
     let release = nix::sys::utsname::uname().unwrap();
     let release = release.release().to_string_lossy().into_owned();

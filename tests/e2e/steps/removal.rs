@@ -1,12 +1,14 @@
 //! The end: everything down and up again, each service gone without a trace, then Coppice.
 
-use super::names::dig;
+use std::fs;
+
+use super::{miniflux, names::dig};
 use crate::{
     lan::SERVER,
     processes,
     traces::{Traces, firewall},
     until::{seconds, until},
-    world::World,
+    world::{PASSWORD, World},
 };
 
 pub(super) fn prepare(world: &mut World) {
@@ -20,6 +22,21 @@ fn installed(world: &World) -> Vec<String> {
         .iter()
         .map(|one| one["id"].as_str().unwrap().to_owned())
         .collect()
+}
+
+pub(super) fn secrets_are_neither_in_the_log_nor_in_the_document(world: &mut World) {
+    let log = fs::read_to_string(&world.server.log).unwrap();
+    let document = world.server.cli(&["db", "dump"]);
+    let session = world.session();
+    let token = session.cookie.strip_prefix("session=").unwrap();
+    for secret in [PASSWORD, miniflux::PASSWORD, token] {
+        assert!(!log.contains(secret), "`{secret}` is in the log");
+        assert!(!document.contains(secret), "`{secret}` is in the document");
+    }
+    for process in processes::all() {
+        let line = processes::command_line(process);
+        assert!(!line.contains(miniflux::PASSWORD), "{line}");
+    }
 }
 
 pub(super) fn a_stop_takes_the_services_down_and_a_start_brings_them_back(world: &mut World) {
@@ -53,6 +70,8 @@ fn uninstall(world: &mut World, id: &str) {
     }
     let (name, processes) = (format!("{id}-coppice.local"), world.server.processes(id));
     assert_eq!(dig(&name, &[]), SERVER.to_string());
+    let address = world.server.address(id);
+    assert!(firewall(&world.server).contains(&address));
     let before = Traces::of(&world.server).naming(id);
     assert!(
         before.len() >= 5,
@@ -67,6 +86,9 @@ fn uninstall(world: &mut World, id: &str) {
         "{processes:?}"
     );
     assert!(!world.is_installed(id));
+    until("the firewall has forgotten it", seconds(10), || {
+        (!firewall(&world.server).contains(&address)).then_some(())
+    });
     // The edge and the name server follow a moment after.
     until("its name is gone", seconds(10), || {
         dig(&name, &[]).is_empty().then_some(())

@@ -268,27 +268,8 @@ fn without_heart(world: &mut World, core: &Process, edge: &Process) {
         edge.lives()
     );
     // The services work on without all of Coppice.
-    let pid = world.server.init("hello").pid.to_string();
-    let addresses = run(
-        "nsenter",
-        &[
-            "-t", &pid, "-n", "ip", "-4", "-o", "addr", "show", "scope", "global",
-        ],
-    );
-    let address = addresses
-        .split_whitespace()
-        .skip_while(|word| *word != "inet")
-        .nth(1)
-        .unwrap();
-    let page = run(
-        "curl",
-        &[
-            "-sS",
-            "--max-time",
-            "10",
-            &format!("http://{}:8080/", address.split('/').next().unwrap()),
-        ],
-    );
+    let url = format!("http://{}:8080/", world.server.address("hello"));
+    let page = run("curl", &["-sS", "--max-time", "10", &url]);
     assert!(page.contains("<h1>"), "{page}");
     world.server.start();
     world.healthy("hello");

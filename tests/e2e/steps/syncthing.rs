@@ -24,8 +24,11 @@ pub(super) fn a_package_is_uploaded_over_https_with_progress(world: &mut World) 
     let tickets = session.call("package.sideload", json!({}));
     let mut progress = session.stream(tickets["progress"].as_str().unwrap());
     let upload = tickets["upload"].as_str().unwrap().to_owned();
-    let (sender, file) = (session.clone(), World::example("syncthing"));
-    let sending = std::thread::spawn(move || sender.upload(&upload, &file));
+    let (sender, package) = (
+        session.clone(),
+        fs::read(World::example("syncthing")).unwrap(),
+    );
+    let sending = std::thread::spawn(move || sender.upload(&upload, package));
     let mut seen = Vec::new();
     loop {
         match progress.next(seconds(30)) {
@@ -57,10 +60,7 @@ pub(super) fn a_package_is_uploaded_over_https_with_progress(world: &mut World) 
     };
     assert!(on_the_way("Installing"), "{seen:#?}");
     assert!(world.is_installed("syncthing"));
-    let again = session.upload(
-        tickets["upload"].as_str().unwrap(),
-        &World::example("hello"),
-    );
+    let again = session.upload(tickets["upload"].as_str().unwrap(), Vec::new());
     assert_eq!(again.status, 404, "a ticket is good for once");
 }
 

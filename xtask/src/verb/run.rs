@@ -9,23 +9,19 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
-use nix::sys::signal::{SigHandler, Signal, signal};
-use serde::{Deserialize, Serialize};
 
 use super::credentials::Credentials;
-use crate::build::{self, Built};
+use crate::build;
 use crate::checkout::Checkout;
-use crate::command;
 use crate::examples;
+use crate::heart::Heart;
 use crate::server::{DataDir, Info, Server, Service};
 use crate::steps::Steps;
 use crate::stopwatch::Stopwatch;
@@ -37,11 +33,11 @@ pub(crate) struct Options {
     data: DataDir,
     /// Listen on this address only, instead of all.
     #[arg(long, value_name = "IP")]
-    listen: Option<std::net::IpAddr>,
+    listen: Option<IpAddr>,
 }
 
-/// How long a server may take until it answers.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
+/// How long the server may take to hand out its certificate.
+const CERTIFICATE_WITHIN: Duration = Duration::from_secs(60);
 /// How long the examples may take until their checks succeed; the first start of a database takes longest.
 const HEALTHY_WITHIN: Duration = Duration::from_secs(180);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -57,7 +53,11 @@ pub(crate) fn run(checkout: &Checkout, steps: &mut Steps, options: &Options) -> 
         eprintln!("== Coppice runs already, with {}", data.display());
         None
     } else {
-        Some(start(steps, options, &built, &server, &data)?)
+        let mut more = vec!["--base-image".into(), built.base_image.into_os_string()];
+        if let Some(listen) = options.listen {
+            more.extend(["--listen".into(), listen.to_string().into()]);
+        }
+        Some(Heart::start(steps, &server, &data, &more)?)
     };
     let told = set_up(checkout, steps, &server, &data);
     match (told, running) {
@@ -179,7 +179,7 @@ fn save_certificate(info: &Info, data: &Path) -> Result<PathBuf> {
     let url = format!("http://{}.local:{}/ca.crt", info.hostname, info.http_port);
     let fetched =
         TcpStream::connect((Ipv4Addr::LOCALHOST, info.http_port)).and_then(|mut stream| {
-            stream.set_read_timeout(Some(ANSWERS_WITHIN))?;
+            stream.set_read_timeout(Some(CERTIFICATE_WITHIN))?;
             write!(
                 stream,
                 "GET /ca.crt HTTP/1.1\r\nHost: {}.local\r\nConnection: close\r\n\r\n",
@@ -196,155 +196,4 @@ fn save_certificate(info: &Info, data: &Path) -> Result<PathBuf> {
     );
     fs::write(&file, body).with_context(|| format!("cannot write {}", file.display()))?;
     Ok(file)
-}
-
-/// A server that this process has started.
-struct Running {
-    ended: Receiver<std::io::Result<ExitStatus>>,
-}
-
-fn start(
-    steps: &mut Steps,
-    options: &Options,
-    built: &Built,
-    server: &Server,
-    data: &Path,
-) -> Result<Running> {
-    let ports = Ports::of(data)?;
-    let mut heart = command::as_root(&built.coppice)?;
-    heart
-        .arg("heart")
-        .arg("--data-dir")
-        .arg(data)
-        .arg("--base-image")
-        .arg(&built.base_image);
-    for (flag, port) in [
-        ("--https-port", ports.https),
-        ("--http-port", ports.http),
-        ("--dns-port", ports.dns),
-    ] {
-        heart.arg(flag).arg(port.to_string());
-    }
-    if let Some(listen) = options.listen {
-        heart.arg("--listen").arg(listen.to_string());
-    }
-    let child = heart
-        .spawn()
-        .with_context(|| format!("cannot start {}", built.coppice.display()))?;
-    // Ctrl-C reaches the server too; it says what goes on, and then this process sees it end. Set only now, because a
-    // child would inherit it.
-    // SAFETY: to ignore a signal runs no code in a handler.
-    unsafe { signal(Signal::SIGINT, SigHandler::SigIgn) }.context("cannot ignore Ctrl-C")?;
-    let running = Running::watch(child);
-
-    steps.always("start Coppice", || {
-        let watch = Stopwatch::start();
-        while !server.answers() {
-            match running.ended.recv_timeout(LOOK_EVERY) {
-                Ok(status) => bail!("Coppice ended with {}, see above", status?),
-                Err(RecvTimeoutError::Timeout) if watch.elapsed() < ANSWERS_WITHIN => {}
-                Err(_) => bail!(
-                    "Coppice does not answer after {} s",
-                    ANSWERS_WITHIN.as_secs()
-                ),
-            }
-        }
-        Ok(())
-    })?;
-    ports.keep(data)?;
-    Ok(running)
-}
-
-impl Running {
-    fn watch(mut child: Child) -> Self {
-        let (tell, ended) = channel();
-        // Nobody listens any more once this process is about to end itself.
-        thread::spawn(move || tell.send(child.wait()).is_ok());
-        Self { ended }
-    }
-
-    fn wait(self) -> Result<()> {
-        let status = self
-            .ended
-            .recv()
-            .context("the server is not watched any more")??;
-        if !status.success() {
-            bail!("Coppice ended with {status}");
-        }
-        Ok(())
-    }
-}
-
-/// Where a server listens. They are chosen once and kept, so that addresses stay.
-#[derive(Serialize, Deserialize)]
-struct Ports {
-    https: u16,
-    http: u16,
-    dns: u16,
-}
-
-impl Ports {
-    fn of(data: &Path) -> Result<Self> {
-        if let Ok(text) = fs::read_to_string(Self::file(data)) {
-            return serde_json::from_str(&text)
-                .with_context(|| format!("{} is damaged", Self::file(data).display()));
-        }
-        Ok(Self {
-            https: free_port(&[443, 8443])?,
-            http: free_port(&[80, 8080])?,
-            dns: free_port(&[53, 5300])?,
-        })
-    }
-
-    fn keep(&self, data: &Path) -> Result<()> {
-        let file = Self::file(data);
-        fs::write(&file, serde_json::to_string(self)?)
-            .with_context(|| format!("cannot write {}", file.display()))
-    }
-
-    fn file(data: &Path) -> PathBuf {
-        data.join("ports.json")
-    }
-}
-
-/// The first of `wanted` that is free for TCP and UDP, else any that is.
-fn free_port(wanted: &[u16]) -> Result<u16> {
-    for &port in wanted.iter().chain(&[0; 16]) {
-        let Ok(tcp) = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)) else {
-            continue;
-        };
-        let port = tcp.local_addr()?.port();
-        if UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok() {
-            return Ok(port);
-        }
-    }
-    bail!("no port is free")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_port_in_use_is_passed_over() {
-        let taken = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
-        let taken_udp = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
-        let ports = [
-            taken.local_addr().unwrap().port(),
-            taken_udp.local_addr().unwrap().port(),
-        ];
-        assert!(!ports.contains(&free_port(&ports).unwrap()));
-    }
-
-    #[test]
-    fn ports_are_chosen_once() {
-        let data = tempfile::tempdir().unwrap();
-        let ports = Ports {
-            https: 1,
-            http: 2,
-            dns: 3,
-        };
-        ports.keep(data.path()).unwrap();
-        assert_eq!(Ports::of(data.path()).unwrap().dns, 3);
-    }
 }

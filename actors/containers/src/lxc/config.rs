@@ -162,14 +162,16 @@ fn security(lines: &mut Lines, host: &Host<'_>) {
 }
 
 fn cgroups(lines: &mut Lines, layout: &HostLayout, spec: &ContainerSpec, host: &Host<'_>) {
-    let monitors = layout.monitor_cgroup_parent();
     lines.set("lxc.cgroup.dir.container", layout.cgroup(&spec.instance));
     lines.set("lxc.cgroup.dir.container.inner", "ns");
     lines.set(
         "lxc.cgroup.dir.monitor",
         layout.monitor_cgroup(&spec.instance),
     );
-    lines.set("lxc.cgroup.dir.monitor.pivot", format!("{monitors}/.ended"));
+    lines.set(
+        "lxc.cgroup.dir.monitor.pivot",
+        layout.ended_monitors_cgroup(),
+    );
     for (key, value) in spec.limits.to_lxc_config(host.hierarchies) {
         lines.set(&key, value);
     }

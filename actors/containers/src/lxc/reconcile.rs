@@ -13,6 +13,7 @@ use crate::{
     Inspection, Leftover, Receipt, Running, Segment,
     cgroup::{self, Hierarchies},
     error::StepError,
+    layout::ENDED,
     lxc::{host::Host, images, lifecycle, links, record::Record, subcontainer},
     sys::{loop_device, mountinfo, pidfd::PidFd, remove_tree::remove_tree},
 };
@@ -224,7 +225,7 @@ fn cgroups(host: &Host, hierarchies: &Hierarchies, kept: &Kept, receipt: &mut Re
             .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
             .filter_map(|entry| entry.file_name().into_string().ok())
             // Where liblxc's monitors end: it goes with its parent.
-            .filter(|name| name != ".ended")
+            .filter(|name| name != ENDED)
             .filter(|name| !kept.iter().any(|(instance, _)| instance.as_str() == name))
             .collect();
         for name in names {
