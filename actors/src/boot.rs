@@ -13,7 +13,7 @@ use coppice_net::{
     subnet::{self, Subnet},
 };
 use coppice_supervision::{ChildSpec, Supervisor};
-use patchdb::{Options, SecretStore, Store};
+use patchdb::{MakeRoom, Options, SecretStore, Store};
 use serde_json::json;
 
 use crate::{
@@ -23,11 +23,12 @@ use crate::{
     host::{Host, Parts},
     ids,
     jobs::{self, Jobs},
-    model::{Cause, JobKind, Parked, ServerInfo, ServerPrivate, ServerStatus, StateInfo},
+    model::{Cause, Parked, ServerInfo, ServerPrivate, ServerStatus, StateInfo},
     network::{Leaves, Listening, Network, Publish},
     observer,
     packages::Packages,
     problem::{Kind, Problem},
+    reserve::Reserve,
 };
 
 /// What packages take us for.
@@ -75,7 +76,14 @@ impl Boot {
                 )
             })?;
         }
-        let store = Store::open(data.join("state"), Options::default())
+        let reserve = Reserve::in_folder(&data);
+        reserve.hold();
+        let given_up = reserve.clone();
+        let options = Options {
+            make_room: MakeRoom::by(move || given_up.give_up()),
+            ..Options::default()
+        };
+        let store = Store::open(data.join("state"), options)
             .map_err(|error| Problem::of(Kind::Database, &error))?;
         let secrets = SecretStore::open(data.join("secrets"))
             .map_err(|error| Problem::of(Kind::Database, &error))?;
@@ -104,6 +112,7 @@ impl Boot {
         let host = Host::new(Parts {
             document,
             secrets,
+            reserve,
             packages,
             backend: self.backend,
             layout: self.layout,
@@ -139,16 +148,18 @@ impl Opened {
             .await
             .map_err(|error| Problem::of(Kind::Unknown, &error))?;
         let root = Supervisor::new(root);
-        let services = forest::services(&root)
-            .await
-            .map_err(|error| Problem::of(Kind::Unknown, &error))?;
+        let below = async |name: &str| {
+            let found = forest::supervisor(&root, name).await;
+            found.map_err(|error| Problem::of(Kind::Unknown, &error))
+        };
         let jobs = Jobs {
             host: Arc::clone(&host),
-            services,
+            services: below(forest::SERVICES).await?,
+            runner: jobs::Runner::new(below(forest::JOBS).await?),
         };
         let coppice = Coppice::new(jobs.clone(), root);
         known.send_replace(Some(coppice.clone()));
-        finish_jobs(&jobs).await;
+        jobs.finish_interrupted().await;
         start_trees(&jobs).await;
         record_deaths(&host, &dead).await;
         host.network.changed();
@@ -252,27 +263,6 @@ async fn record_deaths(host: &Host, dead: &[String]) {
         service
             .record("container", Cause::ContainerDied, action, None)
             .await;
-    }
-}
-
-async fn finish_jobs(jobs: &Jobs) {
-    for (id, record) in jobs.host.document.jobs() {
-        let instance = record.instance.clone();
-        let kind = record.kind;
-        let finished = match kind {
-            JobKind::Install => jobs::resume_install(jobs, id, record).await,
-            JobKind::Uninstall { .. } => jobs::resume_uninstall(jobs, id, record).await,
-        };
-        match finished {
-            Ok(()) => tracing::info!(
-                service = instance,
-                ?kind,
-                "an interrupted job was brought to its end"
-            ),
-            Err(problem) => {
-                tracing::warn!(service = instance, ?kind, %problem, "an interrupted job is still not at its end")
-            }
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! Invariant: a wish is durable before anybody acts on it. Nothing here knows HTTP, sessions or
 //! who may ask: that is the gateway's business.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use coppice_clock::{Mono, Wall};
 use coppice_supervision::{ChildKind, ChildState, NodeState, Supervisor, Tree, inspect};
@@ -19,6 +19,9 @@ use crate::{
     problem::{Kind, Problem},
     service::{Asker, ServiceContext, actions, tasks},
 };
+
+/// What a package has to end by itself when everything is stopped: the SDK gives a daemon 60 s.
+const STOP_PATIENCE: Duration = Duration::from_secs(150);
 
 /// The server, as the gateway has it.
 #[derive(Clone)]
@@ -81,29 +84,21 @@ impl Coppice {
         &self.jobs.host
     }
 
-    /// Installs a package file; gives its id when the service is installed.
+    /// Installs a package file; gives its id when the service is installed. It goes on when the caller
+    /// hangs up.
     ///
     /// # Errors
     /// As [`jobs::install`].
     pub async fn install(&self, source: Source) -> Result<String, Problem> {
-        // A task of its own: the caller may hang up, the job goes on.
-        let jobs = self.jobs.clone();
-        finished(tokio::spawn(
-            async move { jobs::install(&jobs, source).await },
-        ))
-        .await
+        jobs::install(&self.jobs, source).await
     }
 
-    /// Removes a service.
+    /// Removes a service. It goes on when the caller hangs up.
     ///
     /// # Errors
     /// As [`jobs::uninstall`].
     pub async fn uninstall(&self, id: &str, manner: Manner) -> Result<(), Problem> {
-        let (jobs, id) = (self.jobs.clone(), id.to_owned());
-        finished(tokio::spawn(async move {
-            jobs::uninstall(&jobs, &id, manner).await
-        }))
-        .await
+        jobs::uninstall(&self.jobs, id, manner).await
     }
 
     /// Every package with its state.
@@ -277,13 +272,14 @@ impl Coppice {
         ))
     }
 
-    /// Takes every container down, in reverse order of dependence; what is wanted stays as it is,
-    /// so the next start brings everything back.
+    /// Has every package end what it runs and takes its container down, in reverse order of dependence;
+    /// what is wanted stays as it is, so the next start brings everything back.
     pub async fn stop_everything(&self) {
-        for id in in_start_order(&self.host().document.packages())
-            .into_iter()
-            .rev()
-        {
+        let ids = in_start_order(&self.host().document.packages());
+        for id in ids.into_iter().rev() {
+            if let Err(problem) = jobs::exit(&self.jobs, &id, STOP_PATIENCE).await {
+                tracing::warn!(service = id, %problem, "a service is ended by force");
+            }
             if let Err(problem) = self.jobs.take_down(&id).await {
                 tracing::warn!(service = id, %problem, "a container was not taken down");
             }
@@ -361,15 +357,6 @@ impl Coppice {
             address: named.then(|| format!("https://{}{port}", network.service_name(id))),
         }
     }
-}
-
-async fn finished<T>(job: tokio::task::JoinHandle<Result<T, Problem>>) -> Result<T, Problem> {
-    job.await.unwrap_or_else(|error| {
-        Err(Problem::new(
-            Kind::Unknown,
-            format!("the job ended without an answer: {error}"),
-        ))
-    })
 }
 
 fn blocked(task: &crate::model::Task) -> Problem {

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::{
     model::{
-        Allocation, HealthReport, JobRecord, PackageEntry, PackagePrivate, ServerPrivate, StateInfo,
+        Allocation, HealthReport, JobKind, JobRecord, PackageEntry, PackagePrivate, ServerPrivate,
     },
     problem::{Kind, Problem},
 };
@@ -127,6 +127,15 @@ impl Transaction<'_> {
     /// Writes what the host keeps about itself.
     pub fn put_server(&mut self, kept: &ServerPrivate) {
         self.put(&SERVER, kept);
+    }
+
+    /// The unfinished job about a package, if there is one, with its id.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn job_about(&self, id: &str) -> Result<Option<(String, JobRecord)>, Problem> {
+        let jobs: BTreeMap<String, JobRecord> = self.get(&JOURNAL)?.unwrap_or_default();
+        Ok(jobs.into_iter().find(|(_, job)| job.instance == id))
     }
 
     /// Notes a job, or the step it is at.
@@ -369,13 +378,18 @@ impl Document {
             .await
     }
 
-    /// What the package's `uninit` is told: nothing at an uninstall, else its own version.
+    /// What the package's `uninit` is told: its own version where its data stays, which leaves that
+    /// data as it is; nothing where it goes.
     #[must_use]
     pub fn exit_target(&self, id: &str) -> Option<String> {
-        match self.package(id)?.state_info {
-            StateInfo::Removing { .. } => None,
-            state => state.manifest().get("version")?.as_str().map(str::to_owned),
+        let gone = |job: &JobRecord| {
+            job.instance == id && matches!(job.kind, JobKind::Uninstall { soft: false, .. })
+        };
+        if self.jobs().values().any(gone) {
+            return None;
         }
+        let state = self.package(id)?.state_info;
+        state.manifest().get("version")?.as_str().map(str::to_owned)
     }
 
     /// Shows what the health checks of a service say; gone after a restart of the core.
@@ -423,7 +437,7 @@ impl Document {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{HealthResult, StatusInfo};
+    use crate::model::{HealthResult, StateInfo, StatusInfo};
 
     fn entry() -> PackageEntry {
         PackageEntry {

@@ -5,6 +5,7 @@
 //! ├─ state      one_for_one   the watcher that fires packages' callbacks
 //! ├─ network    one_for_one   edge · forwards
 //! ├─ services   dynamic, parking: one tree per installed service
+//! ├─ jobs       dynamic: one temporary actor per job under way
 //! └─ gateway    whatever serves the API
 //! ```
 //!
@@ -26,6 +27,8 @@ use crate::{
 
 /// Name of the supervisor of the services' trees.
 pub const SERVICES: &str = "services";
+/// Name of the supervisor of jobs under way.
+pub const JOBS: &str = "jobs";
 
 /// The root's spec; `gateway` serves the API.
 pub fn spec(
@@ -82,15 +85,16 @@ pub fn spec(
         .child(ChildSpec::supervisor(SupervisorSpec::parking(
             SERVICES, parking,
         )))
+        .child(ChildSpec::supervisor(SupervisorSpec::dynamic(JOBS)))
         .child(gateway.shutdown(Shutdown::Timeout(Duration::from_secs(5))))
 }
 
-/// The supervisor of the services' trees below a running root.
+/// A supervisor right below a running root.
 ///
 /// # Errors
 /// When the root is going down.
-pub async fn services(root: &Supervisor) -> Result<Supervisor, StartError> {
-    let cell = root.child(SERVICES).await.map_err(StartError::failed)?;
+pub async fn supervisor(root: &Supervisor, name: &str) -> Result<Supervisor, StartError> {
+    let cell = root.child(name).await.map_err(StartError::failed)?;
     cell.as_ref()
         .and_then(Supervisor::from_cell)
         .ok_or(StartError::Ignore)

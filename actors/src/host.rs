@@ -14,6 +14,7 @@ use crate::{
     network::{Leaves, Network},
     packages::Packages,
     problem::Problem,
+    reserve::Reserve,
     service::ServiceContext,
 };
 
@@ -23,6 +24,8 @@ pub struct Host {
     pub document: Document,
     /// Keys, hashes, tokens.
     pub secrets: SecretStore,
+    /// Room for bad times.
+    pub(crate) reserve: Reserve,
     /// Installed packages.
     pub packages: Packages,
     /// Makes containers.
@@ -56,6 +59,8 @@ pub struct Parts {
     pub document: Document,
     /// As [`Host::secrets`].
     pub secrets: SecretStore,
+    /// As [`Host::reserve`].
+    pub(crate) reserve: Reserve,
     /// As [`Host::packages`].
     pub packages: Packages,
     /// As [`Host::backend`].
@@ -81,6 +86,7 @@ impl Host {
         Arc::new(Self {
             document: parts.document,
             secrets: parts.secrets,
+            reserve: parts.reserve,
             packages: parts.packages,
             backend: parts.backend,
             layout: parts.layout,

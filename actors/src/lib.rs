@@ -24,6 +24,7 @@ pub mod observer;
 pub mod packages;
 pub mod problem;
 mod relay;
+mod reserve;
 pub mod service;
 mod watcher;
 

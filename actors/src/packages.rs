@@ -129,6 +129,9 @@ impl Packages {
             }
             let archive = Archive::open(file, None).map_err(|error| opened(&error))?;
             let manifest = archive.manifest().map_err(|error| opened(&error))?;
+            Expected::any()
+                .check(&manifest)
+                .map_err(|error| stored(&error))?;
             let arch = Arch::of_this_machine();
             let contents = Contents::of(archive.root(), &manifest, Some(&arch))
                 .map_err(|error| coded(error.code(), &error))?;

@@ -72,6 +72,6 @@ pub use public::{
 pub use schema::Migration;
 pub use secrets::{Secret, SecretError, SecretStore};
 pub use snapshot::{PublicSnapshot, PublicValue, Snapshot};
-pub use store::{Options, Stats, Store};
+pub use store::{MakeRoom, Options, Stats, Store};
 pub use subscription::{Dump, Event, Missed, ResyncReason, Start, Subscription};
 pub use tree::{Node, Op, OpKind};

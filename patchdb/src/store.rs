@@ -4,6 +4,7 @@
 //! one (of [`Store`] and [`PublicStore`], subscriptions aside) is gone.
 
 use std::{
+    fmt,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
@@ -45,6 +46,31 @@ pub struct Options {
     pub schema: u32,
     /// What brings an older document up to `schema`, in order.
     pub migrations: Vec<Migration>,
+    /// Asked when a write finds the disk full.
+    pub make_room: MakeRoom,
+}
+
+/// Gives up something on a full disk, so that a write that failed for want of space may succeed after
+/// all. Default: nothing to give up.
+#[derive(Clone, Default)]
+pub struct MakeRoom(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
+
+impl MakeRoom {
+    /// `give_up` says whether there was something to give up; the write is then tried once more. It runs
+    /// in the writer's thread and may block it for as long as removing a file takes.
+    pub fn by(give_up: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(give_up)))
+    }
+
+    pub(crate) fn now(&self) -> bool {
+        self.0.as_ref().is_some_and(|give_up| give_up())
+    }
+}
+
+impl fmt::Debug for MakeRoom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("MakeRoom").field(&self.0.is_some()).finish()
+    }
 }
 
 impl Default for Options {
@@ -54,6 +80,7 @@ impl Default for Options {
             history: 4096,
             schema: 1,
             migrations: Vec::new(),
+            make_room: MakeRoom::default(),
         }
     }
 }
@@ -110,6 +137,7 @@ impl Store {
             tree: ready.tree,
             meta: ready.meta.clone(),
             keep: options.history,
+            make_room: options.make_room,
         };
         let threads = vec![spawn(&dir, "patchdb-writer", move || writer.run())?, {
             let (live, registry) = (Arc::clone(&live), Arc::clone(&registry));

@@ -30,6 +30,7 @@ use crate::{
     live::{Committed, Live, State},
     position::{Position, Why},
     snapshot::Snapshot,
+    store::MakeRoom,
     tree::{Node, Op},
 };
 
@@ -163,6 +164,7 @@ pub(crate) struct Writer {
     pub(crate) meta: Meta,
     /// How many revisions the history keeps.
     pub(crate) keep: u64,
+    pub(crate) make_room: MakeRoom,
 }
 
 /// A job between being applied and being answered.
@@ -221,7 +223,11 @@ impl Writer {
         if meta == self.meta {
             answer(&self.live, pending);
         } else {
-            match self.write_group(&tree, &meta, &ops, &history) {
+            let mut written = self.write_group(&tree, &meta, &ops, &history);
+            if matches!(written, Err(CommitError::Full { .. })) && self.make_room.now() {
+                written = self.write_group(&tree, &meta, &ops, &history);
+            }
+            match written {
                 Ok(()) => {
                     (self.tree, self.meta) = (tree, meta);
                     self.live.ids_reserved(self.meta.id_limit);

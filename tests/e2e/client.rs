@@ -254,15 +254,13 @@ impl Session {
     }
 
     /// Sends a package to where a ticket leads.
-    pub(crate) fn upload(&self, guid: &str, package: Vec<u8>) -> Answer {
+    pub(crate) fn upload(&self, guid: &str, package: Vec<u8>) -> Result<Answer, Failed> {
         let request = Request::post(format!("/rest/rpc/{guid}"))
             .header(HOST, DASHBOARD)
             .header(COOKIE, &self.cookie)
             .body(Full::from(package))
             .unwrap();
-        self.client
-            .send(request)
-            .unwrap_or_else(|failed| panic!("the upload: {failed}"))
+        self.client.send(request)
     }
 
     /// Opens the stream that a call has given a ticket for.

@@ -106,7 +106,8 @@ fn isolate(scratch: &Scratch) {
     let disk = scratch.path("disk");
     fs::create_dir(&disk).unwrap();
     let (image, disk) = (image.to_str().unwrap(), disk.to_str().unwrap());
-    run("mkfs.ext4", &["-q", "-E", "nodiscard", image]);
+    // Without room that only root may use: a full disk is full for everybody.
+    run("mkfs.ext4", &["-q", "-m", "0", "-E", "nodiscard", image]);
     // The loop device goes with the mount, and the mount with this process and its servers.
     run("mount", &["-o", "loop", image, disk]);
 }

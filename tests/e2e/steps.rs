@@ -5,6 +5,7 @@ mod bad_packages;
 mod bad_places;
 mod hello;
 mod interruption;
+mod keeping;
 mod miniflux;
 mod names;
 mod regrowth;
@@ -99,6 +100,13 @@ chapters! {
     interruption {
         an_install_that_the_core_died_in_is_undone,
         an_uninstall_that_the_core_died_in_is_finished,
+    }
+    keeping {
+        a_soft_uninstall_keeps_the_volumes_and_nothing_else,
+        a_reinstall_whose_init_fails_leaves_the_kept_data,
+        a_reinstall_that_the_core_died_in_leaves_the_kept_data,
+        a_good_reinstall_finds_the_data_and_a_hard_uninstall_removes_it,
+        an_uninstall_whose_uninit_fails_puts_the_service_back_as_it_was,
     }
     bad_packages {
         truncated_files_are_refused_and_leave_nothing,

@@ -1,9 +1,9 @@
 //! Bringing a new service.
 //!
 //! Steps: `begin` (the entry appears), `ingest` (one verifying pass into the store), `volumes`,
-//! `init` (container up, the package's `init`), `commit`. Everything that can be refused is refused
-//! before `begin`. Any failure after it rolls back: the server is as it was, except that volumes
-//! which were there before (kept by a soft uninstall) stay.
+//! `init` (container up, the package's `init`), `commit`. What can be refused by looking at the package
+//! is refused before `begin`. Any failure after it rolls back: the server is as it was. Volumes that
+//! were there before (kept by a soft uninstall) stay, whatever happens; the row says whether there were.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc, time::Duration};
 
@@ -11,14 +11,14 @@ use coppice_s9pk::Manifest;
 use coppice_wire::runtime::InitKind;
 use serde_json::Value;
 
-use super::{Jobs, Journal, progress, wait_initialised};
+use super::{Jobs, journal::Journal, progress, wait_initialised};
 use crate::{
     document::Transaction,
     effects::read_version,
     host::Host,
     model::{
-        Allocation, ArchivePointer, InstallingInfo, JobKind, JobRecord, PackageEntry,
-        PackagePrivate, StateInfo, StatusInfo,
+        Allocation, ArchivePointer, InstallingInfo, JobKind, PackageEntry, PackagePrivate,
+        StateInfo, StatusInfo,
     },
     packages::Opened,
     problem::{Kind, Problem},
@@ -44,6 +44,14 @@ impl Source {
             Self::File(path) | Self::Upload(path) => path,
         }
     }
+
+    /// The job is over: nobody needs an upload any more.
+    fn discard(&self) {
+        if let Self::Upload(path) = self {
+            // What is left of it is removed at the next start too.
+            let _ = fs::remove_file(path);
+        }
+    }
 }
 
 /// Installs a package from a file; gives its id.
@@ -52,30 +60,49 @@ impl Source {
 /// When the file is no valid package for this machine, the package is installed already, the disk
 /// is full, or its `init` fails. The server is then as it was.
 pub async fn install(jobs: &Jobs, source: Source) -> Result<String, Problem> {
-    let installed = install_from(jobs, &source).await;
-    if let Source::Upload(path) = &source {
-        // What is left of an upload is removed at the next start too.
-        let _ = fs::remove_file(path);
-    }
-    installed
+    let opened = match jobs.host.packages.look(source.path()).await {
+        Ok(opened) => opened,
+        Err(problem) => {
+            source.discard();
+            return Err(problem);
+        }
+    };
+    let id = opened.manifest.id.to_string();
+    let (own, name) = (jobs.clone(), id.clone());
+    let work = async move {
+        let installed = install_opened(&own, &source, &opened, &name).await;
+        source.discard();
+        installed
+    };
+    jobs.runner.run("install", &id, work).await?;
+    Ok(id)
 }
 
-#[tracing::instrument(name = "install", skip_all, fields(package))]
-async fn install_from(jobs: &Jobs, source: &Source) -> Result<String, Problem> {
+#[tracing::instrument(name = "install", skip(jobs, source, opened))]
+async fn install_opened(
+    jobs: &Jobs,
+    source: &Source,
+    opened: &Opened,
+    package: &str,
+) -> Result<(), Problem> {
     let host = &jobs.host;
-    let opened = host.packages.look(source.path()).await?;
-    let id = opened.manifest.id.to_string();
-    tracing::Span::current().record("package", &id);
-    let mut journal = Journal::new(JobKind::Install, &id);
-    begin(host, &opened, &journal).await?;
+    let keep_volumes = volumes(host, package).exists();
+    let mut journal = Journal::new(JobKind::Install { keep_volumes }, package);
+    begin(host, opened, &journal).await?;
     host.network.changed();
-    let finished = run(jobs, source, &opened, &mut journal).await;
-    if let Err(problem) = finished {
-        tracing::warn!(package = id, step = journal.record.step, %problem, "install failed; rolling back");
-        roll_back(jobs, &journal).await?;
-        return Err(problem);
+    let Err(problem) = run(jobs, source, opened, &mut journal).await else {
+        return Ok(());
+    };
+    tracing::warn!(package, step = journal.record.step, %problem, "install failed; rolling back");
+    if let Err(second) = roll_back(jobs, &journal, keep_volumes).await {
+        // The first one is the reason, and the row says what is left to do.
+        tracing::error!(package, problem = %second, "an install was not rolled back in full; `coppice package uninstall` or the next start tries again");
     }
-    Ok(id)
+    Err(problem)
+}
+
+fn volumes(host: &Host, id: &str) -> PathBuf {
+    host.layout.data.join("services").join(id).join("volumes")
 }
 
 /// One write: the entry, what is given to the package, and the journal's row.
@@ -102,8 +129,7 @@ async fn begin(host: &Arc<Host>, opened: &Opened, journal: &Journal) -> Result<(
         restarts: Vec::new(),
         parked: None,
     };
-    let kept_data = host.layout.data.join("services").join(&id).join("volumes");
-    let kind = match read_version(&kept_data) {
+    let kind = match read_version(&volumes(host, &id)) {
         Ok(Some(_)) => InitKind::Update,
         _ => InitKind::Install,
     };
@@ -111,13 +137,18 @@ async fn begin(host: &Arc<Host>, opened: &Opened, journal: &Journal) -> Result<(
     let journal = journal.clone();
     host.document
         .transact("jobs", "install", move |transaction| {
-            if transaction
-                .get::<Value>(&["public", "packageData", &id])?
-                .is_some()
-            {
+            if let Ok(entry) = transaction.package(&id) {
                 return Err(Problem::new(
                     Kind::Duplicate,
-                    format!("`{id}` is already installed; uninstall it first"),
+                    match entry.state_info {
+                        StateInfo::Installed { .. } => {
+                            format!("`{id}` is already installed; uninstall it first")
+                        }
+                        unfinished => format!(
+                            "`{id}` is still {}; `coppice package uninstall {id}` removes what is left of it",
+                            unfinished.name()
+                        ),
+                    },
                 ));
             }
             let allocation = allocate(transaction)?;
@@ -135,22 +166,36 @@ async fn begin(host: &Arc<Host>, opened: &Opened, journal: &Journal) -> Result<(
         .await
 }
 
-/// A range of ids that was never given, and the lowest address that is free.
+/// A range of ids that was never given, as long as there is one, and the lowest address that is free.
 fn allocate(transaction: &mut Transaction<'_>) -> Result<Allocation, Problem> {
     let mut server = transaction.server()?;
     let packages: std::collections::BTreeMap<String, PackagePrivate> = transaction
         .get(&["private", "packages"])?
         .unwrap_or_default();
-    let taken: Vec<u32> = packages
-        .values()
-        .map(|kept| kept.allocation.host_number)
-        .collect();
-    let host_number = (0..)
-        .find(|number| !taken.contains(number))
-        .unwrap_or(u32::MAX);
-    let range = server.next_range;
-    server.next_range += 1;
-    transaction.put_server(&server);
+    let lowest_free = |taken: fn(&Allocation) -> u32| {
+        let taken: Vec<u32> = packages
+            .values()
+            .map(|kept| taken(&kept.allocation))
+            .collect();
+        (0..)
+            .find(|number| !taken.contains(number))
+            .unwrap_or(u32::MAX)
+    };
+    let host_number = lowest_free(|given| given.host_number);
+    let range = if server.next_range < Allocation::RANGES {
+        server.next_range += 1;
+        transaction.put_server(&server);
+        server.next_range - 1
+    } else {
+        // Files hold the container's ids, so nothing on the disk is bound to an earlier holder.
+        lowest_free(|given| given.range)
+    };
+    if range >= Allocation::RANGES {
+        return Err(Problem::invalid(format!(
+            "there are {} services, and no user ids are left for another; uninstall one first",
+            Allocation::RANGES
+        )));
+    }
     Ok(Allocation { range, host_number })
 }
 
@@ -256,22 +301,17 @@ fn make_folders(host: &Host, id: &str, manifest: &Manifest) -> Result<(), Proble
     Ok(())
 }
 
-/// Makes the server as it was before an install that did not end.
+/// Makes the server as it was before an install that came to nothing. May be run twice.
 ///
 /// # Errors
-/// When something could not be removed; the journal's row stays and the next start tries again.
-pub async fn resume(jobs: &Jobs, id: String, record: JobRecord) -> Result<(), Problem> {
-    roll_back(jobs, &Journal { id, record }).await
-}
-
-async fn roll_back(jobs: &Jobs, journal: &Journal) -> Result<(), Problem> {
-    let host = &jobs.host;
-    let id = journal.record.instance.clone();
-    jobs.take_down(&id).await?;
-    let kept = host.document.private(&id);
-    let fresh = kept
-        .as_ref()
-        .is_none_or(|kept| kept.pending_init != Some(InitKind::Update));
-    super::uninstall::remove_remains(host, &id, !fresh).await?;
-    super::uninstall::forget(host, &id, &journal.id).await
+/// When something could not be removed; the journal's row stays.
+pub(super) async fn roll_back(
+    jobs: &Jobs,
+    journal: &Journal,
+    keep_volumes: bool,
+) -> Result<(), Problem> {
+    let (host, id) = (&jobs.host, &journal.record.instance);
+    jobs.take_down(id).await?;
+    super::uninstall::remove_remains(host, id, keep_volumes).await?;
+    super::uninstall::forget(host, id, &journal.id).await
 }

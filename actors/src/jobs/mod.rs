@@ -1,4 +1,4 @@
-//! Install and uninstall: journaled sagas, each a task of its own that outlives whoever asked.
+//! Install and uninstall: journaled sagas, each an actor of its own that outlives whoever asked.
 //!
 //! ```text
 //! begin (journal row) ─▶ step ─▶ step ─▶ … ─▶ commit (row and result in one write)
@@ -8,23 +8,28 @@
 //! ```
 //!
 //! Invariant: at any moment the journal says what is half done. After a crash an install is rolled
-//! back (its file may be gone) and an uninstall is finished.
+//! back (its file may be gone) and an uninstall is finished, by the next start of the core or by the
+//! next uninstall of that service, whichever comes first.
 
 mod install;
+mod job;
+mod journal;
 mod uninstall;
 
-pub use install::{Source, install, resume as resume_install};
-pub use uninstall::{Manner, resume as resume_uninstall, uninstall};
+pub use install::{Source, install};
+pub use job::Runner;
+pub(crate) use uninstall::exit;
+pub use uninstall::{Manner, uninstall};
 
 use std::{sync::Arc, time::Duration};
 
-use coppice_clock::Wall;
 use coppice_supervision::{ChildSpec, Supervisor};
 use serde_json::{Value, json};
 
+use self::journal::Journal;
 use crate::{
     host::Host,
-    model::{JobKind, JobRecord},
+    model::JobKind,
     problem::{Kind, Problem},
     service::{
         ContainerPhase, RuntimePhase, ServiceContext,
@@ -38,13 +43,15 @@ pub const CONTAINER_GRACE: Duration = Duration::from_secs(20);
 /// A container that comes and goes is told to stop this often.
 const TELL_AGAIN: Duration = Duration::from_millis(200);
 
-/// What jobs work with: the server and the supervisor of the services' trees.
+/// What jobs work with: the server, the supervisor of the services' trees, and their own.
 #[derive(Clone, Debug)]
 pub struct Jobs {
     /// The server.
     pub host: Arc<Host>,
     /// The supervisor of the services' trees.
     pub services: Supervisor,
+    /// Runs each job, one at a time per service.
+    pub runner: Runner,
 }
 
 impl Jobs {
@@ -74,6 +81,25 @@ impl Jobs {
         let _ = self.services.terminate(id).await;
         let _ = self.services.delete(id).await;
         self.host.remove_service(id);
+    }
+
+    /// Brings every job to its end that the last process left half done.
+    pub async fn finish_interrupted(&self) {
+        for (id, record) in self.host.document.jobs() {
+            let (instance, kind) = (record.instance.clone(), record.kind);
+            let (jobs, journal) = (self.clone(), Journal { id, record });
+            let finish = async move { finish(&jobs, journal).await };
+            match self.runner.run("finish", &instance, finish).await {
+                Ok(()) => tracing::info!(
+                    service = instance,
+                    ?kind,
+                    "an interrupted job was brought to its end"
+                ),
+                Err(problem) => {
+                    tracing::warn!(service = instance, ?kind, %problem, "an interrupted job is still not at its end");
+                }
+            }
+        }
     }
 
     /// Removes a service's container and ends its tree.
@@ -108,37 +134,11 @@ impl Jobs {
     }
 }
 
-/// A row of the journal, with its id.
-#[derive(Clone, Debug)]
-struct Journal {
-    id: String,
-    record: JobRecord,
-}
-
-impl Journal {
-    fn new(kind: JobKind, instance: &str) -> Self {
-        Self {
-            id: crate::ids::random(10),
-            record: JobRecord {
-                kind,
-                instance: instance.to_owned(),
-                since: Wall::now(),
-                step: "begin".to_owned(),
-            },
-        }
-    }
-
-    /// Notes that a step begins; durable before anything is done for it.
-    async fn step(&mut self, host: &Host, step: &str) -> Result<(), Problem> {
-        step.clone_into(&mut self.record.step);
-        tracing::debug!(service = self.record.instance, step, "job");
-        let Self { id, record } = self.clone();
-        host.document
-            .transact("jobs", step, move |transaction| {
-                transaction.put_job(&id, &record);
-                Ok(())
-            })
-            .await
+/// Brings a job to its end that nobody is at: an install is undone, an uninstall finished.
+async fn finish(jobs: &Jobs, journal: Journal) -> Result<(), Problem> {
+    match journal.record.kind {
+        JobKind::Install { keep_volumes } => install::roll_back(jobs, &journal, keep_volumes).await,
+        JobKind::Uninstall { soft, .. } => uninstall::take_away(jobs, journal, soft).await,
     }
 }
 

@@ -8,12 +8,15 @@ use std::{fs, io, path::Path, time::Duration};
 
 use coppice_clock::Wall;
 
-use super::{Jobs, Journal};
+use super::{Jobs, journal::Journal};
 use crate::{
     host::Host,
-    model::{ErrorInfo, JobKind, JobRecord, StateInfo},
+    model::{JobKind, StateInfo},
     problem::{Kind, Problem},
-    service::RuntimePhase,
+    service::{
+        ContainerPhase, RuntimePhase,
+        runtime::{RuntimeMsg, step::Input},
+    },
 };
 
 /// The runtime's own deadline for `uninit`, and a little.
@@ -28,90 +31,117 @@ pub struct Manner {
     pub force: bool,
 }
 
-/// Removes a service and everything of it.
+/// Removes a service and everything of it. What an earlier job left half done is brought to its end
+/// instead, so a service can always be removed.
 ///
 /// # Errors
-/// When it is not installed, or its `uninit` fails and `force` is not set: it is then installed as
-/// before.
-#[tracing::instrument(skip(jobs))]
+/// When it is not installed, another job is about it, or its `uninit` fails and `force` is not set: it
+/// is then installed as before.
 pub async fn uninstall(jobs: &Jobs, id: &str, manner: Manner) -> Result<(), Problem> {
+    let (own, name) = (jobs.clone(), id.to_owned());
+    let work = async move { uninstall_alone(&own, &name, manner).await };
+    jobs.runner.run("uninstall", id, work).await
+}
+
+#[tracing::instrument(name = "uninstall", skip(jobs))]
+async fn uninstall_alone(jobs: &Jobs, package: &str, manner: Manner) -> Result<(), Problem> {
     let host = &jobs.host;
-    let mut journal = Journal::new(JobKind::Uninstall { soft: manner.soft }, id);
-    let (instance, row) = (id.to_owned(), journal.clone());
-    host.document
-        .transact("jobs", "uninstall", move |transaction| {
-            let mut entry = transaction.package(&instance)?;
-            let StateInfo::Installed { manifest } = entry.state_info else {
-                return Err(Problem::invalid(format!(
-                    "`{instance}` is {}; wait until that has ended",
-                    entry.state_info.name()
-                )));
-            };
-            entry.state_info = StateInfo::Removing { manifest };
-            entry.status_info.desired = entry.status_info.desired.stop();
-            transaction.put_package(&instance, &entry)?;
-            transaction.put_job(&row.id, &row.record);
-            Ok(())
-        })
-        .await?;
+    let mut journal = match begin(host, package, manner).await? {
+        Begun::Anew(journal) => journal,
+        Begun::Unfinished(journal) => return super::finish(jobs, journal).await,
+    };
     journal.step(host, "exit").await?;
-    let exited = exit(jobs, id).await;
+    let exited = exit(jobs, package, EXIT_PATIENCE).await;
     if let Err(problem) = exited
         && !manner.force
     {
-        put_back(jobs, &journal, &problem).await?;
-        return Err(problem);
+        put_back(jobs, &journal).await?;
+        return Err(Problem {
+            details: format!("{}; use --force to remove it regardless", problem.details),
+            ..problem
+        });
     }
-    finish(jobs, journal, manner.soft).await
+    take_away(jobs, journal, manner.soft).await
 }
 
-/// Runs the package's `uninit`, if there is a runtime to run it.
-async fn exit(jobs: &Jobs, id: &str) -> Result<(), Problem> {
+enum Begun {
+    /// The row of this job.
+    Anew(Journal),
+    /// The row of a job that is nobody's any more: this one is the only job about the service.
+    Unfinished(Journal),
+}
+
+async fn begin(host: &Host, id: &str, manner: Manner) -> Result<Begun, Problem> {
+    let instance = id.to_owned();
+    host.document
+        .transact("jobs", "uninstall", move |transaction| {
+            let mut entry = transaction.package(&instance)?;
+            let kind = JobKind::Uninstall {
+                soft: manner.soft,
+                desired: entry.status_info.desired,
+            };
+            let journal = Journal::new(kind, &instance);
+            let begun = match entry.state_info {
+                StateInfo::Installed { manifest } => {
+                    entry.state_info = StateInfo::Removing { manifest };
+                    entry.status_info.desired = entry.status_info.desired.stop();
+                    transaction.put_package(&instance, &entry)?;
+                    Begun::Anew(journal)
+                }
+                _ => match transaction.job_about(&instance)? {
+                    Some((id, record)) => return Ok(Begun::Unfinished(Journal { id, record })),
+                    None => Begun::Unfinished(journal),
+                },
+            };
+            let (Begun::Anew(journal) | Begun::Unfinished(journal)) = &begun;
+            transaction.put_job(&journal.id, &journal.record);
+            Ok(begun)
+        })
+        .await
+}
+
+/// Has the package end what it runs and run its `uninit`, if there is a runtime to do that.
+///
+/// # Errors
+/// When its `uninit` fails, its container ends meanwhile, or it takes longer than `patience`.
+pub(crate) async fn exit(jobs: &Jobs, id: &str, patience: Duration) -> Result<(), Problem> {
     let Some(service) = jobs.host.service(id) else {
         return Ok(());
     };
-    if service.runtime.borrow().is_none() {
+    let (mut phase, mut container) = (service.phase.subscribe(), service.container.subscribe());
+    if service.runtime.borrow().is_none() || *container.borrow() != ContainerPhase::Up {
         return Ok(());
     }
-    let mut phase = service.phase.subscribe();
-    let asked = service
-        .runtime_slot
-        .cast(crate::service::runtime::RuntimeMsg::Input(
-            crate::service::runtime::step::Input::Exit,
-        ));
-    if !asked {
+    if !service.runtime_slot.cast(RuntimeMsg::Input(Input::Exit)) {
         return Ok(());
     }
-    let ended =
-        phase.wait_for(|phase| matches!(phase, RuntimePhase::Exited | RuntimePhase::Failed(_)));
-    match tokio::time::timeout(EXIT_PATIENCE, ended).await {
-        Ok(Ok(phase)) => match &*phase {
-            RuntimePhase::Failed(why) => Err(Problem::new(
-                Kind::Javascript,
-                format!(
-                    "`{id}` could not be uninstalled: {why}; use --force to remove it regardless"
-                ),
-            )),
-            _ => Ok(()),
-        },
-        Ok(Err(_)) => Ok(()),
-        Err(_) => Err(Problem::new(
+    let failed = |why: &str| {
+        Err(Problem::new(
+            Kind::Javascript,
+            format!("the package `{id}` did not end well: {why}"),
+        ))
+    };
+    tokio::select! {
+        ended = phase.wait_for(|phase| matches!(phase, RuntimePhase::Exited | RuntimePhase::Failed(_))) => {
+            match ended.as_deref() {
+                Ok(RuntimePhase::Failed(why)) => failed(why),
+                _ => Ok(()),
+            }
+        }
+        _ = container.wait_for(|phase| *phase != ContainerPhase::Up) => {
+            failed("its container ended meanwhile")
+        }
+        () = tokio::time::sleep(patience) => Err(Problem::new(
             Kind::Timeout,
-            format!(
-                "the uninit of `{id}` did not end in time; use --force to remove it regardless"
-            ),
+            format!("the package `{id}` did not end within {} s", patience.as_secs()),
         )),
     }
 }
 
-/// The service stays, with the reason shown.
-async fn put_back(jobs: &Jobs, journal: &Journal, problem: &Problem) -> Result<(), Problem> {
+/// The service stays, and is what it was; why is in its restart records and in the answer.
+async fn put_back(jobs: &Jobs, journal: &Journal) -> Result<(), Problem> {
     let (instance, job) = (journal.record.instance.clone(), journal.id.clone());
-    let shown = ErrorInfo {
-        details: problem.details.clone(),
-        debug: problem.debug.clone(),
-        info: (*problem.info).clone(),
-    };
+    let kind = journal.record.kind;
     jobs.host
         .document
         .transact("jobs", "uninstall-failed", move |transaction| {
@@ -119,29 +149,29 @@ async fn put_back(jobs: &Jobs, journal: &Journal, problem: &Problem) -> Result<(
             if let StateInfo::Removing { manifest } = entry.state_info {
                 entry.state_info = StateInfo::Installed { manifest };
             }
-            entry.status_info.error = Some(shown);
+            if let JobKind::Uninstall { desired, .. } = kind {
+                entry.status_info.desired = desired;
+            }
             transaction.put_package(&instance, &entry)?;
             transaction.remove_job(&job);
             Ok(())
         })
-        .await
+        .await?;
+    if let Some(service) = jobs.host.service(&journal.record.instance) {
+        service.raise_wish();
+    }
+    Ok(())
 }
 
-/// Goes on with an uninstall that did not end. The package's `uninit` ran or never will.
+/// Removes what is there of a service. Its `uninit` ran, or never will. May be run twice.
 ///
 /// # Errors
-/// When something could not be removed; the journal's row stays and the next start tries again.
-pub async fn resume(jobs: &Jobs, id: String, record: JobRecord) -> Result<(), Problem> {
-    let JobKind::Uninstall { soft } = record.kind else {
-        return Err(Problem::new(
-            Kind::Incoherent,
-            format!("job `{id}` is not an uninstall"),
-        ));
-    };
-    finish(jobs, Journal { id, record }, soft).await
-}
-
-async fn finish(jobs: &Jobs, mut journal: Journal, soft: bool) -> Result<(), Problem> {
+/// When something could not be removed; the journal's row stays.
+pub(super) async fn take_away(
+    jobs: &Jobs,
+    mut journal: Journal,
+    soft: bool,
+) -> Result<(), Problem> {
     let host = &jobs.host;
     let id = journal.record.instance.clone();
     journal.step(host, "container").await?;
@@ -207,5 +237,8 @@ pub(super) async fn forget(host: &Host, id: &str, job: &str) -> Result<(), Probl
         })
         .await?;
     host.network.changed();
+    // There may be room again for what was given up on a full disk. Nothing waits for it.
+    let reserve = host.reserve.clone();
+    tokio::task::spawn_blocking(move || reserve.hold());
     Ok(())
 }

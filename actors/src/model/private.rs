@@ -7,13 +7,15 @@ use coppice_net::subnet::Subnet;
 use coppice_wire::runtime::InitKind;
 use serde::{Deserialize, Serialize};
 
+use super::DesiredStatus;
+
 /// `/private/server`: choices made once and kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServerPrivate {
     /// The services' network; chosen at first start and kept.
     pub subnet: Subnet,
-    /// The next number of an id range that was never given.
+    /// The next number of an id range that was never given; at [`Allocation::RANGES`], none is left.
     pub next_range: u32,
     /// External ports given to services, by port.
     pub ports: BTreeMap<u16, String>,
@@ -38,13 +40,16 @@ pub struct PackagePrivate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Allocation {
-    /// Which range of 65,536 ids is its own.
+    /// Which range of 65,536 ids is its own; below [`Self::RANGES`].
     pub range: u32,
     /// Which host number it has in the services' subnet.
     pub host_number: u32,
 }
 
 impl Allocation {
+    /// How many ranges there are: up to `0x7FFF_FFFF`, beyond which ids are no longer ours.
+    pub const RANGES: u32 = 0x1000;
+
     /// The host id of the container's root.
     #[must_use]
     pub const fn id_base(self) -> u32 {
@@ -79,10 +84,15 @@ pub struct JobRecord {
 #[serde(rename_all = "kebab-case")]
 pub enum JobKind {
     /// Bring a new service.
-    Install,
-    /// Remove a service; `soft` keeps its volumes.
+    Install {
+        /// Its volumes were there before, and stay if it comes to nothing.
+        keep_volumes: bool,
+    },
+    /// Remove a service.
     Uninstall {
         /// Keep the volumes.
         soft: bool,
+        /// What was wanted of it before.
+        desired: DesiredStatus,
     },
 }

@@ -37,7 +37,11 @@ pub(super) type Progress<'a> = dyn FnMut(u64) -> ControlFlow<()> + 'a;
 
 impl Expected {
     /// Refuses what is not wanted, as far as the manifest tells.
-    pub(super) fn check(&self, manifest: &Manifest) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// The first thing that is not as expected: another package or version, a newer system needed,
+    /// another architecture.
+    pub fn check(&self, manifest: &Manifest) -> Result<(), StoreError> {
         let package = &manifest.id;
         if let Some(expected) = self
             .package

@@ -40,7 +40,7 @@ pub(super) fn a_package_is_uploaded_over_https_with_progress(world: &mut World) 
             None => panic!("no progress for 30 s: {seen:#?}"),
         }
     }
-    let answer = sending.join().unwrap();
+    let answer = sending.join().unwrap().unwrap();
     assert!(answer.status.is_success(), "{}", answer.text());
     let last = seen.last().unwrap();
     assert_eq!(last["overall"], true, "{last:#}");
@@ -60,7 +60,9 @@ pub(super) fn a_package_is_uploaded_over_https_with_progress(world: &mut World) 
     };
     assert!(on_the_way("Installing"), "{seen:#?}");
     assert!(world.is_installed("syncthing"));
-    let again = session.upload(tickets["upload"].as_str().unwrap(), Vec::new());
+    let again = session
+        .upload(tickets["upload"].as_str().unwrap(), Vec::new())
+        .unwrap();
     assert_eq!(again.status, 404, "a ticket is good for once");
 }
 
