@@ -22,7 +22,7 @@ use crate::{
     forest,
     host::{Host, Parts},
     ids,
-    jobs::{self, Jobs},
+    jobs::Jobs,
     model::{Cause, Parked, ServerInfo, ServerPrivate, ServerStatus, StateInfo},
     network::{Leaves, Listening, Network, Publish},
     observer,
@@ -148,19 +148,10 @@ impl Opened {
             .await
             .map_err(|error| Problem::of(Kind::Unknown, &error))?;
         let root = Supervisor::new(root);
-        let below = async |name: &str| {
-            let found = forest::supervisor(&root, name).await;
-            found.map_err(|error| Problem::of(Kind::Unknown, &error))
-        };
-        let jobs = Jobs {
-            host: Arc::clone(&host),
-            services: below(forest::SERVICES).await?,
-            runner: jobs::Runner::new(below(forest::JOBS).await?),
-        };
+        let jobs = Jobs::below(&root, Arc::clone(&host)).await?;
         let coppice = Coppice::new(jobs.clone(), root);
         known.send_replace(Some(coppice.clone()));
-        jobs.finish_interrupted().await;
-        start_trees(&jobs).await;
+        bring_up(&jobs).await;
         record_deaths(&host, &dead).await;
         host.network.changed();
         let ended = tokio::spawn(async move {
@@ -181,6 +172,11 @@ async fn server(document: &Document, short: &str) -> Result<ServerPrivate, Probl
         .map_err(|error| Problem::of(Kind::Network, &error))?;
     let subnet =
         Subnet::choose(short, &taken).map_err(|error| Problem::of(Kind::Network, &error))?;
+    settle(document, subnet).await
+}
+
+/// Makes the choices of a first start.
+pub(crate) async fn settle(document: &Document, subnet: Subnet) -> Result<ServerPrivate, Problem> {
     let server = ServerPrivate {
         subnet,
         next_range: 0,
@@ -237,7 +233,7 @@ async fn write_server_info(
 
 /// Removes what earlier processes left behind; gives the services whose container had ended while
 /// nobody watched.
-async fn tidy(host: &Host) -> Vec<String> {
+pub(crate) async fn tidy(host: &Host) -> Vec<String> {
     let known: Vec<Segment> = host
         .document
         .package_ids()
@@ -264,6 +260,12 @@ async fn record_deaths(host: &Host, dead: &[String]) {
             .record("container", Cause::ContainerDied, action, None)
             .await;
     }
+}
+
+/// Ends what the last process left half done, then grows a tree for each service that is installed.
+pub(crate) async fn bring_up(jobs: &Jobs) {
+    jobs.finish_interrupted().await;
+    start_trees(jobs).await;
 }
 
 async fn start_trees(jobs: &Jobs) {

@@ -32,6 +32,8 @@ const HEALTH: &str = "health";
 #[derive(Clone)]
 pub struct Document {
     store: Store,
+    #[cfg(test)]
+    fuse: Arc<crate::testing::Fuse>,
 }
 
 /// What a change may read and write, in one atomic step.
@@ -194,8 +196,18 @@ impl std::fmt::Debug for Document {
 impl Document {
     /// The document in `store`.
     #[must_use]
-    pub const fn new(store: Store) -> Self {
-        Self { store }
+    pub fn new(store: Store) -> Self {
+        Self {
+            store,
+            #[cfg(test)]
+            fuse: crate::testing::Fuse::new(),
+        }
+    }
+
+    /// The same, with changes held back once `fuse` has blown.
+    #[cfg(test)]
+    pub(crate) fn with_fuse(self, fuse: Arc<crate::testing::Fuse>) -> Self {
+        Self { fuse, ..self }
     }
 
     /// The store itself, for subscriptions and dumps.
@@ -215,6 +227,8 @@ impl Document {
         cause: &str,
         change: impl FnOnce(&mut Transaction<'_>) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
+        #[cfg(test)]
+        self.fuse.pass().await;
         let answer = Arc::new(Mutex::new(None));
         let slot = Arc::clone(&answer);
         let why = Why {

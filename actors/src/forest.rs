@@ -66,11 +66,6 @@ pub fn spec(
             ))
             .forget_after(Duration::from_secs(60))
     };
-    let parking = Parking {
-        intensity: Intensity::new(2, Duration::from_secs(600)),
-        probe: Backoff::doubling(Duration::from_secs(30), Duration::from_secs(3600)),
-        proven: Duration::from_secs(120),
-    };
     SupervisorSpec::rest_for_one("core")
         .intensity(3, Duration::from_secs(60))
         .observer(observer)
@@ -82,11 +77,24 @@ pub fn spec(
                 .child(edge)
                 .child(forwards),
         ))
-        .child(ChildSpec::supervisor(SupervisorSpec::parking(
-            SERVICES, parking,
-        )))
-        .child(ChildSpec::supervisor(SupervisorSpec::dynamic(JOBS)))
+        .child(services())
+        .child(jobs())
         .child(gateway.shutdown(Shutdown::Timeout(Duration::from_secs(5))))
+}
+
+/// The supervisor of the services' trees.
+pub(crate) fn services() -> ChildSpec {
+    let parking = Parking {
+        intensity: Intensity::new(2, Duration::from_secs(600)),
+        probe: Backoff::doubling(Duration::from_secs(30), Duration::from_secs(3600)),
+        proven: Duration::from_secs(120),
+    };
+    ChildSpec::supervisor(SupervisorSpec::parking(SERVICES, parking))
+}
+
+/// The supervisor of jobs under way.
+pub(crate) fn jobs() -> ChildSpec {
+    ChildSpec::supervisor(SupervisorSpec::dynamic(JOBS))
 }
 
 /// A supervisor right below a running root.

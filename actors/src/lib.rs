@@ -26,6 +26,8 @@ pub mod problem;
 mod relay;
 mod reserve;
 pub mod service;
+#[cfg(test)]
+mod testing;
 mod watcher;
 
 pub use coppice::Coppice;

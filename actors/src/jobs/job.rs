@@ -74,6 +74,14 @@ impl Runner {
         })
     }
 
+    /// Kills whatever is under way, as an operator or a failing supervisor may.
+    #[cfg(test)]
+    pub(crate) async fn kill_all(&self) {
+        for job in self.supervisor.which_children().await.unwrap().children {
+            self.supervisor.terminate(job.id).await.unwrap();
+        }
+    }
+
     fn claim(&self, verb: &'static str, service: &str) -> Result<Claim, Problem> {
         let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(verb) = busy.get(service) {

@@ -28,6 +28,7 @@ use serde_json::{Value, json};
 
 use self::journal::Journal;
 use crate::{
+    forest,
     host::Host,
     model::JobKind,
     problem::{Kind, Problem},
@@ -55,6 +56,22 @@ pub struct Jobs {
 }
 
 impl Jobs {
+    /// Jobs of a server whose root supervisor runs.
+    ///
+    /// # Errors
+    /// When the root is going down.
+    pub async fn below(root: &Supervisor, host: Arc<Host>) -> Result<Self, Problem> {
+        let find = async |name: &str| {
+            let found = forest::supervisor(root, name).await;
+            found.map_err(|error| Problem::of(Kind::Unknown, &error))
+        };
+        Ok(Self {
+            host,
+            services: find(forest::SERVICES).await?,
+            runner: Runner::new(find(forest::JOBS).await?),
+        })
+    }
+
     /// Starts the tree of a service that is in the document.
     ///
     /// # Errors
@@ -154,6 +171,8 @@ async fn wait_initialised(service: &ServiceContext, patience: Duration) -> Resul
     // A count, because a failed runtime's phase is soon its successor's.
     let failed = failures.wait_for(|(count, _)| *count > 0);
     tokio::select! {
+        // One that is up has overcome its failures.
+        biased;
         up = up => up.map(drop).map_err(|_| service.gone()),
         failed = failed => Err(match failed {
             Ok(failure) => Problem::new(
@@ -191,17 +210,4 @@ fn progress(phases: &[(&str, Value)]) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn progress_is_whole_when_every_phase_is() {
-        let half = progress(&[("a", Value::Bool(true)), ("b", Value::Null)]);
-        assert_eq!(
-            half["overall"],
-            json!({"done": 1, "total": 2, "units": "steps"})
-        );
-        let whole = progress(&[("a", Value::Bool(true))]);
-        assert_eq!(whole["overall"], true);
-    }
-}
+mod tests;

@@ -8,10 +8,10 @@ use std::{fs, io, path::Path, time::Duration};
 
 use coppice_clock::Wall;
 
-use super::{Jobs, journal::Journal};
+use super::{Jobs, journal::Journal, wait_initialised};
 use crate::{
     host::Host,
-    model::{JobKind, StateInfo},
+    model::{JobKind, PackageEntry, StateInfo},
     problem::{Kind, Problem},
     service::{
         ContainerPhase, RuntimePhase,
@@ -19,6 +19,8 @@ use crate::{
     },
 };
 
+/// How long a package that is on its way up may take until it can be asked to end.
+const UP_PATIENCE: Duration = Duration::from_secs(30);
 /// The runtime's own deadline for `uninit`, and a little.
 const EXIT_PATIENCE: Duration = Duration::from_secs(11 * 60);
 
@@ -100,7 +102,7 @@ async fn begin(host: &Host, id: &str, manner: Manner) -> Result<Begun, Problem> 
         .await
 }
 
-/// Has the package end what it runs and run its `uninit`, if there is a runtime to do that.
+/// Has the package end what it runs and run its `uninit`, unless it does not come up to do that.
 ///
 /// # Errors
 /// When its `uninit` fails, its container ends meanwhile, or it takes longer than `patience`.
@@ -108,10 +110,15 @@ pub(crate) async fn exit(jobs: &Jobs, id: &str, patience: Duration) -> Result<()
     let Some(service) = jobs.host.service(id) else {
         return Ok(());
     };
-    let (mut phase, mut container) = (service.phase.subscribe(), service.container.subscribe());
-    if service.runtime.borrow().is_none() || *container.borrow() != ContainerPhase::Up {
+    let parked = |entry: PackageEntry| entry.parked.is_some();
+    if jobs.host.document.package(id).is_none_or(parked) {
         return Ok(());
     }
+    // A core that has just come back has not met the runtime yet.
+    if wait_initialised(&service, UP_PATIENCE).await.is_err() {
+        return Ok(());
+    }
+    let (mut phase, mut container) = (service.phase.subscribe(), service.container.subscribe());
     if !service.runtime_slot.cast(RuntimeMsg::Input(Input::Exit)) {
         return Ok(());
     }

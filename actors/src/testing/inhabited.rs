@@ -1,0 +1,182 @@
+//! The in-memory backend with somebody inside: every container that is made gets a puppet.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use coppice_containers::{
+    Backend, Check, ContainerSpec, CreateError, Exit, ExitStatus, InMemoryBackend, Inspection,
+    Limits, OpError, Pending, Receipt, Running, Segment, Usage, VolumeMount,
+};
+use tokio::runtime::Runtime;
+
+use super::puppet::{self, Manners};
+
+/// Containers in memory, with puppets that outlive the core.
+pub(crate) struct Inhabited {
+    containers: Arc<InMemoryBackend>,
+    puppets: Mutex<BTreeMap<Segment, tokio::task::AbortHandle>>,
+    manners: Mutex<Manners>,
+    /// Not the core's: containers go on when it ends.
+    runtime: Option<Runtime>,
+}
+
+impl Inhabited {
+    pub(crate) fn new() -> Arc<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        Arc::new(Self {
+            containers: Arc::new(InMemoryBackend::new()),
+            puppets: Mutex::default(),
+            manners: Mutex::default(),
+            runtime: Some(runtime),
+        })
+    }
+
+    /// How the puppets of containers made from now on behave.
+    pub(crate) fn behave(&self, manners: Manners) {
+        *self.manners.lock().unwrap_or_else(PoisonError::into_inner) = manners;
+    }
+
+    /// Whether a container of this name runs.
+    pub(crate) async fn runs(&self, id: &str) -> bool {
+        let instance = Segment::new(id).unwrap();
+        let inspected = self.containers.inspect(&instance).await.unwrap();
+        matches!(inspected, Inspection::Running(_))
+    }
+
+    fn inhabit(&self, spec: &ContainerSpec, life: &Running) {
+        let instance = spec.instance.clone();
+        let ended = {
+            let (containers, instance) = (Arc::clone(&self.containers), instance.clone());
+            move || containers.crash(&instance, ExitStatus::Code(0))
+        };
+        let manners = self
+            .manners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let place = puppet::Place {
+            socket: spec.rpc_dir.join("host.sock"),
+            uid: spec.id_base,
+            boot: life.boot.clone(),
+        };
+        let Some(runtime) = &self.runtime else { return };
+        let puppet = runtime.spawn(puppet::play(place, manners, ended));
+        let mut puppets = self.puppets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(before) = puppets.insert(instance, puppet.abort_handle()) {
+            before.abort();
+        }
+    }
+
+    fn desert(&self, instance: &Segment) {
+        let mut puppets = self.puppets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(puppet) = puppets.remove(instance) {
+            puppet.abort();
+        }
+    }
+}
+
+impl Drop for Inhabited {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Backend for Inhabited {
+    fn create<'a>(&'a self, spec: &'a ContainerSpec) -> Pending<'a, Result<Running, CreateError>> {
+        Box::pin(async move {
+            let life = self.containers.create(spec).await?;
+            self.inhabit(spec, &life);
+            Ok(life)
+        })
+    }
+
+    fn inspect<'a>(&'a self, instance: &'a Segment) -> Pending<'a, Result<Inspection, OpError>> {
+        self.containers.inspect(instance)
+    }
+
+    fn wait_exit<'a>(
+        &'a self,
+        instance: &'a Segment,
+        life: &'a Running,
+    ) -> Pending<'a, Result<Exit, OpError>> {
+        self.containers.wait_exit(instance, life)
+    }
+
+    fn stop<'a>(
+        &'a self,
+        instance: &'a Segment,
+        grace: Duration,
+    ) -> Pending<'a, Result<(), OpError>> {
+        self.desert(instance);
+        self.containers.stop(instance, grace)
+    }
+
+    fn kill<'a>(&'a self, instance: &'a Segment) -> Pending<'a, Result<(), OpError>> {
+        self.desert(instance);
+        self.containers.kill(instance)
+    }
+
+    fn destroy<'a>(&'a self, instance: &'a Segment) -> Pending<'a, Result<(), OpError>> {
+        self.desert(instance);
+        self.containers.destroy(instance)
+    }
+
+    fn create_subcontainer_fs<'a>(
+        &'a self,
+        instance: &'a Segment,
+        image: &'a Segment,
+        guid: &'a Segment,
+    ) -> Pending<'a, Result<(), OpError>> {
+        self.containers
+            .create_subcontainer_fs(instance, image, guid)
+    }
+
+    fn destroy_subcontainer_fs<'a>(
+        &'a self,
+        instance: &'a Segment,
+        guid: &'a Segment,
+    ) -> Pending<'a, Result<(), OpError>> {
+        self.containers.destroy_subcontainer_fs(instance, guid)
+    }
+
+    fn mount_into<'a>(
+        &'a self,
+        instance: &'a Segment,
+        mount: &'a VolumeMount,
+    ) -> Pending<'a, Result<(), OpError>> {
+        self.containers.mount_into(instance, mount)
+    }
+
+    fn set_limits<'a>(
+        &'a self,
+        instance: &'a Segment,
+        limits: &'a Limits,
+    ) -> Pending<'a, Result<(), OpError>> {
+        self.containers.set_limits(instance, limits)
+    }
+
+    fn usage<'a>(
+        &'a self,
+        instance: &'a Segment,
+        leaf: Option<&'a Segment>,
+    ) -> Pending<'a, Result<Usage, OpError>> {
+        self.containers.usage(instance, leaf)
+    }
+
+    fn reconcile<'a>(&'a self, known: &'a [Segment]) -> Pending<'a, Receipt> {
+        self.containers.reconcile(known)
+    }
+
+    fn preflight(&self) -> Pending<'_, Vec<Check>> {
+        self.containers.preflight()
+    }
+}

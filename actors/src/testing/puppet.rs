@@ -1,0 +1,223 @@
+//! Who lives in a container in memory: an agent, and the runtimes it is asked to start. They speak the real
+//! protocol over the service's real socket, and redial when the core comes back.
+
+use std::{
+    os::unix::net::UnixStream as StdStream,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use coppice_wire::{
+    Decoder, Hello, Id, Message, Role, RpcError,
+    agent::{self, Killed, ProcessKind, ProcessList, ProcessStarted, Spawn, Spawned},
+    encode,
+    hello::HELLO,
+    runtime,
+};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::UnixStream,
+};
+
+/// Between two tries to reach a core that is not there.
+const REDIAL: Duration = Duration::from_millis(5);
+
+/// How the package inside behaves.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Manners {
+    /// Its `init` never answers.
+    pub(crate) init_hangs: bool,
+    /// Its `init` fails with these words.
+    pub(crate) init_fails: Option<String>,
+    /// Its `uninit` fails with these words.
+    pub(crate) uninit_fails: Option<String>,
+}
+
+/// Where a puppet is, and who it is there.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) socket: PathBuf,
+    pub(super) uid: u32,
+    pub(super) boot: String,
+}
+
+/// The generation of the runtime that lives, and its task.
+type Living = Arc<Mutex<Option<(u64, tokio::task::AbortHandle)>>>;
+
+/// Plays pid 1 until it is told to end; `ended` then ends the container.
+pub(super) async fn play(place: Place, manners: Manners, ended: impl Fn() + Send + 'static) {
+    let living: Living = Arc::default();
+    loop {
+        let mut line = Line::dial(&place, Role::Agent, None).await;
+        while let Some((id, method, params)) = line.heard().await {
+            let answer = match method.as_str() {
+                agent::LIST => json!(list(&living)),
+                agent::SPAWN => {
+                    let spawn: Spawn = serde_json::from_value(params).unwrap();
+                    let generation = spawn.generation.unwrap_or_default();
+                    let (place, manners) = (place.clone(), manners.clone());
+                    let task = tokio::spawn(run(place, manners, generation));
+                    *living.lock().unwrap() = Some((generation, task.abort_handle()));
+                    json!(Spawned { pid: 2 })
+                }
+                agent::KILL_GENERATION => {
+                    let which: agent::KillGeneration = serde_json::from_value(params).unwrap();
+                    let mut living = living.lock().unwrap();
+                    let hit = living.take_if(|(generation, _)| *generation == which.generation);
+                    if let Some((_, task)) = &hit {
+                        task.abort();
+                    }
+                    json!(Killed {
+                        killed: u64::from(hit.is_some())
+                    })
+                }
+                agent::SHUTDOWN => {
+                    line.answer(id, Ok(Value::Null)).await;
+                    if let Some((_, task)) = living.lock().unwrap().take() {
+                        task.abort();
+                    }
+                    ended();
+                    return;
+                }
+                _ => Value::Null,
+            };
+            line.answer(id, Ok(answer)).await;
+        }
+    }
+}
+
+fn list(living: &Living) -> ProcessList {
+    let living = living.lock().unwrap();
+    let processes = living.iter().map(|(generation, _)| ProcessStarted {
+        seq: 1,
+        id: format!("runtime-{generation}"),
+        pid: 2,
+        kind: ProcessKind::Runtime,
+        generation: Some(*generation),
+        leaf: format!("runtime-{generation}"),
+        root: None,
+        argv: vec!["node".to_owned()],
+        daemon: false,
+        at_ms: 0,
+    });
+    ProcessList {
+        processes: processes.collect(),
+        seq: 1,
+    }
+}
+
+/// Plays the runtime of one generation.
+async fn run(place: Place, manners: Manners, generation: u64) {
+    loop {
+        let mut line = Line::dial(&place, Role::Runtime, Some(generation)).await;
+        while let Some((id, method, _)) = line.heard().await {
+            let words = match method.as_str() {
+                runtime::INIT if manners.init_hangs => continue,
+                runtime::INIT => manners.init_fails.clone(),
+                runtime::EXIT => manners.uninit_fails.clone(),
+                _ => None,
+            };
+            let answer = words.map_or(Ok(Value::Null), |words| Err(RpcError::new(0, words)));
+            line.answer(id, answer).await;
+        }
+    }
+}
+
+/// One connection to the core.
+struct Line {
+    stream: UnixStream,
+    decoder: Decoder,
+}
+
+impl Line {
+    async fn dial(place: &Place, role: Role, generation: Option<u64>) -> Self {
+        loop {
+            if let Some(line) = Self::try_dial(place, role, generation).await {
+                return line;
+            }
+            tokio::time::sleep(REDIAL).await;
+        }
+    }
+
+    async fn try_dial(place: &Place, role: Role, generation: Option<u64>) -> Option<Self> {
+        let stream = connect_as(place.uid, &place.socket).await?;
+        let mut line = Self {
+            stream,
+            decoder: Decoder::new(),
+        };
+        let hello = Hello {
+            protocol: coppice_wire::PROTOCOL,
+            oldest: coppice_wire::PROTOCOL,
+            build: "puppet".to_owned(),
+            boot: place.boot.clone(),
+            role,
+            generation,
+        };
+        let hello = Message::Request {
+            id: Id::Number(0),
+            method: HELLO.to_owned(),
+            params: json!(hello),
+        };
+        line.say(&hello).await?;
+        line.next().await?;
+        Some(line)
+    }
+
+    /// The next request or notification; `None` when the core is gone.
+    async fn heard(&mut self) -> Option<(Option<Id>, String, Value)> {
+        loop {
+            match self.next().await? {
+                Message::Request { id, method, params } => return Some((Some(id), method, params)),
+                Message::Notification { method, params } => return Some((None, method, params)),
+                Message::Response { .. } => {}
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Option<Message> {
+        let mut buffer = [0; 4096];
+        loop {
+            if let Some(message) = self.decoder.next() {
+                return message.ok();
+            }
+            match self.stream.read(&mut buffer).await {
+                Ok(0) | Err(_) => return None,
+                Ok(length) => self.decoder.push(&buffer[..length]),
+            }
+        }
+    }
+
+    async fn answer(&mut self, id: Option<Id>, result: Result<Value, RpcError>) {
+        if let Some(id) = id {
+            // A core that is gone is noticed by the next read.
+            let _ = self.say(&Message::response(id, result)).await;
+        }
+    }
+
+    async fn say(&mut self, message: &Message) -> Option<()> {
+        let line = encode(message).unwrap();
+        self.stream.write_all(&line).await.ok()
+    }
+}
+
+/// Connects as another user, as whom the kernel then names us to the core.
+async fn connect_as(uid: u32, socket: &Path) -> Option<UnixStream> {
+    let socket = socket.to_owned();
+    let connecting = tokio::task::spawn_blocking(move || {
+        // A thread of its own: the user is a thread's, and this one shall not be used for more.
+        let thread = std::thread::spawn(move || {
+            // SAFETY: plain system calls on numbers; the raw ones change this thread only.
+            unsafe {
+                libc::syscall(libc::SYS_setresgid, uid, uid, uid);
+                libc::syscall(libc::SYS_setresuid, uid, uid, uid);
+            }
+            let stream = StdStream::connect(&socket).ok()?;
+            stream.set_nonblocking(true).ok()?;
+            Some(stream)
+        });
+        thread.join().ok().flatten()
+    });
+    UnixStream::from_std(connecting.await.ok()??).ok()
+}
