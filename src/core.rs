@@ -1,6 +1,6 @@
 //! `coppice core`: the part that decides.
 
-use std::{net::IpAddr, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{net::IpAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -15,7 +15,12 @@ use coppice_heart::{
     HeartToCore,
     client::{Core, Event},
 };
-use tokio::sync::mpsc;
+use tokio::sync::watch;
+
+/// How long work that cannot be interrupted (a container being made, a file being hashed) may go on
+/// after the forest has ended. All of it may be cut short at any moment and is put right by the next
+/// core; without a bound, one call that hangs would keep the heart from starting that core.
+const LAST_WORK: Duration = Duration::from_secs(2);
 
 /// What the heart passes on.
 #[derive(Args)]
@@ -49,13 +54,19 @@ fn core(common: &Common, options: Options) -> anyhow::Result<()> {
     // SAFETY: no other thread exists yet, so nobody reads the environment meanwhile.
     unsafe { prepare_process() };
     let telemetry = coppice_api::telemetry::start("core")?;
+    // Each API request and each service's link is a descriptor, and a shell's usual limit is 1024.
+    if let Err(error) = coppice_net::descriptors::raise_to_the_hard_limit() {
+        tracing::warn!(%error, "the limit of descriptors was not raised");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let (failures, mut failed) = mpsc::channel(16);
+    let (failures, mut failed) = watch::channel(Vec::new());
     let link = Arc::new(inherited.heart.listen(move |event| match event {
         // What cannot be opened now is tried again by the heart; only the newest list counts.
-        Event::Message(HeartToCore::Listeners { failed }) => drop(failures.try_send(failed)),
+        Event::Message(HeartToCore::Listeners { failed }) => {
+            failures.send_replace(failed);
+        }
         Event::HeartGone => crate::heart_gone::end(),
     })?);
     let ended = runtime.block_on(async {
@@ -108,14 +119,8 @@ fn core(common: &Common, options: Options) -> anyhow::Result<()> {
         link.ready();
         tracing::info!("ready");
         tokio::spawn(async move {
-            while let Some(failed) = failed.recv().await {
-                for one in &failed {
-                    tracing::warn!(
-                        listener = one.id,
-                        error = one.error,
-                        "a port is not ours: end the other program or choose another port"
-                    );
-                }
+            while failed.changed().await.is_ok() {
+                let failed = failed.borrow_and_update().clone();
                 coppice
                     .show_closed_ports(
                         failed
@@ -129,6 +134,7 @@ fn core(common: &Common, options: Options) -> anyhow::Result<()> {
         ended.await?;
         anyhow::Ok(())
     });
+    runtime.shutdown_timeout(LAST_WORK);
     drop(telemetry);
     ended?;
     anyhow::bail!("the root supervisor gave up; the heart starts the core anew")

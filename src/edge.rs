@@ -23,8 +23,9 @@ pub(crate) fn run() -> ExitCode {
 fn edge() -> anyhow::Result<()> {
     let inherited = Edge::from_env()?;
     // Before any thread exists and any byte is read: threads made earlier would keep their rights.
-    sandbox::drop_privileges()?;
+    let file_system = sandbox::drop_privileges()?;
     let telemetry = coppice_api::telemetry::start("edge")?;
+    file_system.log();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;

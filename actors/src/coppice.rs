@@ -16,6 +16,7 @@ use crate::{
     jobs::{self, Jobs, Manner, Source},
     logs::ServiceLogs,
     model::{DesiredStatus, PackageEntry, StateInfo},
+    network::Watch,
     problem::{Kind, Problem},
     service::{Asker, ServiceContext, actions, tasks},
 };
@@ -288,21 +289,16 @@ impl Coppice {
 
     /// Shows which listening sockets could not be opened, and why; none clears the notice.
     pub async fn show_closed_ports(&self, closed: Vec<String>) {
-        let written = self
-            .host()
-            .document
-            .transact("network", "listeners", move |transaction| {
-                let notices: Vec<String> = closed
-                    .iter()
-                    .map(|port| format!("A port is in use by another program ({port}). End that program, or choose another port."))
-                    .collect();
-                transaction.put(&["public", "serverInfo", "notices"], &notices);
-                Ok(())
-            })
-            .await;
-        if let Err(problem) = written {
-            tracing::warn!(%problem, "a closed port was not shown");
-        }
+        let notices = closed
+            .iter()
+            .map(|port| format!("A port is in use by another program ({port}). End that program, or choose another port."))
+            .collect();
+        let host = self.host();
+        let shown = host
+            .network
+            .notices
+            .show(&host.document, Watch::Listeners, notices);
+        shown.await;
     }
 
     /// Where an uploaded package may be kept until its job ends.

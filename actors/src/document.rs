@@ -292,6 +292,12 @@ impl Document {
         self.read(&SERVER)
     }
 
+    /// The first label of the server's `.local` name; `None` before the first start.
+    #[must_use]
+    pub fn hostname(&self) -> Option<String> {
+        self.read(&["public", "serverInfo", "hostname"])
+    }
+
     /// Jobs under way, by id.
     #[must_use]
     pub fn jobs(&self) -> BTreeMap<String, JobRecord> {

@@ -45,6 +45,12 @@ pub struct Host {
     services: Mutex<BTreeMap<String, Arc<ServiceContext>>>,
 }
 
+/// Name of the nft tables of the server with this short id.
+#[must_use]
+pub fn nft_table(short: &str) -> String {
+    format!("coppice_{short}")
+}
+
 impl std::fmt::Debug for Host {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Host")
@@ -108,7 +114,7 @@ impl Host {
     /// Name of our nft tables.
     #[must_use]
     pub fn nft_table(&self) -> String {
-        format!("coppice_{}", self.layout.short)
+        nft_table(self.layout.short.as_str())
     }
 
     /// The folder that holds a service's socket.

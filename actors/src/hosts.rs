@@ -1,14 +1,22 @@
 //! Ports and addresses of a service's bindings: `service-abi.md` §8.2 and §8.3 as pure functions.
 //!
-//! Invariant: a port once assigned to a binding stays with it until the binding's need for it ends
-//! or the service is uninstalled. Nothing here reads the network: the caller passes what it found.
+//! Invariants: a port once assigned to a binding stays with it until the binding's need for it ends
+//! or the service is uninstalled; a port that anybody else on this machine uses is never assigned
+//! (decision 0015). Nothing here reads the network, except [`bind`], which asks [`machine`] about
+//! ports it is about to give.
 
-use std::{collections::BTreeMap, net::IpAddr};
+mod machine;
 
-use crate::model::{
-    Addresses, BindInfo, BindNet, BindOptions, Host, HostnameInfo, HostnameMetadata, InterfaceType,
-    Secure,
+use std::{collections::BTreeMap, fmt, net::IpAddr};
+
+use crate::{
+    host::nft_table,
+    model::{
+        Addresses, BindInfo, BindNet, BindOptions, Host, HostnameInfo, HostnameMetadata,
+        InterfaceType, Secure,
+    },
 };
+use machine::Machine;
 
 /// The id of the services' bridge in addresses. The SDK compares this very string.
 pub const BRIDGE_GATEWAY: &str = "lxcbr0";
@@ -46,27 +54,88 @@ pub struct PortPool {
 #[error("every port from 49152 to 65534 is taken; uninstall a service that binds many ports")]
 pub struct PortsExhausted;
 
+/// What a port is for, and so which of its sockets must be nobody's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Serves {
+    /// The kernel leads it into a container, TCP and UDP alike.
+    Anything,
+    /// Our edge listens on it, on TCP.
+    Tls,
+}
+
+/// Who has a port already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// Nobody may have it: it is below 1025, or known for something else.
+    Convention,
+    /// One of our services.
+    Service(String),
+    /// A program that has bound it; Coppice itself, too.
+    Program,
+    /// Another Coppice server on this machine publishes it.
+    Server,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Convention => f.write_str("such ports are given to no service"),
+            Self::Service(id) => write!(f, "the service `{id}` has it"),
+            Self::Program => f.write_str("a program on this machine uses it"),
+            Self::Server => f.write_str("another Coppice server on this machine publishes it"),
+        }
+    }
+}
+
+/// Asks who besides our own services uses a port.
+pub type Ask<'a> = dyn FnMut(u16, Serves) -> Option<Holder> + 'a;
+
+/// A port that was given, and why it is not the wanted one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// The port.
+    pub port: u16,
+    /// The wanted one with who has it, when that is another.
+    pub instead_of: Option<(u16, Holder)>,
+}
+
 impl PortPool {
-    /// Gives `wanted` when it is free and above 1024, else the first free dynamic port from a
-    /// place that depends on server and owner.
+    /// Gives `wanted` when it is above 1024 and nobody has it, else the first free dynamic port from
+    /// a place that depends on server and owner.
     ///
     /// # Errors
     /// [`PortsExhausted`] when no dynamic port is left.
-    pub fn take(&mut self, wanted: u16, owner: &str) -> Result<u16, PortsExhausted> {
-        let free = |port: u16| !self.taken.contains_key(&port) && !RESERVED_PORTS.contains(&port);
-        let port = if wanted > 1024 && free(wanted) {
-            wanted
-        } else {
-            let span = usize::from(DYNAMIC_PORTS.end() - DYNAMIC_PORTS.start()) + 1;
-            let seed = blake3::hash(format!("{}:{owner}:{wanted}", self.server).as_bytes());
-            let first = usize::from(u16::from_be_bytes([seed.as_bytes()[0], seed.as_bytes()[1]]));
-            DYNAMIC_PORTS
-                .cycle_from(first % span)
-                .find(|port| free(*port))
-                .ok_or(PortsExhausted)?
+    pub fn take(
+        &mut self,
+        wanted: u16,
+        serves: Serves,
+        owner: &str,
+        elsewhere: &mut Ask<'_>,
+    ) -> Result<Given, PortsExhausted> {
+        let mut holder = |port: u16| self.holder(port).or_else(|| elsewhere(port, serves));
+        let (port, instead_of) = match holder(wanted) {
+            None => (wanted, None),
+            Some(why) => {
+                let span = usize::from(DYNAMIC_PORTS.end() - DYNAMIC_PORTS.start()) + 1;
+                let seed = blake3::hash(format!("{}:{owner}:{wanted}", self.server).as_bytes());
+                let [high, low, ..] = *seed.as_bytes();
+                let first = usize::from(u16::from_be_bytes([high, low]));
+                let port = DYNAMIC_PORTS
+                    .cycle_from(first % span)
+                    .find(|port| holder(*port).is_none())
+                    .ok_or(PortsExhausted)?;
+                (port, Some((wanted, why)))
+            }
         };
         self.taken.insert(port, owner.to_owned());
-        Ok(port)
+        Ok(Given { port, instead_of })
+    }
+
+    fn holder(&self, port: u16) -> Option<Holder> {
+        if port <= 1024 || RESERVED_PORTS.contains(&port) {
+            return Some(Holder::Convention);
+        }
+        self.taken.get(&port).cloned().map(Holder::Service)
     }
 
     /// Gives back one port.
@@ -94,7 +163,8 @@ pub const fn ports_needed(options: &BindOptions) -> (bool, bool) {
     (!passthrough_only, options.add_ssl.is_some())
 }
 
-/// Declares a binding: enabled, options replaced, ports kept or given, the rest untouched.
+/// Declares a binding on this machine: see [`bind_where`]. Says in the log which wanted port was
+/// not to be had, and why.
 ///
 /// # Errors
 /// [`PortsExhausted`]; the host is unchanged then.
@@ -105,24 +175,72 @@ pub fn bind(
     options: BindOptions,
     pool: &mut PortPool,
 ) -> Result<(), PortsExhausted> {
+    let mut machine = Machine::around(nft_table(&pool.server));
+    let mut elsewhere = |port, serves| machine.holder(port, serves);
+    let given = bind_where(host, owner, internal_port, options, pool, &mut elsewhere)?;
+    for Given { port, instead_of } in given {
+        match instead_of {
+            // Every web page wants 443 or 80, and its name leads there whatever its port.
+            None | Some((_, Holder::Convention)) => {
+                tracing::debug!(service = owner, port, "a port was given");
+            }
+            Some((wanted, why)) => tracing::warn!(
+                service = owner,
+                wanted,
+                given = port,
+                "the wanted port is not free: {why}"
+            ),
+        }
+    }
+    Ok(())
+}
+
+/// Declares a binding: enabled, options replaced, ports kept or given, the rest untouched. Ports
+/// that it has are not asked about again. Returns those that were given now.
+///
+/// # Errors
+/// [`PortsExhausted`]; host and pool are unchanged then.
+pub fn bind_where(
+    host: &mut Host,
+    owner: &str,
+    internal_port: u16,
+    options: BindOptions,
+    pool: &mut PortPool,
+    elsewhere: &mut Ask<'_>,
+) -> Result<Vec<Given>, PortsExhausted> {
     let mut net = host
         .bindings
         .get(&internal_port)
         .map_or_else(BindNet::default, |bound| bound.net);
     let (plain, tls) = ports_needed(&options);
-    let mut updated = pool.clone();
-    net.assigned_port = settle(
-        net.assigned_port,
-        plain,
-        options.preferred_external_port,
-        owner,
-        &mut updated,
-    )?;
     let wanted_tls = options
         .add_ssl
         .as_ref()
         .map_or(443, |ssl| ssl.preferred_external_port);
-    net.assigned_ssl_port = settle(net.assigned_ssl_port, tls, wanted_tls, owner, &mut updated)?;
+    let mut updated = pool.clone();
+    let mut given = Vec::new();
+    for (held, needed, wanted, serves) in [
+        (
+            &mut net.assigned_port,
+            plain,
+            options.preferred_external_port,
+            Serves::Anything,
+        ),
+        (&mut net.assigned_ssl_port, tls, wanted_tls, Serves::Tls),
+    ] {
+        match (*held, needed) {
+            (Some(_), true) | (None, false) => {}
+            (None, true) => {
+                let one = updated.take(wanted, serves, owner, elsewhere)?;
+                *held = Some(one.port);
+                given.push(one);
+            }
+            (Some(port), false) => {
+                updated.free(port);
+                *held = None;
+            }
+        }
+    }
     *pool = updated;
 
     let bound = host
@@ -138,25 +256,7 @@ pub fn bind(
     bound.enabled = true;
     bound.options = options;
     bound.net = net;
-    Ok(())
-}
-
-fn settle(
-    held: Option<u16>,
-    needed: bool,
-    wanted: u16,
-    owner: &str,
-    pool: &mut PortPool,
-) -> Result<Option<u16>, PortsExhausted> {
-    match (held, needed) {
-        (Some(port), true) => Ok(Some(port)),
-        (None, true) => pool.take(wanted, owner).map(Some),
-        (Some(port), false) => {
-            pool.free(port);
-            Ok(None)
-        }
-        (None, false) => Ok(None),
-    }
+    Ok(given)
 }
 
 /// What the addresses of a service depend on besides its own bindings.

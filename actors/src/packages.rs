@@ -3,8 +3,9 @@
 //! Everything here reads files; it runs off the async threads.
 
 use std::{
-    fs::File,
+    fs::{File, OpenOptions},
     ops::ControlFlow,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -18,6 +19,7 @@ use serde_json::Value;
 
 use crate::{
     document::{Document, not_installed},
+    network::check_service_name,
     problem::{Kind, Problem},
 };
 
@@ -110,28 +112,19 @@ impl Packages {
     /// Looks at a package file: signature, tables, manifest and what this machine needs of it.
     ///
     /// # Errors
-    /// When the file cannot be read, or is no valid package for this machine.
+    /// When the file cannot be read, is no valid package for this machine, or its id is too long to
+    /// be part of a name on the network.
     pub async fn look(&self, path: &Path) -> Result<Opened, Problem> {
         let path = path.to_owned();
+        let hostname = self.document.hostname().unwrap_or_default();
         blocking(move || {
-            let file = File::open(&path).map_err(|error| {
-                Problem::new(
-                    Kind::Filesystem,
-                    format!("could not open `{}`: {error}", path.display()),
-                )
-            })?;
-            let regular = file.metadata().is_ok_and(|meta| meta.is_file());
-            if !regular {
-                return Err(Problem::invalid(format!(
-                    "`{}` is not a file; give the path of a .s9pk",
-                    path.display()
-                )));
-            }
+            let file = package_file(&path)?;
             let archive = Archive::open(file, None).map_err(|error| opened(&error))?;
             let manifest = archive.manifest().map_err(|error| opened(&error))?;
             Expected::any()
                 .check(&manifest)
                 .map_err(|error| stored(&error))?;
+            check_service_name(manifest.id.as_str(), &hostname)?;
             let arch = Arch::of_this_machine();
             let contents = Contents::of(archive.root(), &manifest, Some(&arch))
                 .map_err(|error| coded(error.code(), &error))?;
@@ -159,7 +152,7 @@ impl Packages {
     ) -> Result<(), Problem> {
         let (store, path, root) = (Arc::clone(&self.store), path.to_owned(), root.to_owned());
         blocking(move || {
-            let file = File::open(&path).map_err(|error| Problem::of(Kind::Filesystem, &error))?;
+            let file = package_file(&path)?;
             let mut show = |done| {
                 progress(done);
                 ControlFlow::Continue(())
@@ -389,6 +382,29 @@ fn icon<S: ReadAt>(archive: &Archive<S>, path: &str) -> Result<String, Problem> 
     ))
 }
 
+/// Opens a file that somebody named. Without waiting: a pipe's open returns when somebody writes
+/// into it, which may be never.
+fn package_file(path: &Path) -> Result<File, Problem> {
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path);
+    let file = opened.map_err(|error| {
+        Problem::new(
+            Kind::Filesystem,
+            format!("could not open `{}`: {error}", path.display()),
+        )
+    })?;
+    if file.metadata().is_ok_and(|meta| meta.is_file()) {
+        Ok(file)
+    } else {
+        Err(Problem::invalid(format!(
+            "`{}` is not a file; give the path of a .s9pk",
+            path.display()
+        )))
+    }
+}
+
 fn digest(root: &str) -> Result<Digest, Problem> {
     root.parse()
         .map_err(|error: coppice_s9pk::DigestError| Problem::of(Kind::Incoherent, &error))
@@ -418,4 +434,21 @@ async fn blocking<T: Send + 'static>(
                 format!("reading a package failed: {error}"),
             ))
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::{sys::stat::Mode, unistd::mkfifo};
+
+    use super::*;
+
+    #[test]
+    fn a_pipe_is_refused_at_once_and_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("package.s9pk");
+        mkfifo(&pipe, Mode::S_IRWXU).unwrap();
+        let problem = package_file(&pipe).unwrap_err();
+        assert!(problem.to_string().contains("is not a file"), "{problem}");
+        assert!(package_file(folder.path()).is_err());
+    }
 }

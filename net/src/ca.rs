@@ -179,6 +179,12 @@ impl Authority {
         KeyPem::new(self.issuer.key().serialize_pem())
     }
 
+    /// First moment the root is valid; no leaf is older.
+    #[must_use]
+    pub fn not_before(&self) -> Wall {
+        self.not_before
+    }
+
     /// Last moment the root is valid; leaves never outlive it.
     #[must_use]
     pub fn not_after(&self) -> Wall {

@@ -106,7 +106,7 @@ impl Edge {
             assets: Assets::new(assets),
             core: CoreLink::new(api_socket),
             upstream: Upstream::new(),
-            limits: Limits::default(),
+            limits: Limits::of_connections(),
             https_port: AtomicU16::new(443),
         });
         (edge, publish)

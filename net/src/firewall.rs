@@ -16,6 +16,7 @@
 //! bridge's address (hairpin): that is how packages find each other.
 
 mod apply;
+mod elsewhere;
 mod render;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use crate::subnet::{Seat, Subnet};
 
 pub use apply::{FirewallError, apply, remove};
+pub use elsewhere::ports_elsewhere;
 
 /// Everything the kernel is told for one server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,6 +127,12 @@ impl PortRange {
     pub fn new(first: u16, count: u16) -> Option<Self> {
         let last = first.checked_add(count.checked_sub(1)?)?;
         Some(Self { first, last })
+    }
+
+    /// Whether `port` is one of them.
+    #[must_use]
+    pub const fn contains(self, port: u16) -> bool {
+        self.first <= port && port <= self.last
     }
 
     /// The lowest port.

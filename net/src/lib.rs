@@ -9,6 +9,7 @@
 
 pub mod bridge;
 pub mod ca;
+pub mod descriptors;
 pub mod edge;
 pub mod firewall;
 pub mod subnet;

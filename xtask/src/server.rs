@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
@@ -11,6 +11,9 @@ use serde::Deserialize;
 
 use crate::checkout::Checkout;
 use crate::command;
+
+/// The number of "already exists" in the API.
+const DUPLICATE: i64 = 53;
 
 /// Which server a verb is about.
 #[derive(Args)]
@@ -97,8 +100,22 @@ impl Server {
         command::run(&mut self.command(&["doctor"])?)
     }
 
-    pub(crate) fn set_password(&self, password: &str) -> Result<()> {
-        told(self.command(&["auth", "set-password"])?, password)
+    /// Sets the admin password of a server that has none; `false` when it has one, which stays: setting another would
+    /// lock its owner out and end every session.
+    pub(crate) fn set_first_password(&self, password: &str) -> Result<bool> {
+        let mut set = self.command(&["--json", "auth", "set-password", "--only-first"])?;
+        set.stdout(Stdio::piped());
+        let answer = tell(&mut set, password)?.wait_with_output()?;
+        if answer.status.success() {
+            return Ok(true);
+        }
+        let text = String::from_utf8_lossy(&answer.stdout);
+        ensure!(
+            refused_as_duplicate(&text),
+            "{set:?} ended with {}: {text}",
+            answer.status
+        );
+        Ok(false)
     }
 
     pub(crate) fn install(&self, s9pk: &Path) -> Result<()> {
@@ -129,15 +146,25 @@ impl Server {
     }
 }
 
-/// Runs a command that reads a secret: on its standard input, since everybody may read a command line.
-fn told(mut command: Command, secret: &str) -> Result<()> {
+/// Starts a command that reads a secret: on its standard input, since everybody may read a command line.
+fn tell(command: &mut Command, secret: &str) -> Result<Child> {
     let mut child = command.stdin(Stdio::piped()).spawn()?;
     let mut stdin = child.stdin.take().context("its input is not open")?;
     writeln!(stdin, "{secret}")?;
-    drop(stdin);
-    let status = child.wait()?;
+    Ok(child)
+}
+
+/// Runs a command that reads a secret.
+fn told(mut command: Command, secret: &str) -> Result<()> {
+    let status = tell(&mut command, secret)?.wait()?;
     ensure!(status.success(), "{command:?} ended with {status}");
     Ok(())
+}
+
+/// Whether what a verb printed with `--json` says that the thing is there already.
+fn refused_as_duplicate(answer: &str) -> bool {
+    serde_json::from_str::<serde_json::Value>(answer)
+        .is_ok_and(|answer| answer["error"]["code"] == DUPLICATE)
 }
 
 /// The short name that a server gives to what it makes on this machine; `None` before its first start.
@@ -151,6 +178,14 @@ pub(crate) fn short_id(data: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_with_a_password_is_told_from_one_that_fails() {
+        let answer = |code: i64| serde_json::json!({ "error": { "code": code, "message": "" } });
+        assert!(refused_as_duplicate(&answer(DUPLICATE).to_string()));
+        assert!(!refused_as_duplicate(&answer(1).to_string()));
+        assert!(!refused_as_duplicate("coppice: no server runs"));
+    }
 
     #[test]
     fn only_an_id_of_our_own_making_names_what_is_removed() {

@@ -46,10 +46,19 @@ fn around() -> Surroundings {
     }
 }
 
+/// On a machine where nobody else uses any port.
+fn nobody(_: u16, _: Serves) -> Option<Holder> {
+    None
+}
+
+fn bind_alone(host: &mut Host, options: BindOptions, pool: &mut PortPool) {
+    bind_where(host, "hello", 8080, options, pool, &mut nobody).unwrap();
+}
+
 fn bound(options: BindOptions) -> (BTreeMap<String, Host>, PortPool) {
     let mut pool = PortPool::default();
     let mut host = Host::default();
-    bind(&mut host, "hello", 8080, options, &mut pool).unwrap();
+    bind_alone(&mut host, options, &mut pool);
     (BTreeMap::from([("main".to_owned(), host)]), pool)
 }
 
@@ -77,11 +86,108 @@ fn ports_are_assigned_as_the_table_of_the_contract_says() {
 #[test]
 fn a_free_port_above_1024_is_granted_and_a_taken_low_or_reserved_one_is_not() {
     let mut pool = PortPool::default();
-    assert_eq!(pool.take(8333, "bitcoind"), Ok(8333));
+    let mut take = |wanted, owner| {
+        let given = pool.take(wanted, Serves::Anything, owner, &mut nobody);
+        given.unwrap()
+    };
+    let as_wanted = Given {
+        port: 8333,
+        instead_of: None,
+    };
+    assert_eq!(take(8333, "bitcoind"), as_wanted);
     for unwanted in [8333, 80, 443, 22, 5432] {
-        let given = pool.take(unwanted, "other").unwrap();
-        assert!(DYNAMIC_PORTS.contains(&given), "{unwanted} gave {given}");
+        let given = take(unwanted, "other");
+        assert!(DYNAMIC_PORTS.contains(&given.port), "{given:?}");
+        let why = match unwanted {
+            8333 => Holder::Service("bitcoind".into()),
+            _ => Holder::Convention,
+        };
+        assert_eq!(given.instead_of, Some((unwanted, why)));
     }
+}
+
+#[test]
+fn a_port_that_others_on_the_machine_use_is_not_given_wanted_or_not() {
+    for holder in [Holder::Program, Holder::Server] {
+        let mut host = Host::default();
+        let mut pool = PortPool::default();
+        let first = {
+            let mut alone = PortPool::default();
+            let mut busy = |port, _| (port == 22000).then_some(Holder::Program);
+            let given = alone.take(22000, Serves::Anything, "syncthing", &mut busy);
+            given.unwrap().port
+        };
+        let mut asked = Vec::new();
+        let mut elsewhere = |port, serves| {
+            asked.push((port, serves));
+            [22000, first].contains(&port).then(|| holder.clone())
+        };
+        let own = options(Some(Secure { ssl: true }), false, 22000);
+        let given = bind_where(
+            &mut host,
+            "syncthing",
+            22000,
+            own,
+            &mut pool,
+            &mut elsewhere,
+        )
+        .unwrap();
+        let port = host.bindings[&22000].net.assigned_port.unwrap();
+        assert!(DYNAMIC_PORTS.contains(&port) && port != first, "{port}");
+        assert_eq!(pool.taken[&port], "syncthing");
+        assert!(!pool.taken.contains_key(&22000));
+        assert_eq!(given[0].instead_of, Some((22000, holder)));
+        assert_eq!(asked[0], (22000, Serves::Anything));
+    }
+}
+
+#[test]
+fn only_tcp_is_asked_of_a_port_for_tls() {
+    let mut asked = Vec::new();
+    let mut elsewhere = |port, serves| {
+        asked.push((port, serves));
+        None
+    };
+    let own = BindOptions {
+        add_ssl: Some(AddSsl {
+            preferred_external_port: 9443,
+            ..http().add_ssl.unwrap()
+        }),
+        ..options(None, false, 9000)
+    };
+    let mut pool = PortPool::default();
+    bind_where(
+        &mut Host::default(),
+        "a",
+        80,
+        own,
+        &mut pool,
+        &mut elsewhere,
+    )
+    .unwrap();
+    assert_eq!(asked, [(9000, Serves::Anything), (9443, Serves::Tls)]);
+}
+
+#[test]
+fn a_port_that_is_assigned_is_kept_whoever_uses_it_meanwhile() {
+    let (mut hosts, mut pool) = bound(options(None, true, 9000));
+    let host = hosts.get_mut("main").unwrap();
+    let before = host.bindings[&8080].net;
+    let again = options(None, true, 9000);
+    let mut everybody = |_, _| Some(Holder::Program);
+    let given = bind_where(host, "hello", 8080, again, &mut pool, &mut everybody).unwrap();
+    assert_eq!(given, []);
+    assert_eq!(host.bindings[&8080].net, before);
+}
+
+#[test]
+fn a_program_that_listens_keeps_its_port() {
+    let program = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = program.local_addr().unwrap().port();
+    let mut host = Host::default();
+    let own = options(Some(Secure { ssl: true }), false, port);
+    bind(&mut host, "syncthing", 22000, own, &mut PortPool::default()).unwrap();
+    assert_ne!(host.bindings[&22000].net.assigned_port, Some(port));
 }
 
 #[test]
@@ -90,7 +196,7 @@ fn a_binding_keeps_its_ports_when_it_is_declared_again() {
     let before = hosts["main"].bindings[&8080].net;
     let host = hosts.get_mut("main").unwrap();
     host.bindings.get_mut(&8080).unwrap().enabled = false;
-    bind(host, "hello", 8080, http(), &mut pool).unwrap();
+    bind_alone(host, http(), &mut pool);
     assert_eq!(host.bindings[&8080].net, before);
     assert!(host.bindings[&8080].enabled);
 }
@@ -99,14 +205,11 @@ fn a_binding_keeps_its_ports_when_it_is_declared_again() {
 fn a_port_that_is_no_longer_needed_is_freed() {
     let (mut hosts, mut pool) = bound(options(None, true, 9000));
     let host = hosts.get_mut("main").unwrap();
-    bind(
+    bind_alone(
         host,
-        "hello",
-        8080,
         options(Some(Secure { ssl: true }), true, 9000),
         &mut pool,
-    )
-    .unwrap();
+    );
     assert_eq!(host.bindings[&8080].net.assigned_port, None);
     assert!(!pool.taken.contains_key(&9000));
 }
@@ -200,7 +303,9 @@ proptest! {
         let mut pool = PortPool::default();
         let mut given = Vec::new();
         for (index, port) in wanted.iter().enumerate() {
-            given.push(pool.take(*port, &format!("service{}", index % 3)).unwrap());
+            let owner = format!("service{}", index % 3);
+            let one = pool.take(*port, Serves::Anything, &owner, &mut nobody);
+            given.push(one.unwrap().port);
         }
         let mut unique = given.clone();
         unique.sort_unstable();

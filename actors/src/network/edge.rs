@@ -7,12 +7,11 @@ use coppice_heart::Listener;
 use coppice_net::table::RoutingTable;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
-use super::table::{self, Service};
-use crate::{
-    host::Host,
-    problem::{Kind, Problem},
-    relay::relay,
+use super::{
+    Watch,
+    table::{self, Built, Service},
 };
+use crate::{host::Host, relay::relay};
 
 /// Changes that come in a burst (a package declares its ports one by one) make one table.
 const GATHER: Duration = Duration::from_millis(30);
@@ -83,11 +82,11 @@ impl Actor for EdgeActor {
                 if state.host.network.refresh_links() {
                     state.host.refresh_all_addresses().await;
                 }
-                state.build()?;
+                state.build().await;
             }
             EdgeMsg::Publish => {
                 state.gathering = false;
-                state.build()?;
+                state.build().await;
             }
         }
         Ok(())
@@ -95,8 +94,13 @@ impl Actor for EdgeActor {
 }
 
 impl EdgeState {
-    fn build(&mut self) -> Result<(), Problem> {
-        let host = &self.host;
+    /// Publishes the table when it is another than before.
+    ///
+    /// A table that cannot be published is a notice and no failure of this actor: it comes from what
+    /// the document says, so a successor would fail as well, and the one before is still served. It
+    /// is tried again at the next look.
+    async fn build(&mut self) {
+        let host = Arc::clone(&self.host);
         let services: Vec<Service> = host
             .document
             .packages()
@@ -113,29 +117,40 @@ impl EdgeState {
         let now = Wall::now();
         let mut certificates = Vec::new();
         for (key, (names, addresses)) in table::wanted_leaves(&host.network, &services) {
-            certificates.push(host.leaves.certificate(&key, &names, &addresses, now)?);
+            match host.leaves.certificate(&key, &names, &addresses, now) {
+                Ok(certificate) => certificates.push(certificate),
+                Err(problem) => {
+                    tracing::warn!(leaf = key, %problem, "there is no certificate for these names");
+                }
+            }
         }
-        let ca = host.leaves.root_pem();
-        let (listeners, mut table) = table::build(
+        let Built {
+            listeners,
+            mut table,
+            mut left_out,
+        } = table::build(
             &host.network,
             &services,
             certificates,
             upstreams(&host.network.bridge_address().to_string()),
-            ca,
+            host.leaves.root_pem(),
             self.generation,
         );
-        let news = self.published.as_ref() != Some(&(listeners.clone(), table.clone()));
-        if !news {
-            return Ok(());
+        if self.published.as_ref() != Some(&(listeners.clone(), table.clone())) {
+            match table.check() {
+                Ok(()) => {
+                    self.generation += 1;
+                    table.generation = self.generation;
+                    (self.publish)(listeners.clone(), table.clone());
+                    self.published = Some((listeners, table));
+                }
+                Err(error) => left_out.push(format!(
+                    "Changes of names and ports are not served: {error}. What was served before still is."
+                )),
+            }
         }
-        self.generation += 1;
-        table.generation = self.generation;
-        table
-            .check()
-            .map_err(|error| Problem::of(Kind::Network, &error))?;
-        (self.publish)(listeners.clone(), table.clone());
-        self.published = Some((listeners, table));
-        Ok(())
+        let notices = &host.network.notices;
+        notices.show(&host.document, Watch::Table, left_out).await;
     }
 }
 

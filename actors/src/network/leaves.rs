@@ -1,7 +1,8 @@
 //! The server's certificate authority and the leaves it has issued.
 //!
 //! Invariants: the authority's key is in the secret store and in this process, nowhere else; a set
-//! of names has one leaf until two thirds of its life are over, across restarts.
+//! of names has one leaf until two thirds of its life are over, across restarts. A leaf that cannot
+//! be replaced is used on: an old certificate is better than none.
 
 use std::net::IpAddr;
 
@@ -95,8 +96,12 @@ impl Leaves {
 
     /// The certificate for these names, kept under `key`: the one there is, or a new one.
     ///
+    /// A server without a clock of its own wakes up in the past and learns the time later. Before the
+    /// root's first moment it certainly is not, so age is not looked at then, and a new leaf is one
+    /// of the root's first moment.
+    ///
     /// # Errors
-    /// When the secret store fails or a name cannot stand in a certificate.
+    /// When there is none, and the secret store fails or a name cannot stand in a certificate.
     pub fn certificate(
         &self,
         key: &str,
@@ -105,17 +110,26 @@ impl Leaves {
         now: Wall,
     ) -> Result<Certificate, Problem> {
         let kept = self.kept(key)?;
-        let good = kept.filter(|kept| {
+        let clock_is_behind = now < self.authority.not_before();
+        let is_good = kept.as_ref().is_some_and(|kept| {
+            let age = renewal(kept.not_before, kept.not_after, now);
             kept.names == names
                 && kept.addresses == addresses
-                && matches!(
-                    renewal(kept.not_before, kept.not_after, now),
-                    Renewal::Keep { .. }
-                )
+                && (clock_is_behind || matches!(age, Renewal::Keep { .. }))
         });
-        let leaf = match good {
-            Some(kept) => kept,
-            None => self.issue(key, names, addresses, now)?,
+        let leaf = match kept {
+            Some(kept) if is_good => kept,
+            kept => {
+                let now = now.max(self.authority.not_before());
+                match (self.issue(key, names, addresses, now), kept) {
+                    (Ok(new), _) => new,
+                    (Err(problem), Some(old)) => {
+                        tracing::warn!(leaf = key, %problem, "a certificate was not replaced; the old one is used on");
+                        old
+                    }
+                    (Err(problem), None) => return Err(problem),
+                }
+            }
         };
         let mut shown_for = leaf.names;
         shown_for.extend(leaf.addresses.iter().map(IpAddr::to_string));
@@ -176,4 +190,85 @@ impl Leaves {
 
 fn failed(error: CaError) -> Problem {
     Problem::of(Kind::OpenSsl, &error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = 86_400_000;
+
+    fn names(list: &[&str]) -> Vec<String> {
+        list.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    /// An authority made at `born`, in the folder's store.
+    fn leaves(folder: &std::path::Path, born: Wall) -> Leaves {
+        let authority = Authority::create("Coppice test Root CA", born).unwrap();
+        Leaves {
+            authority,
+            secrets: SecretStore::open(folder).unwrap(),
+        }
+    }
+
+    fn at(days: i64) -> Wall {
+        Wall::from_millis(1_800_000_000_000 + days * DAY)
+    }
+
+    #[test]
+    fn a_clock_behind_the_authority_neither_replaces_a_leaf_nor_keeps_one_from_being_issued() {
+        let folder = tempfile::tempdir().unwrap();
+        let leaves = leaves(folder.path(), at(0));
+        let own = names(&["hello-coppice.local"]);
+        let first = leaves.certificate("hello", &own, &[], at(5)).unwrap();
+        let long_ago = Wall::from_millis(0);
+        assert_eq!(
+            leaves.certificate("hello", &own, &[], long_ago).unwrap(),
+            first
+        );
+        let other = names(&["other-coppice.local"]);
+        let made = leaves.certificate("other", &other, &[], long_ago).unwrap();
+        assert_eq!(made.names, other);
+        // Once the clock is right, the leaf is as good as any of its age.
+        assert_eq!(
+            leaves.certificate("other", &other, &[], at(5)).unwrap(),
+            made
+        );
+    }
+
+    #[test]
+    fn a_leaf_that_cannot_be_replaced_is_used_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let leaves = leaves(folder.path(), at(0));
+        let own = names(&["hello-coppice.local"]);
+        let first = leaves.certificate("hello", &own, &[], at(1)).unwrap();
+        let after_the_root = at(3_700);
+        assert_eq!(
+            leaves
+                .certificate("hello", &own, &[], after_the_root)
+                .unwrap(),
+            first
+        );
+        let never = leaves.certificate("other", &own, &[], after_the_root);
+        assert!(never.is_err());
+    }
+
+    #[test]
+    fn a_leaf_is_replaced_when_two_thirds_of_its_life_are_over_or_its_names_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let leaves = leaves(folder.path(), at(0));
+        let own = names(&["hello-coppice.local"]);
+        let first = leaves.certificate("hello", &own, &[], at(1)).unwrap();
+        assert_eq!(
+            leaves.certificate("hello", &own, &[], at(200)).unwrap(),
+            first
+        );
+        assert_ne!(
+            leaves.certificate("hello", &own, &[], at(300)).unwrap(),
+            first
+        );
+        let more = names(&["hello-coppice.local", "hello.startos"]);
+        let renamed = leaves.certificate("hello", &more, &[], at(301)).unwrap();
+        assert_eq!(renamed.names, more);
+    }
 }

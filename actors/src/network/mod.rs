@@ -7,18 +7,21 @@
 //! └─ forwards   builds the firewall and applies it                   forwards.rs
 //! ```
 //!
-//! Invariant: both are functions of the document and of the server's own addresses. They may be
-//! computed again at any time, and the last one wins.
+//! Invariants: both are functions of the document and of the server's own addresses. They may be
+//! computed again at any time, and the last one wins. What a package declares can cost that package
+//! its names or ports, said in a notice, and never anybody else's.
 
 mod edge;
 mod forwards;
 mod leaves;
 mod links;
+mod notices;
 mod table;
 
 pub use edge::{EdgeActor, Publish};
 pub use forwards::ForwardsActor;
 pub use leaves::Leaves;
+pub use notices::{Notices, Watch};
 pub use table::Listening;
 
 use std::{
@@ -27,7 +30,7 @@ use std::{
 };
 
 use coppice_containers::{Address, Network as ContainerLink};
-use coppice_net::subnet::Subnet;
+use coppice_net::{subnet::Subnet, table::is_host_name};
 use tokio::sync::watch;
 
 use crate::{
@@ -47,6 +50,8 @@ pub struct Network {
     pub hostname: String,
     /// What the edge listens on.
     pub listening: Listening,
+    /// What needs somebody's attention.
+    pub notices: Notices,
     changed: watch::Sender<u64>,
     links: RwLock<Vec<Gateway>>,
 }
@@ -61,6 +66,7 @@ impl Network {
             bridge,
             hostname,
             listening,
+            notices: Notices::default(),
             changed: watch::Sender::new(0),
             links: RwLock::new(links),
         }
@@ -154,7 +160,7 @@ impl Network {
     /// The name of a service: two labels, since minimal mDNS resolvers refuse more.
     #[must_use]
     pub fn service_name(&self, service: &str) -> String {
-        format!("{service}-{}.local", self.hostname)
+        service_name(service, &self.hostname)
     }
 
     /// What the addresses of a service depend on.
@@ -177,5 +183,45 @@ impl Network {
             service_name: self.service_name(service),
             https_port: self.listening.https,
         }
+    }
+}
+
+/// `<service>-<hostname>.local`, the name of a service on a server of that name.
+fn service_name(service: &str, hostname: &str) -> String {
+    format!("{service}-{hostname}.local")
+}
+
+/// Whether a service can be given a name on a server called `hostname`: labels end at 63 characters.
+///
+/// # Errors
+/// When they are too long together, saying what would fit.
+pub fn check_service_name(service: &str, hostname: &str) -> Result<(), Problem> {
+    if is_host_name(&service_name(service, hostname)) {
+        return Ok(());
+    }
+    let room = 62_usize.saturating_sub(hostname.len());
+    Err(Problem::new(
+        Kind::InvalidId,
+        format!(
+            "the id `{service}` is too long for this server: with its name, `{hostname}`, {room} \
+             characters fit; start Coppice with a shorter --hostname"
+        ),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_refused_only_when_no_name_could_be_made_of_it() {
+        let hostname = "coppice";
+        assert!(check_service_name("hello-world", hostname).is_ok());
+        assert!(check_service_name(&"a".repeat(55), hostname).is_ok());
+        let problem = check_service_name(&"a".repeat(56), hostname).unwrap_err();
+        assert!(
+            problem.to_string().contains("55 characters fit"),
+            "{problem}"
+        );
     }
 }

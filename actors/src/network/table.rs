@@ -1,13 +1,17 @@
 //! The routing table and the listening sockets, from what the document says. Pure.
+//!
+//! Invariant: what is built passes [`RoutingTable::check`], whatever packages declare. A name or a
+//! port of a service that cannot be served is left out, and said to be.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     net::{IpAddr, Ipv4Addr, SocketAddr},
 };
 
 use coppice_heart::{Listener, Proto};
 use coppice_net::table::{
     Certificate, Dns, ListenerRole, ProxyMode, Record, Role, Route, RoutingTable, Target,
+    is_host_name,
 };
 
 use super::Network;
@@ -37,6 +41,38 @@ pub(super) struct Service {
     pub(super) entry: PackageEntry,
 }
 
+/// What was made of the document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Built {
+    pub(super) listeners: Vec<Listener>,
+    pub(super) table: RoutingTable,
+    /// What could not be served, one sentence each.
+    pub(super) left_out: Vec<String>,
+}
+
+impl Listening {
+    /// The ports that are Coppice's own.
+    pub(super) fn ports(&self) -> [u16; 3] {
+        [self.http, self.https, self.dns]
+    }
+}
+
+impl Service {
+    /// Its names on the bridge that can stand in DNS.
+    fn bridge_names(&self) -> impl Iterator<Item = String> {
+        let names = ZONES.map(|zone| format!("{}.{zone}", self.id));
+        names.into_iter().filter(|name| is_host_name(name))
+    }
+
+    /// The name other machines know it by, when it can have one.
+    fn lan_name(&self, network: &Network) -> Option<String> {
+        Some(network.service_name(&self.id)).filter(|name| is_host_name(name))
+    }
+}
+
+/// The zones in which packages find each other.
+const ZONES: [&str; 2] = ["startos", "embassy"];
+
 /// The certificates that a table needs: for each key, the names and addresses in it.
 pub(super) fn wanted_leaves(
     network: &Network,
@@ -56,11 +92,11 @@ pub(super) fn wanted_leaves(
     addresses.extend(network.lan_addresses());
     let mut wanted = BTreeMap::from([("server".to_owned(), (own, addresses))]);
     for service in services {
-        let names = vec![
-            network.service_name(&service.id),
-            format!("{}.startos", service.id),
-        ];
-        wanted.insert(format!("service {}", service.id), (names, Vec::new()));
+        let mut names = Vec::from_iter(service.lan_name(network));
+        names.extend(service.bridge_names().take(1));
+        if !names.is_empty() {
+            wanted.insert(format!("service {}", service.id), (names, Vec::new()));
+        }
     }
     wanted
 }
@@ -73,7 +109,7 @@ pub(super) fn build(
     upstreams: Vec<SocketAddr>,
     ca_pem: &str,
     generation: u64,
-) -> (Vec<Listener>, RoutingTable) {
+) -> Built {
     let listening = &network.listening;
     let mut sockets = Sockets::default();
     sockets.add(
@@ -113,9 +149,16 @@ pub(super) fn build(
         listener: None,
         target: Target::Dashboard,
     }];
+    let mut left_out = Vec::new();
     for service in services {
-        routes.extend(service_routes(network, service, &mut sockets));
+        routes.extend(service_routes(
+            network,
+            service,
+            &mut sockets,
+            &mut left_out,
+        ));
     }
+    keep_what_is_certified(&mut routes, &certificates, &mut left_out);
     let table = RoutingTable {
         generation,
         hostname: network.hostname.clone(),
@@ -127,7 +170,34 @@ pub(super) fn build(
         mdns: mdns(network, services),
         ca_pem: ca_pem.to_owned(),
     };
-    (sockets.listeners, table)
+    Built {
+        listeners: sockets.listeners,
+        table,
+        left_out,
+    }
+}
+
+/// Leaves out names without a certificate, and those that lead somewhere already.
+fn keep_what_is_certified(
+    routes: &mut Vec<Route>,
+    certificates: &[Certificate],
+    left_out: &mut Vec<String>,
+) {
+    let names = certificates.iter().flat_map(|one| &one.names);
+    let certified: HashSet<&str> = names.map(String::as_str).collect();
+    let mut seen = HashSet::new();
+    for route in &mut *routes {
+        route.names.retain(|name| {
+            let is_certified = certified.contains(name.as_str());
+            if !is_certified {
+                left_out.push(format!(
+                    "{name} is not served: there is no certificate for it. The log says why."
+                ));
+            }
+            is_certified && seen.insert(name.clone())
+        });
+    }
+    routes.retain(|route| !route.names.is_empty());
 }
 
 #[derive(Default)]
@@ -137,6 +207,12 @@ struct Sockets {
 }
 
 impl Sockets {
+    /// Whether one of the sockets has this port, on whatever address.
+    fn have(&self, proto: Proto, port: u16) -> bool {
+        let mut all = self.listeners.iter();
+        all.any(|one| one.proto == proto && one.addr.port() == port)
+    }
+
     fn add(&mut self, proto: Proto, addr: SocketAddr, role: Role) {
         let name = match proto {
             Proto::Tcp => "tcp",
@@ -152,7 +228,12 @@ impl Sockets {
     }
 }
 
-fn service_routes(network: &Network, service: &Service, sockets: &mut Sockets) -> Vec<Route> {
+fn service_routes(
+    network: &Network,
+    service: &Service,
+    sockets: &mut Sockets,
+    left_out: &mut Vec<String>,
+) -> Vec<Route> {
     let mut routes = Vec::new();
     let named = named_binding(&service.entry.hosts);
     for (host_id, host) in &service.entry.hosts {
@@ -163,24 +244,41 @@ fn service_routes(network: &Network, service: &Service, sockets: &mut Sockets) -
                 (bound.net.assigned_ssl_port, bound.interfaces.is_empty())
             {
                 let addr = SocketAddr::new(network.listening.address, external);
-                sockets.add(
-                    Proto::Tcp,
-                    addr,
-                    Role::Tls {
-                        port_route: target.clone(),
-                    },
-                );
+                let role = Role::Tls {
+                    port_route: target.clone(),
+                };
+                if sockets.have(Proto::Tcp, external) {
+                    left_out.push(own_port_taken(&service.id, external));
+                } else {
+                    sockets.add(Proto::Tcp, addr, role);
+                }
             }
             if named.as_ref() == Some(&(host_id.clone(), *port)) {
-                routes.push(Route {
-                    names: vec![network.service_name(&service.id)],
-                    listener: None,
-                    target,
-                });
+                match service.lan_name(network) {
+                    Some(name) => routes.push(Route {
+                        names: vec![name],
+                        listener: None,
+                        target,
+                    }),
+                    None => left_out.push(format!(
+                        "`{}` has no name on the network: {} is longer than names may be. Start \
+                         Coppice with a shorter --hostname.",
+                        service.id,
+                        network.service_name(&service.id)
+                    )),
+                }
             }
         }
     }
     routes
+}
+
+/// The notice of a service whose port Coppice itself listens on, since it was told to later.
+pub(super) fn own_port_taken(service: &str, port: u16) -> String {
+    format!(
+        "Port {port} of `{service}` is not served: Coppice itself listens on it. Start Coppice with \
+         other ports, or reinstall the service."
+    )
 }
 
 fn target(service: &Service, port: u16, bound: &BindInfo) -> Target {
@@ -220,8 +318,7 @@ fn dns(network: &Network, services: &[Service], upstreams: Vec<SocketAddr>) -> D
     records.extend(mdns(network, services));
     for service in services {
         let address = vec![IpAddr::V4(service.address)];
-        for zone in ["startos", "embassy"] {
-            let name = format!("{}.{zone}", service.id);
+        for name in service.bridge_names() {
             records.push(Record {
                 name,
                 addresses: address.clone(),
@@ -235,7 +332,7 @@ fn dns(network: &Network, services: &[Service], upstreams: Vec<SocketAddr>) -> D
     ];
     Dns {
         records,
-        zones: vec!["startos".into(), "embassy".into()],
+        zones: ZONES.map(str::to_owned).to_vec(),
         upstreams,
         clients: clients.iter().filter_map(|net| net.parse().ok()).collect(),
     }
@@ -256,7 +353,7 @@ fn mdns(network: &Network, services: &[Service]) -> Vec<Record> {
     let with_interface = services
         .iter()
         .filter(|service| named_binding(&service.entry.hosts).is_some());
-    names.extend(with_interface.map(|service| network.service_name(&service.id)));
+    names.extend(with_interface.filter_map(|service| service.lan_name(network)));
     names
         .into_iter()
         .map(|name| Record {
@@ -265,3 +362,6 @@ fn mdns(network: &Network, services: &[Service]) -> Vec<Record> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

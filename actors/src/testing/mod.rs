@@ -21,7 +21,7 @@ use std::{
 use coppice_containers::{HostLayout, Segment};
 use coppice_net::subnet::Subnet;
 use coppice_s9pk::{Content, Draft};
-use coppice_supervision::{Supervisor, SupervisorSpec};
+use coppice_supervision::{ChildSpec, Supervisor, SupervisorSpec};
 use ed25519_dalek::SigningKey;
 use patchdb::{Options, SecretStore, Store};
 use serde_json::json;
@@ -158,8 +158,8 @@ impl World {
             language: "en_US".to_owned(),
         });
         let spec = SupervisorSpec::rest_for_one("core")
-            .child(forest::services())
-            .child(forest::jobs());
+            .child(ChildSpec::supervisor(forest::services()))
+            .child(ChildSpec::supervisor(forest::jobs()));
         let (root, _ended) = Supervisor::start(spec).await.unwrap();
         Jobs::below(&Supervisor::new(root), host).await.unwrap()
     }

@@ -14,7 +14,10 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited, combinators::UnsyncBoxBody};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
-use tokio::{runtime::Handle, time::timeout};
+use tokio::{
+    runtime::Handle,
+    time::{Sleep, sleep, timeout},
+};
 
 /// What went wrong under a streamed body.
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -46,6 +49,86 @@ pub(crate) fn answer(
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
+}
+
+/// A body that must have arrived by a moment.
+pub(crate) struct InTime<B> {
+    body: B,
+    until: Pin<Box<Sleep>>,
+}
+
+/// The moment came before the end of the body.
+#[derive(Debug, thiserror::Error)]
+#[error("the body took too long")]
+pub(crate) struct TooSlow;
+
+impl<B> InTime<B> {
+    pub(crate) fn new(body: B, within: Duration) -> Self {
+        Self {
+            body,
+            until: Box::pin(sleep(within)),
+        }
+    }
+}
+
+impl<B> HttpBody for InTime<B>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if self.until.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Some(Err(TooSlow.into())));
+        }
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        frame.map(|frame| frame.map(|frame| frame.map_err(Into::into)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A body that keeps something until it has been sent.
+pub(crate) struct Keeping<B, T> {
+    pub(crate) body: B,
+    pub(crate) _kept: T,
+}
+
+impl<B, T> HttpBody for Keeping<B, T>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+    T: Unpin,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        frame.map(|frame| frame.map(|frame| frame.map_err(Into::into)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// How long, and for how many bytes, we listen to a body nobody wants any more.

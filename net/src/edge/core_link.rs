@@ -10,6 +10,10 @@
 //! answer at all means it is there and working, and we wait on; none means it is away, and the
 //! client is told so.
 //!
+//! Whoever can reach the server can send requests, signed in or not, and each is a descriptor of
+//! the core. So only so many are with the core at once, and only so many of one client's; a body of
+//! `/rpc` has a deadline, or a client that sends a byte now and then would keep its place for ever.
+//!
 //! ```text
 //!  sent ─► answer ─► done
 //!   │ 30 s of silence ─► ask ─┬─ any answer within 5 s ─► wait on
@@ -43,8 +47,11 @@ use tokio::{net::UnixStream, time::timeout};
 use tower::Service;
 
 use super::{
-    body::{Arriving, Body, answer, empty},
-    limits::{CORE_SILENCE, RPC_BYTES},
+    body::{Arriving, Body, InTime, TooSlow, answer, empty},
+    limits::{
+        CORE_REQUESTS, CORE_REQUESTS_PER_PEER, CORE_SILENCE, CORE_TURN, Counted, Limits, RPC_BODY,
+        RPC_BYTES, Room,
+    },
     pages,
     serve::RequestView,
     upstream::{Switch, absolute},
@@ -65,7 +72,17 @@ const CORE: &str = "core";
 /// The way to the core.
 pub(super) struct CoreLink {
     client: HttpClient<Connector, Body>,
+    limits: Limits,
     silence: Duration,
+}
+
+/// A request's place among those that are with the core.
+type Place = (Room, Counted);
+
+/// Whose requests are too many.
+enum Crowd {
+    OfTheClient,
+    OfAll,
 }
 
 /// Why there is no answer.
@@ -76,6 +93,8 @@ enum Absence {
     BrokenOff,
     /// The client's body was longer than allowed.
     TooLong,
+    /// The client's body did not come.
+    TooSlow,
 }
 
 impl CoreLink {
@@ -89,6 +108,7 @@ impl CoreLink {
                 .build(Connector {
                     socket: Arc::from(socket),
                 }),
+            limits: Limits::new(CORE_REQUESTS, CORE_REQUESTS_PER_PEER),
             silence: CORE_SILENCE,
         }
     }
@@ -104,6 +124,10 @@ impl CoreLink {
         if is_rpc && declared_length(&parts).is_some_and(|length| length > RPC_BYTES) {
             return too_long();
         }
+        let place = match self.place(peer).await {
+            Ok(place) => place,
+            Err(crowd) => return say_crowded(&crowd, view.0),
+        };
         let switch = Switch::prepare(&mut parts);
         if let Some(uri) = absolute(&parts.uri, CORE) {
             parts.uri = uri;
@@ -115,7 +139,7 @@ impl CoreLink {
             (parts.method == Method::GET || parts.method == Method::HEAD) && body.is_end_stream();
         let body: Body = if is_rpc {
             let most = usize::try_from(RPC_BYTES).unwrap_or(usize::MAX);
-            Limited::new(body, most).boxed_unsync()
+            InTime::new(Limited::new(body, most), RPC_BODY).boxed_unsync()
         } else {
             body.map_err(Into::into).boxed_unsync()
         };
@@ -125,9 +149,19 @@ impl CoreLink {
             outcome = self.send(Request::from_parts(parts, empty())).await;
         }
         match outcome {
-            Ok(response) => switch.finish(response),
+            Ok(response) => switch.finish(response, place),
             Err(Absence::TooLong) => too_long(),
+            Err(Absence::TooSlow) => too_slow(),
             Err(absence) => say_absent(&absence, view.0),
+        }
+    }
+
+    /// Waits for a place, for a while.
+    async fn place(&self, peer: IpAddr) -> Result<Place, Crowd> {
+        let counted = self.limits.count(peer).ok_or(Crowd::OfTheClient)?;
+        match timeout(CORE_TURN, self.limits.room()).await {
+            Ok(Some(room)) => Ok((room, counted)),
+            Ok(None) | Err(_) => Err(Crowd::OfAll),
         }
     }
 
@@ -141,6 +175,8 @@ impl CoreLink {
                     tracing::debug!(reason, "the core broke off");
                     return Err(if caused_by::<LengthLimitError>(&error) {
                         Absence::TooLong
+                    } else if caused_by::<TooSlow>(&error) {
+                        Absence::TooSlow
                     } else if error.is_connect() {
                         Absence::Away
                     } else {
@@ -194,9 +230,33 @@ fn too_long() -> Response<Body> {
     )
 }
 
+fn too_slow() -> Response<Body> {
+    answer(
+        StatusCode::REQUEST_TIMEOUT,
+        "text/plain; charset=utf-8",
+        "This request did not arrive within 30 seconds. Send it again.\n",
+    )
+}
+
+fn say_crowded(crowd: &Crowd, person: bool) -> Response<Body> {
+    let (status, title, text) = match crowd {
+        Crowd::OfTheClient => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "Too many requests from here",
+            "Close some of the windows that show this server, or wait for what they asked for.",
+        ),
+        Crowd::OfAll => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Coppice is busy",
+            "Too many requests came at once. Your services go on; please try again.",
+        ),
+    };
+    say_later(status, title, text, person)
+}
+
 fn say_absent(absence: &Absence, person: bool) -> Response<Body> {
     let (title, text) = match absence {
-        Absence::Away | Absence::TooLong => (
+        Absence::Away | Absence::TooLong | Absence::TooSlow => (
             "Coppice is restarting",
             "Your services go on without it. This usually takes a few seconds; please try again.",
         ),
@@ -206,11 +266,16 @@ fn say_absent(absence: &Absence, person: bool) -> Response<Body> {
              touched by the restart.",
         ),
     };
+    say_later(StatusCode::SERVICE_UNAVAILABLE, title, text, person)
+}
+
+/// Says why not now, and when to come again.
+fn say_later(status: StatusCode, title: &str, text: &str, person: bool) -> Response<Body> {
     let mut response = if person {
-        pages::passing_trouble(StatusCode::SERVICE_UNAVAILABLE, title, text)
+        pages::passing_trouble(status, title, text)
     } else {
         answer(
-            StatusCode::SERVICE_UNAVAILABLE,
+            status,
             "text/plain; charset=utf-8",
             format!("{title}. {text}\n"),
         )
@@ -291,6 +356,64 @@ mod tests {
         assert_eq!(response.headers()[RETRY_AFTER], "5");
         let body = response.into_body().collect().await.unwrap().to_bytes();
         assert!(body.starts_with(b"Coppice is restarting."), "{body:?}");
+    }
+
+    // As above: nobody accepts, so nothing but the clock moves.
+    #[tokio::test(start_paused = true)]
+    async fn one_client_has_so_many_requests_with_the_core_and_all_together_have_so_many() {
+        let (_dir, _listener, link) = link(CORE_SILENCE);
+        let peer = |n: u8| IpAddr::from([192, 168, 1, n]);
+        let mut held = Vec::new();
+        for n in 0..4 {
+            for _ in 0..CORE_REQUESTS_PER_PEER {
+                held.push(link.place(peer(n)).await.ok().unwrap());
+            }
+        }
+        assert_eq!(held.len(), CORE_REQUESTS);
+        let request = || Request::post("/rpc/v1").body(Arriving::nothing()).unwrap();
+        let crowded = link.forward(peer(0), request()).await;
+        assert_eq!(crowded.status(), StatusCode::TOO_MANY_REQUESTS);
+        let began = tokio::time::Instant::now();
+        let busy = link.forward(peer(9), request()).await;
+        assert_eq!(busy.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(busy.headers()[RETRY_AFTER], "5");
+        assert!(began.elapsed() < CORE_SILENCE);
+        held.clear();
+        assert!(link.place(peer(9)).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_place_is_kept_until_the_answer_has_been_sent() {
+        let (_dir, listener, link) = link(CORE_SILENCE);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let service = service_fn(|_: Request<Incoming>| async {
+                    Ok::<_, Infallible>(Response::new(super::super::body::full("yes")))
+                });
+                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            }
+        });
+        let peer = "192.168.1.7".parse().unwrap();
+        let left = |link: &CoreLink| {
+            let places = (0..CORE_REQUESTS_PER_PEER).map_while(|_| link.limits.count(peer));
+            places.collect::<Vec<_>>().len()
+        };
+        let answer = ask(&link).await;
+        assert_eq!(left(&link), CORE_REQUESTS_PER_PEER - 1);
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body, "yes");
+        assert_eq!(left(&link), CORE_REQUESTS_PER_PEER);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_end_in_time_is_an_error_of_its_own() {
+        let never = http_body_util::StreamBody::new(futures_util::stream::pending::<
+            Result<hyper::body::Frame<bytes::Bytes>, Infallible>,
+        >());
+        let began = tokio::time::Instant::now();
+        let error = InTime::new(never, RPC_BODY).collect().await.err().unwrap();
+        assert!(error.is::<TooSlow>());
+        assert!(began.elapsed() >= RPC_BODY);
     }
 
     #[tokio::test]

@@ -52,6 +52,20 @@ pub const CORE_SILENCE: Duration = Duration::from_secs(30);
 /// core knows how much room there is and says so.
 pub const RPC_BYTES: u64 = 4 * 1024 * 1024;
 
+/// How long such a body may take to arrive. All of it at a megabit per second, and a usual one by
+/// any link there is.
+pub const RPC_BODY: Duration = Duration::from_secs(30);
+
+/// Requests at once that are with the core, open WebSockets included: each is a descriptor there,
+/// and the core needs the rest of its own for the services. An open dashboard holds two.
+pub const CORE_REQUESTS: usize = 256;
+
+/// Of these, from one address, so that no single machine takes them all.
+pub const CORE_REQUESTS_PER_PEER: usize = 64;
+
+/// How long a request waits for its turn when there are too many.
+pub const CORE_TURN: Duration = Duration::from_secs(5);
+
 /// Between requests on a DNS connection over TCP.
 pub const DNS_TCP_IDLE: Duration = Duration::from_secs(5);
 
@@ -59,19 +73,11 @@ pub const DNS_TCP_IDLE: Duration = Duration::from_secs(5);
 /// this much silence.
 pub const KEEPALIVE: Duration = Duration::from_secs(60);
 
-/// Counts connections.
+/// Counts something, all clients together and each for itself.
 pub(super) struct Limits {
     all: Arc<Semaphore>,
+    most_per_peer: usize,
     by_peer: Arc<Mutex<HashMap<IpAddr, usize>>>,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            all: Arc::new(Semaphore::new(connections())),
-            by_peer: Arc::default(),
-        }
-    }
 }
 
 fn connections() -> usize {
@@ -80,26 +86,39 @@ fn connections() -> usize {
     usize::try_from(now / 8).map_or(CONNECTIONS, |most| most.clamp(16, CONNECTIONS))
 }
 
-/// Room for one connection; dropping it makes room for another.
+/// Room for one; dropping it makes room for another.
 pub(super) struct Room {
     _permit: OwnedSemaphorePermit,
 }
 
-/// One connection counted for its peer.
+/// One counted for its peer.
 pub(super) struct Counted {
     peer: IpAddr,
     by_peer: Arc<Mutex<HashMap<IpAddr, usize>>>,
 }
 
 impl Limits {
-    /// Waits until there may be one more connection.
+    /// As many connections as descriptors allow.
+    pub(super) fn of_connections() -> Self {
+        Self::new(connections(), CONNECTIONS_PER_PEER)
+    }
+
+    pub(super) fn new(most: usize, most_per_peer: usize) -> Self {
+        Self {
+            all: Arc::new(Semaphore::new(most)),
+            most_per_peer,
+            by_peer: Arc::default(),
+        }
+    }
+
+    /// Waits until there may be one more.
     pub(super) async fn room(&self) -> Option<Room> {
         // Fails only when the semaphore is closed, which nobody does.
         let permit = Arc::clone(&self.all).acquire_owned().await.ok()?;
         Some(Room { _permit: permit })
     }
 
-    /// Counts a connection from `peer`; `None` when it has too many.
+    /// Counts one more of `peer`; `None` when it has too many.
     pub(super) fn count(&self, peer: IpAddr) -> Option<Counted> {
         // IPv6 clients own a /64 and could come from each of its addresses.
         let peer = match peer.to_canonical() {
@@ -109,7 +128,7 @@ impl Limits {
         // A panic elsewhere cannot have left a count half-written.
         let mut counts = self.by_peer.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(peer).or_default();
-        if *count >= CONNECTIONS_PER_PEER {
+        if *count >= self.most_per_peer {
             return None;
         }
         *count += 1;
@@ -138,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_peer_has_so_many_connections_and_no_more_and_gets_them_back() {
-        let limits = Limits::default();
+        let limits = Limits::of_connections();
         let peer = "192.168.1.7".parse().unwrap();
         let held: Vec<_> = (0..CONNECTIONS_PER_PEER)
             .map(|_| limits.count(peer).unwrap())
@@ -152,7 +171,7 @@ mod tests {
 
     #[test]
     fn addresses_of_one_ipv6_network_count_as_one_peer() {
-        let limits = Limits::default();
+        let limits = Limits::of_connections();
         let one = limits.count("2001:db8::1".parse().unwrap()).unwrap();
         let two = limits.count("2001:db8::2".parse().unwrap()).unwrap();
         assert_eq!(one.peer, two.peer);

@@ -90,7 +90,8 @@ fn has_cookie<B>(request: &Request<B>) -> bool {
         .any(|cookie| cookie.trim() == format!("{COOKIE_NAME}=1"))
 }
 
-fn origin(name: &str, port: u16) -> String {
+/// The beginning of every HTTPS address of `name`.
+pub(super) fn origin(name: &str, port: u16) -> String {
     let name = match name.parse::<IpAddr>() {
         Ok(IpAddr::V6(v6)) => format!("[{v6}]"),
         _ => name.to_owned(),

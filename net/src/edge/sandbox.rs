@@ -18,10 +18,14 @@ use std::io;
 use nix::{
     sys::{
         prctl,
-        resource::{Resource, getrlimit, setrlimit},
+        resource::{Resource, setrlimit},
     },
     unistd::{Gid, Uid, setgroups, setresgid, setresuid},
 };
+
+use crate::descriptors;
+
+pub use landlock::FileSystem;
 
 /// The edge's user and group. In no file of users: nothing but our own socket belongs to it.
 pub const EDGE_UID: u32 = 0x6FFF_FFFE;
@@ -41,15 +45,16 @@ pub struct SandboxError {
 /// Gives up user, capabilities, files and dangerous system calls, for good.
 ///
 /// Call it from `main` before any thread exists: capabilities, Landlock and the user of *other*
-/// threads would stay. A kernel without Landlock is logged and borne; everything else is an error.
+/// threads would stay. A kernel without Landlock is borne; everything else is an error. How much of
+/// Landlock there was is told, not logged: a log that has a thread of its own must start later.
 ///
 /// # Errors
 /// [`SandboxError`]; the process is then half-way and must end.
-pub fn drop_privileges() -> Result<(), SandboxError> {
+pub fn drop_privileges() -> Result<FileSystem, SandboxError> {
     let failed = |what| move |errno: nix::Error| SandboxError::new(what, errno.into());
 
     // While still root: room for connections, and no core dumps, which would hold private keys.
-    raise_descriptor_limit().map_err(failed("its descriptor limit"))?;
+    descriptors::raise_to(DESCRIPTORS).map_err(failed("its descriptor limit"))?;
     setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(failed("core dumps"))?;
 
     capabilities::empty_bounding_set()?;
@@ -62,19 +67,9 @@ pub fn drop_privileges() -> Result<(), SandboxError> {
     // Nobody of the same user may trace it; there should be nobody.
     prctl::set_dumpable(false).map_err(failed("being traced"))?;
 
-    landlock::close_the_file_system()?;
-    seccomp::install()
-}
-
-/// As many descriptors as we want, or as we are given: a root without `CAP_SYS_RESOURCE` (in a
-/// container) cannot pass the limit it was started with. [`super::limits`] follows what there is.
-fn raise_descriptor_limit() -> nix::Result<()> {
-    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    let wanted = most.max(DESCRIPTORS);
-    match setrlimit(Resource::RLIMIT_NOFILE, wanted, wanted) {
-        Err(nix::Error::EPERM) => setrlimit(Resource::RLIMIT_NOFILE, most, most),
-        outcome => outcome,
-    }
+    let file_system = landlock::close_the_file_system()?;
+    seccomp::install()?;
+    Ok(file_system)
 }
 
 impl SandboxError {

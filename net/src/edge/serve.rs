@@ -118,7 +118,7 @@ async fn route(edge: &Edge, client: &Client, request: Request<Incoming>) -> Resp
             let to = upstream::Service {
                 addr: *addr,
                 name: &host,
-                home: live.home(),
+                home: &plain::origin(live.home(), edge.https_port()),
                 forwarded_headers: *forwarded_headers,
             };
             edge.upstream.forward(&to, client, request).await

@@ -15,7 +15,7 @@ use hyper_util::{
 };
 
 use super::{
-    body::{Arriving, Body, answer},
+    body::{Arriving, Body, Keeping, answer},
     headers::{authority_of, prepare_request, prepare_response},
     limits::CONNECT,
     pages,
@@ -41,7 +41,7 @@ pub(super) struct Service<'a> {
     pub(super) addr: SocketAddr,
     /// As the client calls it.
     pub(super) name: &'a str,
-    /// Where the dashboard is.
+    /// The dashboard's origin: its port need not be 443.
     pub(super) home: &'a str,
     pub(super) forwarded_headers: bool,
 }
@@ -85,7 +85,7 @@ impl Upstream {
         }
         let body = body.map_err(Into::into).boxed_unsync();
         match self.client.request(Request::from_parts(parts, body)).await {
-            Ok(response) => switch.finish(response),
+            Ok(response) => switch.finish(response, ()),
             Err(error) => {
                 let reason: &dyn std::error::Error = &error;
                 tracing::debug!(addr = %to.addr, reason, "a service did not answer");
@@ -111,8 +111,13 @@ impl Switch {
         }
     }
 
-    /// Readies the answer for the client; when both sides agreed, joins them once it is sent.
-    pub(super) fn finish(self, mut response: Response<Incoming>) -> Response<Body> {
+    /// Readies the answer for the client; when both sides agreed, joins them once it is sent. What is
+    /// to be kept is dropped when nothing passes any more.
+    pub(super) fn finish(
+        self,
+        mut response: Response<Incoming>,
+        kept: impl Send + Unpin + 'static,
+    ) -> Response<Body> {
         let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         if switched {
             let Some(client) = self.wanted else {
@@ -130,11 +135,12 @@ impl Switch {
                     }
                     Err(error) => tracing::debug!(%error, "a connection was not switched"),
                 }
+                drop(kept);
             });
             return response.map(|_| super::body::empty());
         }
         prepare_response(response.headers_mut());
-        response.map(|body| body.map_err(Into::into).boxed_unsync())
+        response.map(|body| Keeping { body, _kept: kept }.boxed_unsync())
     }
 }
 
@@ -165,7 +171,7 @@ fn unreachable(to: &Service<'_>, person: bool) -> Response<Body> {
     let title = format!("{name} is not answering");
     let html = format!(
         "This server is up, but the service behind this name is not. It may just be starting; if \
-         it stays like this, <a href=\"https://{}/\">look at it in the dashboard</a>: it says what \
+         it stays like this, <a href=\"{}/\">look at it in the dashboard</a>: it says what \
          happened and what you can do.",
         pages::escape(to.home)
     );

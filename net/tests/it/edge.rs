@@ -416,7 +416,7 @@ fn a_service_that_refuses_is_named_to_people_and_programs() {
             page.contains("<h1>hello-willow.local is not answering</h1>"),
             "{page}"
         );
-        assert!(page.contains("https://willow.local/"), "{page}");
+        assert!(page.contains("\"https://willow.local/\""), "{page}");
         assert!(page.contains("http-equiv=\"refresh\""), "{page}");
         let line = world.curl(&["--include", url]).await;
         assert_eq!(status(&line), 502);
@@ -425,6 +425,24 @@ fn a_service_that_refuses_is_named_to_people_and_programs() {
             "{line}"
         );
         assert!(!line.contains('<'), "{line}");
+    });
+}
+
+#[test]
+fn the_way_from_a_silent_service_to_the_dashboard_has_the_port_of_the_dashboard() {
+    in_a_world(|| async {
+        let mut world = World::unpublished();
+        let closed = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        world.service("hello-willow.local", closed, false);
+        world.stop_listening("0.0.0.0:443");
+        world.listen("0.0.0.0:8443", Role::Https);
+        world.publish().await;
+        let url = "https://hello-willow.local:8443/";
+        let page = world.curl(&["-H", "Accept: text/html", url]).await;
+        assert!(page.contains("\"https://willow.local:8443/\""), "{page}");
     });
 }
 

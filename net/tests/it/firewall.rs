@@ -269,3 +269,49 @@ fn refused_rules_leave_the_old_ones_in_place() {
         assert_eq!(run("nft", &["list", "ruleset"]), before);
     });
 }
+
+#[test]
+fn a_server_sees_the_ports_of_the_others_and_not_its_own() {
+    alone(|| {
+        let server = |table: &str, forwards| Firewall {
+            table: table.into(),
+            ports: vec![],
+            forwards,
+            ..rules()
+        };
+        let seen = |own: &str| {
+            let mut seen = firewall::ports_elsewhere(own).unwrap();
+            seen.sort_by_key(|range| range.first());
+            seen.dedup();
+            seen
+        };
+        assert_eq!(seen("coppice_a"), []);
+        let published = vec![
+            forward(PortRange::one(22000), 22000, Scope::Everywhere),
+            forward(PortRange::one(8081), 80, Scope::Internal),
+            forward(PortRange::new(30000, 5).unwrap(), 30000, Scope::Everywhere),
+        ];
+        apply(&server("coppice_a", published));
+        apply(&server("coppice_b", vec![]));
+        run("nft", &["add", "table", "inet", "other"]);
+        run("nft", &["add", "chain", "inet", "other", "c"]);
+        run(
+            "nft",
+            &[
+                "add", "rule", "inet", "other", "c", "tcp", "dport", "9999", "accept",
+            ],
+        );
+        assert_eq!(
+            seen("coppice_b"),
+            [
+                PortRange::one(53),
+                PortRange::one(443),
+                PortRange::one(8081),
+                PortRange::one(22000),
+                PortRange::new(30000, 5).unwrap(),
+            ]
+        );
+        // The empty one listens, and nothing else.
+        assert_eq!(seen("coppice_a"), [PortRange::one(53), PortRange::one(443)]);
+    });
+}

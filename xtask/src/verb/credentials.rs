@@ -10,11 +10,13 @@ use anyhow::{Context, Result};
 /// Characters that nobody mistakes for others: 32 of them, so that each carries five bits.
 const SIGNS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 const LENGTH: usize = 20;
+/// Stands where the administrator's password would, when it is not ours.
+const NOT_OURS: &str = "(set before, and left alone; `coppice auth set-password` sets another)";
 
 /// What one needs to log in to what `make run` sets up.
 pub(crate) struct Credentials {
-    /// The administrator's password, for the web UI and the API.
-    pub(crate) coppice: String,
+    /// The administrator's password, for the web UI and the API; `None` when the server had one that somebody else set.
+    pub(crate) coppice: Option<String>,
     /// The password of `admin` in Miniflux.
     pub(crate) miniflux: String,
 }
@@ -30,7 +32,7 @@ impl Credentials {
             )),
             Err(_) => Ok((
                 Self {
-                    coppice: password()?,
+                    coppice: Some(password()?),
                     miniflux: password()?,
                 },
                 true,
@@ -57,14 +59,16 @@ impl Credentials {
     pub(crate) fn text(&self) -> String {
         format!(
             "Coppice: {}\nMiniflux, user admin: {}\n",
-            self.coppice, self.miniflux
+            self.coppice.as_deref().unwrap_or(NOT_OURS),
+            self.miniflux
         )
     }
 
     fn read(text: &str) -> Option<Self> {
         let (coppice, miniflux) = text.trim_end().split_once('\n')?;
+        let coppice = coppice.strip_prefix("Coppice: ")?;
         Some(Self {
-            coppice: coppice.strip_prefix("Coppice: ")?.to_owned(),
+            coppice: (coppice != NOT_OURS).then(|| coppice.to_owned()),
             miniflux: miniflux.strip_prefix("Miniflux, user admin: ")?.to_owned(),
         })
     }
@@ -104,6 +108,21 @@ mod tests {
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_password_that_somebody_else_set_is_neither_kept_nor_made_up() {
+        let data = tempfile::tempdir().unwrap();
+        let (mut made, _) = Credentials::of(data.path()).unwrap();
+        made.coppice = None;
+        made.keep(data.path()).unwrap();
+        let (found, are_new) = Credentials::of(data.path()).unwrap();
+        assert!(!are_new);
+        assert_eq!(
+            (found.coppice, found.miniflux),
+            (None, made.miniflux.clone())
+        );
+        assert!(made.text().contains("set before"), "{}", made.text());
     }
 
     #[test]

@@ -72,11 +72,17 @@ pub(crate) fn run(checkout: &Checkout, steps: &mut Steps, options: &Options) -> 
 
 /// Password, packages, tasks, services: everything through the CLI, as a person would.
 fn set_up(checkout: &Checkout, steps: &mut Steps, server: &Server, data: &Path) -> Result<()> {
-    let (credentials, are_new) = Credentials::of(data)?;
-    if are_new {
+    let (mut credentials, are_new) = Credentials::of(data)?;
+    if let (true, Some(password)) = (are_new, credentials.coppice.as_deref()) {
+        let mut ours = false;
         steps.always("admin password", || {
-            server.set_password(&credentials.coppice)
+            ours = server.set_first_password(password)?;
+            Ok(())
         })?;
+        if !ours {
+            eprintln!("== this server has an admin password already; it stays as it is");
+            credentials.coppice = None;
+        }
         // Kept only now: what cannot be read back must have been set.
         credentials.keep(data)?;
     }

@@ -14,21 +14,40 @@ use super::SandboxError;
 /// restrict connecting to Unix sockets, which the edge needs. Older kernels give what they have.
 const ASKED: ABI = ABI::V6;
 
-pub(super) fn close_the_file_system() -> Result<(), SandboxError> {
+/// How much of what was asked this kernel enforces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileSystem {
+    /// All of it.
+    Closed,
+    /// Some of it: the kernel is older than what we ask for.
+    ClosedInPart,
+    /// Nothing: the kernel has no Landlock, and the other layers stand alone.
+    Open,
+}
+
+impl FileSystem {
+    /// Says so in the log, when there is anything to say.
+    pub fn log(self) {
+        match self {
+            Self::Closed => {}
+            Self::ClosedInPart => tracing::info!(
+                "this kernel enforces the edge's Landlock rules in part; 6.12 has them all"
+            ),
+            Self::Open => tracing::warn!(
+                "this kernel has no Landlock: the edge relies on its user, capabilities and seccomp alone"
+            ),
+        }
+    }
+}
+
+pub(super) fn close_the_file_system() -> Result<FileSystem, SandboxError> {
     let status = restrict()
         .map_err(|error| SandboxError::new("the file system", io::Error::other(error)))?;
-    match status {
-        RulesetStatus::FullyEnforced => {}
-        RulesetStatus::PartiallyEnforced => {
-            tracing::info!(
-                "this kernel enforces the edge's Landlock rules in part; 6.12 has them all"
-            );
-        }
-        RulesetStatus::NotEnforced => tracing::warn!(
-            "this kernel has no Landlock: the edge relies on its user, capabilities and seccomp alone"
-        ),
-    }
-    Ok(())
+    Ok(match status {
+        RulesetStatus::FullyEnforced => FileSystem::Closed,
+        RulesetStatus::PartiallyEnforced => FileSystem::ClosedInPart,
+        RulesetStatus::NotEnforced => FileSystem::Open,
+    })
 }
 
 fn restrict() -> Result<RulesetStatus, landlock::RulesetError> {
