@@ -1,9 +1,8 @@
 //! Whether two records say the same, and the differences that we mean to have.
 //!
-//! Three things are put in order before they are compared, because neither OTP nor ours promises
-//! one: the ends of children that a dynamic supervisor stops all at once; the ends of those whose
-//! supervisor was killed; and, where a step starts more than one thing, what two supervisors do at
-//! the same time. Everything else must be equal, word by word, or have a name here.
+//! Two things are put in order before anything is compared, because neither OTP nor ours promises
+//! one: the ends of children that a dynamic supervisor stops all at once, and the ends of those
+//! whose supervisor was killed. Everything else must be equal, word by word, or have a name here.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -15,6 +14,9 @@ pub(crate) enum Deviation {
     /// A child's end is heard before commands that were sent earlier. A rule of translation:
     /// `erlang.rs` gives OTP the exits of a batch first.
     ExitsOvertakeCommands,
+    /// A spec that contradicts the supervisor's is refused at once, also while the supervisor is
+    /// busy or ends; OTP's has to come to it first.
+    BadSpecsAreRefusedFirst,
     /// A dynamic supervisor's child that ended and chooses not to run when it is restarted is gone.
     /// OTP's supervisor keeps an entry without a process for it, and fails with `noproc` when it
     /// later ends.
@@ -67,11 +69,13 @@ pub(crate) fn compare(script: &Script, otp: &str, ours: &str) -> Verdict {
         if otp == ours {
             continue;
         }
-        let Some((why, goes_on)) = explain(script, &family, step, otp, ours) else {
+        let Some(why) = explain(script, &family, step, otp, ours) else {
             return Verdict::Different { step };
         };
+        // From here on, OTP's supervisor is one that will fail.
+        let breaks_off = why.contains(&Deviation::IgnoredDynamicRestartLeavesNothing);
         names.extend(why);
-        if !goes_on {
+        if breaks_off {
             break;
         }
     }
@@ -85,68 +89,63 @@ pub(crate) fn compare(script: &Script, otp: &str, ours: &str) -> Verdict {
     }
 }
 
-/// Why one step differs, and whether what follows can still be compared.
+/// Why one step differs, or `None` if nothing explains it.
 fn explain(
     script: &Script,
     family: &Family,
     step: usize,
     otp: &Seen,
     ours: &Seen,
-) -> Option<(BTreeSet<Deviation>, bool)> {
-    let mut names = BTreeSet::new();
+) -> Option<BTreeSet<Deviation>> {
     if let Some(n) = family.ignored_restart(&otp.events)
         && ours.events.get(..=n) == otp.events.get(..=n)
     {
-        names.insert(Deviation::IgnoredDynamicRestartLeavesNothing);
-        return Some((names, false));
+        return Some([Deviation::IgnoredDynamicRestartLeavesNothing].into());
     }
     if otp.end != ours.end || otp.answers.len() != ours.answers.len() {
         return None;
     }
+    let overlapping = several_at_once(script, step) && !family.independent.is_empty();
+    let mut names = BTreeSet::new();
     for (theirs, ours) in otp.answers.iter().zip(&ours.answers) {
-        let by_name = ["running", "not_found"].contains(&ours.as_str());
-        if theirs == "simple_one_for_one" && by_name {
-            names.insert(Deviation::DynamicChildrenHaveNames);
-        } else if theirs != ours {
+        match (theirs.as_str(), ours.as_str()) {
+            (theirs, ours) if theirs == ours => {}
+            ("simple_one_for_one", "running" | "not_found") => {
+                names.insert(Deviation::DynamicChildrenHaveNames);
+            }
+            ("gone", "refused") => {
+                names.insert(Deviation::BadSpecsAreRefusedFirst);
+            }
+            (_, "gone" | "cancelled") if overlapping => {
+                names.insert(Deviation::IndependentChildrenDoNotWait);
+            }
+            _ => return None,
+        }
+    }
+    if otp.events != ours.events {
+        if !overlapping || !differ_in_order_only(family, &otp.events, &ours.events) {
             return None;
         }
+        names.insert(Deviation::IndependentChildrenDoNotWait);
     }
-    if otp.events == ours.events {
-        return Some((names, true));
-    }
-    if !several_at_once(script, step) {
-        return None;
-    }
-    if family.by_parent(&otp.events) == family.by_parent(&ours.events) {
-        return Some((names, true));
-    }
-    names.insert(Deviation::IndependentChildrenDoNotWait);
+    Some(names)
+}
+
+/// Whether both show the same of children that restart in groups, in the same order, and the same
+/// of each independent child, but for starts that ours gave up.
+fn differ_in_order_only(family: &Family, otp: &[Event], ours: &[Event]) -> bool {
     let in_groups = |events: &[Event]| -> Vec<Event> {
-        let grouped = events
-            .iter()
-            .filter(|event| !family.is_independent(&event.worker));
-        grouped.cloned().collect()
+        let grouped = |event: &&Event| !family.is_independent(&event.worker);
+        events.iter().filter(grouped).cloned().collect()
     };
-    if in_groups(&otp.events) != in_groups(&ours.events) {
-        return None;
+    if in_groups(otp) != in_groups(ours) {
+        return false;
     }
-    let (otp, ours) = (by_worker(&otp.events), by_worker(&ours.events));
-    let workers: BTreeSet<_> = otp.keys().chain(ours.keys()).collect();
-    let mut given_up = false;
-    for worker in workers {
-        let none = Vec::new();
-        let theirs = otp.get(worker).unwrap_or(&none);
-        let ours = ours.get(worker).unwrap_or(&none);
-        if theirs != ours {
-            given_up = true;
-            if !family.is_independent(worker) || !without_one_start(theirs).contains(ours) {
-                return None;
-            }
-        }
-    }
-    // A start that was not made leaves the worker's plan one ahead: from here on the two run
-    // different scripts.
-    Some((names, !given_up))
+    let (otp, mut ours) = (by_worker(otp), by_worker(ours));
+    let explained = otp.iter().all(|(worker, theirs)| {
+        is_without_some_starts(theirs, &ours.remove(worker).unwrap_or_default())
+    });
+    explained && ours.is_empty()
 }
 
 /// Whether more than one thing can be under way in one step.
@@ -167,15 +166,19 @@ fn by_worker(events: &[Event]) -> BTreeMap<&str, Vec<&str>> {
     found
 }
 
-/// The same life with one start left out, and the end of what it started.
-fn without_one_start<'a>(life: &[&'a str]) -> Vec<Vec<&'a str>> {
-    let starts = (0..life.len()).filter(|n| ["start", "fail", "ignore"].contains(&life[*n]));
-    starts
-        .map(|n| {
-            let after = if life[n] == "start" { n + 2 } else { n + 1 };
-            [&life[..n], life.get(after..).unwrap_or_default()].concat()
-        })
-        .collect()
+/// Whether `ours` is the same life but for starts that were not made.
+fn is_without_some_starts(theirs: &[&str], ours: &[&str]) -> bool {
+    let left_out = match theirs {
+        ["start", _end, rest @ ..] => Some(rest),
+        ["start" | "fail" | "ignore", rest @ ..] => Some(rest),
+        _ => None,
+    };
+    let goes_on = match (theirs, ours) {
+        ([], []) => true,
+        ([a, theirs @ ..], [b, ours @ ..]) => a == b && is_without_some_starts(theirs, ours),
+        _ => false,
+    };
+    goes_on || left_out.is_some_and(|theirs| is_without_some_starts(theirs, ours))
 }
 
 /// Whether OTP was given the script in another order.
@@ -267,18 +270,6 @@ impl Family {
         self.above
             .get(worker)
             .is_some_and(|above| above.iter().any(|name| name == sup))
-    }
-
-    /// What was seen under each supervisor.
-    fn by_parent<'a>(&'a self, events: &'a [Event]) -> BTreeMap<&'a str, Vec<&'a Event>> {
-        let mut found: BTreeMap<&str, Vec<&Event>> = BTreeMap::new();
-        for event in events {
-            found
-                .entry(&self.above[&event.worker][0])
-                .or_default()
-                .push(event);
-        }
-        found
     }
 
     /// Where a child of a dynamic supervisor chose not to be restarted.

@@ -12,7 +12,7 @@ use std::{
 
 use coppice_supervision::{
     AutoShutdown, ChildSpec, ChildState, Clock, CommandError, ExitClass, ExitReason, Restart,
-    Shutdown, Supervisor, SupervisorSpec,
+    Shutdown, SupervisionEvent, Supervisor, SupervisorSpec, What,
 };
 use futures_util::future::{BoxFuture, FutureExt};
 use ractor::{ActorCell, ActorId};
@@ -85,7 +85,14 @@ impl<'a> Run<'a> {
     }
 
     async fn play(mut self) -> Vec<String> {
-        let spec = spec_of(&self.script.root, &self.stage).clock(Clock::following_tokio());
+        let stage = self.stage.clone();
+        let spec = spec_of(&self.script.root, &self.stage)
+            .clock(Clock::following_tokio())
+            .observer(move |event: SupervisionEvent| {
+                if let What::Starting { child, .. } = event.what {
+                    stage.decided(child.as_str());
+                }
+            });
         let (root, mut ended) = match timeout(PATIENCE, Supervisor::start(spec)).await {
             Ok(Ok((actor, ended))) => (Supervisor::new(actor), ended),
             Ok(Err(_)) => return vec![self.line(&[], "failed")],

@@ -4,7 +4,7 @@
 //! what happened, not what the supervisor says about it.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     future::pending,
     sync::{
         Arc, Mutex, OnceLock,
@@ -27,9 +27,17 @@ pub(crate) struct Stage(Arc<Mutex<Inner>>);
 #[derive(Default)]
 struct Inner {
     record: Vec<String>,
-    plans: HashMap<String, (VecDeque<Start>, Start)>,
-    deaf: HashMap<String, bool>,
+    plans: HashMap<String, Plan>,
     living: HashMap<ActorId, Arc<Life>>,
+}
+
+struct Plan {
+    deaf: bool,
+    starts: Vec<Start>,
+    then: Start,
+    /// Starts that the supervisor has decided on, made or not: one that it gave up before it was
+    /// made is used up all the same, as OTP has made it.
+    decided: usize,
 }
 
 /// One incarnation.
@@ -48,9 +56,13 @@ impl Stage {
         let mut inner = Inner::default();
         for child in script.children() {
             if let Kind::Worker { deaf, starts, then } = &child.kind {
-                let plan = (starts.iter().copied().collect(), *then);
+                let plan = Plan {
+                    deaf: *deaf,
+                    starts: starts.clone(),
+                    then: *then,
+                    decided: 0,
+                };
                 inner.plans.insert(child.name.clone(), plan);
-                inner.deaf.insert(child.name.clone(), *deaf);
             }
         }
         Self(Arc::new(Mutex::new(inner)))
@@ -88,7 +100,7 @@ impl Stage {
         child: &ChildContext,
         name: &str,
     ) -> Result<ActorCell, StartError> {
-        let (next, deaf) = self.next_start(name);
+        let (next, deaf) = self.this_start(name);
         match next {
             Start::Fail => {
                 self.note("fail", name);
@@ -109,11 +121,19 @@ impl Stage {
         }
     }
 
-    fn next_start(&self, name: &str) -> (Start, bool) {
-        let mut inner = self.0.lock().unwrap();
-        let deaf = inner.deaf[name];
-        let (starts, then) = inner.plans.get_mut(name).unwrap();
-        (starts.pop_front().unwrap_or(*then), deaf)
+    /// The supervisor has decided to start `name`.
+    pub(crate) fn decided(&self, name: &str) {
+        // A supervisor has no plan.
+        if let Some(plan) = self.0.lock().unwrap().plans.get_mut(name) {
+            plan.decided += 1;
+        }
+    }
+
+    fn this_start(&self, name: &str) -> (Start, bool) {
+        let inner = self.0.lock().unwrap();
+        let plan = &inner.plans[name];
+        let start = plan.starts.get(plan.decided - 1);
+        (start.copied().unwrap_or(plan.then), plan.deaf)
     }
 
     async fn bring_up(
