@@ -157,7 +157,7 @@ impl Make {
         match self.0.random_range(0..40) {
             0..=5 => Start::Fail,
             6..=7 => Start::Ignore,
-            8..=9 if may_die => Start::Die(self.exit()),
+            8..=12 if may_die => Start::Die(self.exit()),
             _ => Start::Up,
         }
     }
