@@ -161,7 +161,7 @@ impl Tally {
         let rare: Vec<_> = self
             .seen
             .iter()
-            .filter(|(_, times)| **times * 500 < self.scripts)
+            .filter(|(_, times)| **times * 1_000 < self.scripts)
             .collect();
         assert!(rare.is_empty(), "the scripts hardly ever reach: {rare:?}");
     }
