@@ -54,7 +54,7 @@ struct Event {
 pub(crate) fn compare(script: &Script, otp: &str, ours: &str) -> Verdict {
     // Two that hang at the same step have nothing in common but that.
     for record in [otp, ours] {
-        if ["hung", "lost:", "unanswered"]
+        if ["hung", "broken:", "unanswered"]
             .iter()
             .any(|word| record.contains(word))
         {
@@ -106,15 +106,17 @@ fn explain(
     otp: &Seen,
     ours: &Seen,
 ) -> Option<BTreeSet<Deviation>> {
-    if let Some(n) = family.ignored_restart(&otp.events)
-        && ours.events.get(..=n) == otp.events.get(..=n)
-    {
-        return Some([Deviation::IgnoredDynamicRestartLeavesNothing].into());
+    let overlapping = several_at_once(script, step) && !family.independent.is_empty();
+    if let Some(n) = family.ignored_restart(&otp.events) {
+        // Ours may have given the restart up before the child could say that it would not run.
+        let until = if overlapping { n } else { n + 1 };
+        if ours.events.get(..until) == otp.events.get(..until) {
+            return Some([Deviation::IgnoredDynamicRestartLeavesNothing].into());
+        }
     }
     if otp.end != ours.end || otp.answers.len() != ours.answers.len() {
         return None;
     }
-    let overlapping = several_at_once(script, step) && !family.independent.is_empty();
     let mut names = BTreeSet::new();
     for (theirs, ours) in otp.answers.iter().zip(&ours.answers) {
         match (theirs.as_str(), ours.as_str()) {

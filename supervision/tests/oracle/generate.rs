@@ -3,7 +3,8 @@
 //! Everything that OTP would refuse, or that would not be the same twice, is kept out here:
 //! permanent children are never significant (ours cannot even write it), and only a deaf worker is
 //! given a shutdown time short enough to run out. Only the root has stillborn children: a supervisor
-//! below would restart its own while the root goes on, and who is first is chance, in OTP too.
+//! below would restart its own while the root goes on, and who is first is chance, in OTP too. Where
+//! children are independent, one of them at a time is stillborn, and then alone.
 
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
@@ -129,8 +130,9 @@ impl Make {
                 if deaf && rules.shutdown != Shutdown::Brutal {
                     rules.shutdown = Shutdown::Millis(1);
                 }
+                let may_die = may_nest && (!of.shape.is_independent() || name.ends_with('0'));
                 let mut starts: Vec<_> = (0..self.0.random_range(0..4))
-                    .map(|_| self.start(may_nest))
+                    .map(|_| self.start(may_die))
                     .collect();
                 // A tree that does not come up shows nothing else.
                 if let Some(first) = starts.first_mut()
@@ -201,7 +203,7 @@ impl Make {
 
     /// One supervisor, several things. Where children are independent, each of them has one thing
     /// happen to it, because commands about one child would overtake each other's effects, and none
-    /// of them is a supervisor, whose start may be given up halfway
+    /// of them is a supervisor or stillborn, whose start takes long and may be given up halfway
     /// (`Deviation::IndependentChildrenDoNotWait`).
     fn batch(&mut self, script: &Script) -> Step {
         let sup = self.any_sup(script);
@@ -213,7 +215,8 @@ impl Make {
             // would see it half gone.
             let mine = !act.is_exit() || children_of(script, &sup).contains(act.child());
             let nested = script.sup(act.child()).is_some();
-            if mine && !((again || nested) && sup.shape.is_independent()) {
+            let takes_long = nested || is_stillborn(script, act.child());
+            if mine && !((again || takes_long) && sup.shape.is_independent()) {
                 acts.push(act);
             }
         }
@@ -265,4 +268,13 @@ fn children_of(script: &Script, sup: &Sup) -> Vec<Name> {
         .chain(late)
         .map(|child| child.name.clone())
         .collect()
+}
+
+fn is_stillborn(script: &Script, name: &str) -> bool {
+    script.children().iter().any(|child| match &child.kind {
+        Kind::Worker { starts, .. } if child.name == name => {
+            starts.iter().any(|start| matches!(start, Start::Die(_)))
+        }
+        Kind::Worker { .. } | Kind::Sup(_) => false,
+    })
 }

@@ -46,7 +46,7 @@ run(Root, Plans, Steps) ->
     {Driver, Mark} = spawn_monitor(fun() -> exit({seen, play(Root, Plans, Steps)}) end),
     receive
         {'DOWN', Mark, process, Driver, {seen, Seen}} -> Seen;
-        {'DOWN', Mark, process, Driver, Why} -> lists:flatten(io_lib:format("lost:~0p", [Why]))
+        {'DOWN', Mark, process, Driver, Why} -> lists:flatten(io_lib:format("broken:~0p", [Why]))
     after ?PATIENCE_MS ->
         exit(Driver, kill),
         "hung"
