@@ -108,9 +108,9 @@ fn explain(
 ) -> Option<BTreeSet<Deviation>> {
     let overlapping = several_at_once(script, step) && !family.independent.is_empty();
     if let Some(n) = family.ignored_restart(&otp.events) {
-        // Ours may have given the restart up before the child could say that it would not run.
-        let until = if overlapping { n } else { n + 1 };
-        if ours.events.get(..until) == otp.events.get(..until) {
+        // When several things happen at once, ours may have given the restart up before the child
+        // could say that it would not run.
+        if overlapping || ours.events.get(..=n) == otp.events.get(..=n) {
             return Some([Deviation::IgnoredDynamicRestartLeavesNothing].into());
         }
     }
