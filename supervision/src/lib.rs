@@ -60,10 +60,21 @@
 //!
 //! # Where it differs from OTP
 //!
+//! `tests/oracle` runs random scripts through OTP's `supervisor` and through this one, and compares
+//! what was started and stopped, in which order, what commands were answered, and how it ended. What
+//! follows is all that may differ; the names are those of the test.
+//!
 //! - A supervisor never blocks. While it starts a child it still answers, and still hears a
-//!   shutdown, which gives the start up. Exits and commands wait, as in OTP's mailbox, except in
-//!   `one_for_one` and dynamic supervisors, where a start that hangs delays nobody else.
-//! - A dynamic supervisor's children have names, and each its own spec.
+//!   shutdown, which gives the start up: what had been spawned of it is killed. Exits and commands
+//!   wait, as in OTP's mailbox, except in `one_for_one` and dynamic supervisors, where a start that
+//!   hangs delays nobody else (`IndependentChildrenDoNotWait`).
+//! - A child's end is heard before commands that were sent earlier: ractor delivers supervision
+//!   events first (`ExitsOvertakeCommands`).
+//! - A dynamic supervisor's children have names, and each its own spec; commands take the name
+//!   (`DynamicChildrenHaveNames`). One that chooses not to run when it is restarted is forgotten
+//!   (`IgnoredDynamicRestartLeavesNothing`).
+//! - A spec that contradicts the supervisor's is refused at once, whatever the supervisor is doing
+//!   (`BadSpecsAreRefusedFirst`).
 //! - An actor that blocks its thread cannot be killed by anyone. Five seconds after the kill its
 //!   supervisor goes on without it and says so ([`What::Abandoned`]).
 //! - `post_stop` of an actor does not run after a kill or a panic (ractor): leave cleaning up to

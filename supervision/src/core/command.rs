@@ -154,13 +154,12 @@ impl State {
         match child.life {
             Life::Down => self.begin_start(key, Why::Command(id), turn),
             Life::Parked { .. } => self.unpark(id, key, turn),
-            Life::Running { .. } | Life::Stopping { .. } => {
+            // A death that has not been decided about yet is no restart yet; as in OTP, the child
+            // counts as running until then.
+            Life::Running { .. } | Life::Stopping { .. } | Life::Dead { .. } => {
                 turn.reply(id, Err(CommandError::Running { child: name }));
             }
-            Life::Starting { .. }
-            | Life::Dead { .. }
-            | Life::Retry { .. }
-            | Life::Waiting { .. } => {
+            Life::Starting { .. } | Life::Retry { .. } | Life::Waiting { .. } => {
                 turn.reply(id, Err(CommandError::Restarting { child: name }));
             }
         }
@@ -174,13 +173,10 @@ impl State {
                 self.remove(key, turn);
                 turn.reply(id, Ok(()));
             }
-            Life::Running { .. } | Life::Stopping { .. } => {
+            Life::Running { .. } | Life::Stopping { .. } | Life::Dead { .. } => {
                 turn.reply(id, Err(CommandError::Running { child: name }));
             }
-            Life::Starting { .. }
-            | Life::Dead { .. }
-            | Life::Retry { .. }
-            | Life::Waiting { .. } => {
+            Life::Starting { .. } | Life::Retry { .. } | Life::Waiting { .. } => {
                 turn.reply(id, Err(CommandError::Restarting { child: name }));
             }
         }

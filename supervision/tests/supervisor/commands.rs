@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use coppice_supervision::{ChildState, CommandError, SpecError, Supervisor, SupervisorSpec};
+use coppice_supervision::{
+    ChildState, CommandError, ExitReason, SpecError, Supervisor, SupervisorSpec,
+};
 
 use super::kit::{Stage, Start, failure, settle};
 
@@ -134,4 +136,64 @@ async fn two_children_of_one_name_are_refused_before_anything_starts() {
     };
     assert_eq!(error.to_string(), expected.to_string());
     assert_eq!(stage.take_log(), "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn commands_about_a_child_that_never_was_say_so() {
+    let stage = Stage::default();
+    let supervisor = one(&stage).await;
+    let nobody = CommandError::NotFound { child: "x".into() };
+    assert_eq!(supervisor.terminate("x").await.unwrap_err(), nobody);
+    assert_eq!(supervisor.restart("x").await.unwrap_err(), nobody);
+    assert_eq!(supervisor.delete("x").await.unwrap_err(), nobody);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_temporary_child_is_gone_once_terminated() {
+    let stage = Stage::default();
+    let supervisor = one(&stage).await;
+    supervisor.add(stage.child("b").temporary()).await.unwrap();
+    supervisor.terminate("b").await.unwrap();
+    let gone = CommandError::NotFound { child: "b".into() };
+    assert_eq!(supervisor.restart("b").await.unwrap_err(), gone);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transient_child_that_ended_can_be_restarted_or_deleted_by_command() {
+    let stage = Stage::default();
+    let supervisor = one(&stage).await;
+    supervisor.add(stage.child("b").transient()).await.unwrap();
+    stage.exit("b", ExitReason::Normal).await;
+    supervisor.restart("b").await.unwrap();
+    assert!(supervisor.child("b").await.unwrap().is_some());
+    stage.exit("b", ExitReason::Normal).await;
+    supervisor.delete("b").await.unwrap();
+    assert_eq!(supervisor.which_children().await.unwrap().children.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_by_command_does_not_count_towards_the_intensity() {
+    let stage = Stage::default();
+    let spec = SupervisorSpec::one_for_one("root")
+        .intensity(0, Duration::from_secs(60))
+        .child(stage.child("a"));
+    let (supervisor, _ended) = stage.up(spec).await;
+    for _ in 0..3 {
+        supervisor.terminate("a").await.unwrap();
+        supervisor.restart("a").await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_added_child_that_chooses_not_to_run_is_kept_unless_it_is_temporary() {
+    let stage = Stage::default();
+    let supervisor = one(&stage).await;
+    stage.next_starts("b", [Start::Ignore]);
+    stage.next_starts("c", [Start::Ignore]);
+    assert!(supervisor.add(stage.child("b")).await.unwrap().is_none());
+    let temporary = stage.child("c").temporary();
+    assert!(supervisor.add(temporary).await.unwrap().is_none());
+    let children = supervisor.which_children().await.unwrap().children;
+    let names: Vec<_> = children.iter().map(|child| child.id.as_str()).collect();
+    assert_eq!(names, ["a", "b"]);
 }

@@ -4,8 +4,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic; that is how it fails")]
 
+mod auto_shutdown;
 mod commands;
 mod dynamic;
+mod failing_restarts;
 mod kit;
 mod misbehaviour;
 mod restart_types;

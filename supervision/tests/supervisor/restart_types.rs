@@ -1,8 +1,6 @@
 //! Restart type times exit reason.
 
-use coppice_supervision::{
-    AutoShutdown, Decision, ExitReason, Restart, ShutdownDetail, SupervisorSpec, What,
-};
+use coppice_supervision::{Decision, ExitReason, Restart, SupervisorSpec, What};
 
 use super::kit::{Do, Stage, exited, failure, is_start_of, settle};
 
@@ -122,82 +120,4 @@ async fn a_killed_transient_child_is_restarted() {
         }
     ));
     stage.after(seen, is_start_of("a")).await;
-}
-
-fn significant(stage: &Stage, name: &str) -> coppice_supervision::ChildSpec {
-    stage
-        .child(name)
-        .restart(Restart::Transient { significant: true })
-}
-
-#[tokio::test(start_paused = true)]
-async fn any_significant_child_that_ends_takes_the_supervisor_down() {
-    let stage = Stage::default();
-    let spec = SupervisorSpec::one_for_one("root")
-        .auto_shutdown(AutoShutdown::AnySignificant)
-        .child(significant(&stage, "a"))
-        .child(significant(&stage, "b"))
-        .child(stage.child("c"));
-    let (_supervisor, ended) = stage.up(spec).await;
-    stage.take_log();
-    stage.exit("a", ExitReason::Normal).await;
-    let reason = ended.await.unwrap();
-    assert_eq!(stage.take_log(), "-c -b");
-    assert_eq!(
-        reason,
-        ExitReason::Shutdown(ShutdownDetail::Significant {
-            child: "a".into(),
-            last: Box::new(ExitReason::Normal)
-        })
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn all_significant_children_must_end_before_the_supervisor_does() {
-    let stage = Stage::default();
-    let spec = SupervisorSpec::one_for_one("root")
-        .auto_shutdown(AutoShutdown::AllSignificant)
-        .child(significant(&stage, "a"))
-        .child(significant(&stage, "b"))
-        .child(stage.child("c"));
-    let (supervisor, ended) = stage.up(spec).await;
-    stage.exit("a", ExitReason::Normal).await;
-    assert!(supervisor.which_children().await.is_ok());
-    stage.exit("b", ExitReason::Normal).await;
-    assert!(matches!(
-        ended.await.unwrap(),
-        ExitReason::Shutdown(ShutdownDetail::Significant { .. })
-    ));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_significant_child_that_failed_is_restarted_and_takes_nobody_down() {
-    let stage = Stage::default();
-    let spec = SupervisorSpec::one_for_one("root")
-        .auto_shutdown(AutoShutdown::AnySignificant)
-        .child(significant(&stage, "a"));
-    let (supervisor, _ended) = stage.up(spec).await;
-    let seen = stage.seen();
-    stage.exit("a", failure("bad")).await;
-    stage.after(seen, is_start_of("a")).await;
-    assert!(supervisor.which_children().await.is_ok());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_significant_child_ended_by_command_takes_nobody_down() {
-    let stage = Stage::default();
-    let spec = SupervisorSpec::one_for_one("root")
-        .auto_shutdown(AutoShutdown::AnySignificant)
-        .child(significant(&stage, "a"));
-    let (supervisor, _ended) = stage.up(spec).await;
-    supervisor.terminate("a").await.unwrap();
-    assert!(supervisor.which_children().await.is_ok());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_significant_child_is_refused_where_nothing_is_significant() {
-    let stage = Stage::default();
-    let spec = SupervisorSpec::one_for_one("root").child(significant(&stage, "a"));
-    let error = stage.start(spec).await.unwrap_err().to_string();
-    assert!(error.contains("`a`") && error.contains("`root`"), "{error}");
 }

@@ -103,3 +103,31 @@ async fn an_actor_that_is_no_supervisor_is_not_taken_for_one() {
     assert!(Supervisor::from_cell(&stage.cell("a")).is_none());
     assert!(Supervisor::from_cell(&supervisor.actor().get_cell()).is_some());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_child_with_infinity_is_waited_for_however_long_it_takes() {
+    let stage = Stage::default();
+    let child = stage.child("a").shutdown(Shutdown::Infinity);
+    let spec = SupervisorSpec::one_for_one("root").child(child);
+    let (supervisor, ended) = stage.up(spec).await;
+    stage.tell("a", Do::Stall);
+    settle().await;
+    supervisor.shutdown();
+    tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
+    assert!(!ended.is_finished());
+    stage.cell("a").kill();
+    assert!(matches!(ended.await.unwrap(), ExitReason::Shutdown(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dynamic_supervisor_kills_brutally_and_asks_politely_as_each_child_wants() {
+    let stage = Stage::default();
+    let (supervisor, ended) = stage.up(SupervisorSpec::dynamic("root")).await;
+    let brutal = stage.child("a").shutdown(Shutdown::BrutalKill);
+    supervisor.add(brutal).await.unwrap();
+    supervisor.add(stage.child("b")).await.unwrap();
+    stage.take_log();
+    supervisor.shutdown();
+    ended.await.unwrap();
+    assert_eq!(stage.take_log(), "-b");
+}

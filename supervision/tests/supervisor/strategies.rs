@@ -58,6 +58,21 @@ async fn a_temporary_sibling_ends_with_its_group_and_is_not_started_again() {
     assert_eq!(supervisor.which_children().await.unwrap().children.len(), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_temporary_sibling_after_the_failed_child_is_gone_under_rest_for_one() {
+    let stage = Stage::default();
+    let spec = SupervisorSpec::rest_for_one("root")
+        .child(stage.child("a").temporary())
+        .child(stage.child("b"))
+        .child(stage.child("c").temporary());
+    let (supervisor, _ended) = stage.up(spec).await;
+    stage.take_log();
+    stage.exit("b", failure("bad")).await;
+    settle().await;
+    assert_eq!(stage.take_log(), "-c +b");
+    assert_eq!(supervisor.which_children().await.unwrap().children.len(), 2);
+}
+
 async fn escalates(spec: SupervisorSpec, stops_at_the_end: &str) {
     let stage = Stage::default();
     let (supervisor, ended) = three(&stage, spec.intensity(1, Duration::from_secs(5))).await;
