@@ -25,6 +25,7 @@ pub mod packages;
 pub mod problem;
 mod relay;
 pub mod service;
+mod text;
 mod watcher;
 
 pub use coppice::Coppice;
