@@ -28,6 +28,7 @@ mod reserve;
 pub mod service;
 #[cfg(test)]
 mod testing;
+mod text;
 mod watcher;
 
 pub use coppice::Coppice;

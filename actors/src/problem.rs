@@ -214,6 +214,7 @@ impl From<crate::link::CallError> for Problem {
                 "the service's container ended before it answered; try again when the service is up",
             ),
             CallError::Deadline { .. } => Self::new(Kind::Timeout, error.to_string()),
+            CallError::TooLong { .. } => Self::new(Kind::InvalidRequest, error.to_string()),
         }
     }
 }

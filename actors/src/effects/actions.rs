@@ -3,9 +3,9 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{Answer, DONE, Request, json};
+use super::{Answer, DONE, Request, json, limits};
 use crate::{
-    model::{ActionMetadata, Task},
+    model::{ActionMetadata, PackageEntry, Task, TaskEntry},
     problem::Problem,
     service::{
         Asker, actions,
@@ -24,13 +24,23 @@ pub(super) async fn export(request: Request<'_>) -> Answer {
     let exported = id.clone();
     request
         .service
-        .update("action-export", move |entry| {
-            entry.actions.insert(id, metadata);
-            Ok(())
-        })
+        .update("action-export", move |entry| store(entry, id, metadata))
         .await?;
     tasks::reevaluate_later(request.service, Some(exported));
     DONE
+}
+
+/// Inserts or replaces an action.
+pub(super) fn store(
+    entry: &mut PackageEntry,
+    id: String,
+    metadata: ActionMetadata,
+) -> Result<(), Problem> {
+    limits::name("action id", &id)?;
+    let others = entry.actions.iter().filter(|(other, _)| **other != id);
+    limits::ACTIONS.check(&id, &metadata, others.map(|(_, action)| action))?;
+    entry.actions.insert(id, metadata);
+    Ok(())
 }
 
 #[derive(Deserialize)]
@@ -40,6 +50,7 @@ struct Except {
 
 pub(super) async fn clear(request: Request<'_>) -> Answer {
     let Except { except } = request.params()?;
+    limits::list("actions", &except)?;
     request
         .service
         .update("action-clear", move |entry| {
@@ -63,6 +74,8 @@ struct GetInput {
 
 pub(super) async fn get_input(request: Request<'_>) -> Answer {
     let params: GetInput = request.params()?;
+    limits::name("action id", &params.action_id)?;
+    limits::maybe_name("event id", params.event_id.as_deref())?;
     let target = request
         .service
         .host
@@ -85,6 +98,8 @@ struct Run {
 
 pub(super) async fn run(request: Request<'_>) -> Answer {
     let params: Run = request.params()?;
+    limits::name("action id", &params.action_id)?;
+    limits::maybe_name("event id", params.event_id.as_deref())?;
     let target = request
         .service
         .host
@@ -117,12 +132,36 @@ pub(super) async fn create_task(request: Request<'_>) -> Answer {
         ))
         .into());
     }
+    // Before package code is asked whether it is met: what may not be stored is nobody's business.
+    admit_task(&request.service.entry()?, &replay_id, &task)?;
     tasks::create(request.service, replay_id, task).await?;
     DONE
 }
 
+/// Whether a task may be stored, or replace the one with the same replay id.
+///
+/// Judged before the task is stored, so the tasks that this service creates in this very moment may
+/// come in over the limit: as many as have a turn.
+pub(super) fn admit_task(
+    entry: &PackageEntry,
+    replay_id: &str,
+    task: &Task,
+) -> Result<(), limits::OverLimit> {
+    limits::replay_id(replay_id)?;
+    limits::name("package id", &task.package_id)?;
+    limits::name("action id", &task.action_id)?;
+    let others = entry.tasks.iter().filter(|(other, _)| *other != replay_id);
+    let stored = TaskEntry {
+        task: task.clone(),
+        active: true,
+    };
+    limits::TASKS.check(replay_id, &stored, others.map(|(_, other)| other))
+}
+
 pub(super) async fn clear_tasks(request: Request<'_>) -> Answer {
     let which: TaskSelection = request.params()?;
+    let (TaskSelection::Only(ids) | TaskSelection::Except(ids)) = &which;
+    limits::list("tasks", ids)?;
     request
         .service
         .update("clear-tasks", move |entry| {

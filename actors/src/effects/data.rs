@@ -9,7 +9,7 @@ use std::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Answer, DONE, Request};
+use super::{Answer, DONE, Request, limits};
 use crate::{
     problem::{Kind, Problem},
     service::Watched,
@@ -26,6 +26,7 @@ struct SetVersion {
 /// Durable before it answers: a migration must never be repeated because its end was forgotten.
 pub(super) fn set_version(request: Request<'_>) -> Answer {
     let SetVersion { version } = request.params()?;
+    version.as_deref().map_or(Ok(()), limits::version)?;
     write_version(&request.service.volumes(), version.as_deref())
         .map_err(|error| Problem::of(Kind::Filesystem, &error))?;
     DONE
@@ -75,7 +76,7 @@ struct Smtp {
 /// No mail settings exist before the server can be told any; packages take null as "none".
 pub(super) fn smtp(request: Request<'_>) -> Answer {
     let Smtp { callback } = request.params()?;
-    request.service.register(Watched::Smtp, callback);
+    request.watch(Watched::Smtp, callback)?;
     DONE
 }
 

@@ -6,7 +6,7 @@ use coppice_exver::{ExtendedVersion, VersionRange};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Answer, DONE, Request, json as as_json};
+use super::{Answer, DONE, Request, json as as_json, limits};
 use crate::{
     model::{CurrentDependency, DependencyKind},
     problem::{Kind, Problem},
@@ -15,7 +15,7 @@ use crate::{
 /// A requirement as it travels.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Requirement {
+pub(super) struct Requirement {
     id: String,
     version_range: String,
     #[serde(flatten)]
@@ -29,6 +29,7 @@ struct Set {
 
 pub(super) async fn set(request: Request<'_>) -> Answer {
     let Set { dependencies } = request.params()?;
+    admit(&dependencies)?;
     let mut current = BTreeMap::new();
     for requirement in dependencies {
         VersionRange::parse_prefix(&requirement.version_range).map_err(|error| {
@@ -67,6 +68,18 @@ pub(super) async fn set(request: Request<'_>) -> Answer {
     DONE
 }
 
+/// Whether these may be what a service depends on.
+pub(super) fn admit(dependencies: &[Requirement]) -> Result<(), limits::OverLimit> {
+    for (at, one) in dependencies.iter().enumerate() {
+        limits::name("package id", &one.id)?;
+        limits::version(&one.version_range)?;
+        // The last of them sees all others: measured once, and not for each.
+        let others = &dependencies[..if at + 1 == dependencies.len() { at } else { 0 }];
+        limits::DEPENDENCIES.check(&one.id, one, others)?;
+    }
+    Ok(())
+}
+
 pub(super) fn get(request: Request<'_>) -> Answer {
     let current = request.service.entry()?.current_dependencies;
     let list: Vec<Requirement> = current
@@ -89,6 +102,7 @@ struct Check {
 
 pub(super) fn check(request: Request<'_>) -> Answer {
     let Check { package_ids } = request.params()?;
+    limits::list("packages", package_ids.as_deref().unwrap_or_default())?;
     let own = request.service.entry()?;
     let wanted = |id: &String| package_ids.as_ref().is_none_or(|ids| ids.contains(id));
     let checked = own.current_dependencies.iter().filter(|(id, _)| wanted(id)).map(|(id, dependency)| {

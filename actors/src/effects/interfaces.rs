@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Answer, DONE, Request, json};
+use super::{Answer, DONE, Request, json, limits};
 use crate::{
     model::{PackageEntry, ServiceInterface},
     problem::Problem,
@@ -21,21 +21,41 @@ pub(super) async fn export(request: Request<'_>) -> Answer {
     request
         .service
         .update("export-service-interface", move |entry| {
-            let info = &interface.address_info;
-            let (host, port) = (info.host_id.clone(), info.internal_port);
-            let bound = entry.hosts.get_mut(&host).and_then(|host| host.bindings.get_mut(&port));
-            let Some(bound) = bound else {
-                return Err(Problem::not_found(format!(
-                    "interface `{}` names port {port} of host `{host}`, which is not bound; bind it first",
-                    interface.id
-                )));
-            };
-            bound.interfaces.insert(interface.id.clone(), interface);
+            store(entry, interface)?;
             crate::hosts::refresh_addresses(&mut entry.hosts, &around);
             Ok(())
         })
         .await?;
     DONE
+}
+
+/// Inserts or replaces an interface of a binding.
+pub(super) fn store(entry: &mut PackageEntry, interface: ServiceInterface) -> Result<(), Problem> {
+    limits::name("interface id", &interface.id)?;
+    let info = &interface.address_info;
+    limits::name("host id", &info.host_id)?;
+    let (host, port) = (info.host_id.clone(), info.internal_port);
+    let bindings = entry.hosts.values().flat_map(|one| one.bindings.values());
+    let bound = entry
+        .hosts
+        .get(&host)
+        .and_then(|one| one.bindings.get(&port));
+    let replaced = bound.and_then(|bound| bound.interfaces.get(&interface.id));
+    let stored = bindings.flat_map(|bound| bound.interfaces.values());
+    let others = stored.filter(|one| !replaced.is_some_and(|old| std::ptr::eq(old, *one)));
+    limits::INTERFACES.check(&interface.id, &interface, others)?;
+    let bound = entry
+        .hosts
+        .get_mut(&host)
+        .and_then(|host| host.bindings.get_mut(&port));
+    let Some(bound) = bound else {
+        return Err(Problem::not_found(format!(
+            "interface `{}` names port {port} of host `{host}`, which is not bound; bind it first",
+            interface.id
+        )));
+    };
+    bound.interfaces.insert(interface.id.clone(), interface);
+    Ok(())
 }
 
 #[derive(Deserialize)]
@@ -45,6 +65,7 @@ struct Except {
 
 pub(super) async fn clear(request: Request<'_>) -> Answer {
     let Except { except } = request.params()?;
+    limits::list("interfaces", &except)?;
     let around = request
         .service
         .host
@@ -89,9 +110,8 @@ pub(super) fn get(request: Request<'_>) -> Answer {
         callback,
     } = request.params()?;
     let package = package_id.unwrap_or_else(|| request.service.id.clone());
-    request
-        .service
-        .register(Watched::Hosts(package.clone()), callback);
+    limits::name("package id", &package)?;
+    request.watch(Watched::Hosts(package.clone()), callback)?;
     let entry = request.service.host.document.package(&package);
     json(&entry.and_then(|entry| all(&entry).remove(&service_interface_id)))
 }
@@ -109,9 +129,8 @@ pub(super) fn list(request: Request<'_>) -> Answer {
         callback,
     } = request.params()?;
     let package = package_id.unwrap_or_else(|| request.service.id.clone());
-    request
-        .service
-        .register(Watched::Hosts(package.clone()), callback);
+    limits::name("package id", &package)?;
+    request.watch(Watched::Hosts(package.clone()), callback)?;
     let entry = request.service.host.document.package(&package);
     json(&entry.map(|entry| all(&entry)).unwrap_or_default())
 }

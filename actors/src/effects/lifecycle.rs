@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Answer, DONE, Request, json};
+use super::{Answer, DONE, Request, json, limits};
 use crate::{
     model::DesiredStatus,
     service::{Clear, Watched},
@@ -55,9 +55,8 @@ pub(super) fn get_status(request: Request<'_>) -> Answer {
         callback,
     } = request.params()?;
     let package = package_id.unwrap_or_else(|| request.service.id.clone());
-    request
-        .service
-        .register(Watched::Status(package.clone()), callback);
+    limits::name("package id", &package)?;
+    request.watch(Watched::Status(package.clone()), callback)?;
     json(
         &request
             .service

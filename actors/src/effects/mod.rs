@@ -4,6 +4,7 @@
 //! - Who asks is told by the connection ([`ServiceContext`]), never by a parameter.
 //! - Unknown fields in parameters are ignored, as packages of every SDK version rely on it.
 //! - A read effect registers its callback before it reads, so no change is lost between the two.
+//! - What an effect stores or shows has passed [`limits`]; what it sets in motion waits for [`turns`].
 //! - Every effect may be repeated; a repeated one changes nothing, but for `subcontainer.create-fs`
 //!   (another root, gone with the container) and `action.run` (the action runs again).
 //!
@@ -15,24 +16,28 @@ mod dependencies;
 mod health;
 mod interfaces;
 mod lifecycle;
+mod limits;
 mod network;
 mod packages;
 mod subcontainers;
+mod turns;
 
 pub use data::read_version;
 pub use dependencies::satisfies;
 
-use std::sync::Arc;
+use std::{cell::Cell, sync::Arc};
 
+use coppice_clock::Mono;
 use coppice_wire::RpcError;
 use futures_util::{FutureExt, future::BoxFuture};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use self::turns::Turns;
 use crate::{
     link::Handler,
     problem::{Kind, Problem},
-    service::ServiceContext,
+    service::{ServiceContext, Watched},
 };
 
 /// Effects of the contract that a later version of Coppice answers.
@@ -49,17 +54,21 @@ const LATER: [&str; 10] = [
     "rebuild",
 ];
 
-/// Answers one connection of a service's container.
+/// Answers the connections of a service's container, all of them: they share its turns.
 #[derive(Debug)]
 pub struct Effects {
     service: Arc<ServiceContext>,
+    turns: Turns,
 }
 
 impl Effects {
     /// The effects of `service`.
     #[must_use]
-    pub const fn new(service: Arc<ServiceContext>) -> Self {
-        Self { service }
+    pub fn new(service: Arc<ServiceContext>) -> Self {
+        Self {
+            service,
+            turns: Turns::new(Mono::now()),
+        }
     }
 }
 
@@ -71,6 +80,7 @@ impl Handler for Effects {
     ) -> BoxFuture<'static, Result<Value, RpcError>> {
         async move {
             tracing::debug!(service = self.service.id, method, "effect");
+            let _turn = self.turns.take(turns::Kind::of(&method)).await;
             let result = answer(&self.service, &method, params).await;
             match &result {
                 Ok(_) => tracing::debug!(service = self.service.id, method, "effect answered"),
@@ -108,7 +118,7 @@ async fn answer(
     let request = Request {
         service,
         method,
-        params,
+        params: Cell::new(params),
     };
     let answered = match method {
         "clear-callbacks" => lifecycle::clear_callbacks(request),
@@ -163,14 +173,23 @@ async fn answer(
 struct Request<'a> {
     service: &'a Arc<ServiceContext>,
     method: &'a str,
-    params: Value,
+    params: Cell<Value>,
 }
 
 impl Request<'_> {
-    /// The parameters, typed.
+    /// The parameters, typed; taken, so that they are held once and not twice.
     fn params<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
-        serde_json::from_value(self.params.clone())
+        serde_json::from_value(self.params.take())
             .map_err(|error| Refusal::Rpc(RpcError::invalid_params(self.method, &error)))
+    }
+
+    /// Registers the callback of a read effect, before it reads.
+    fn watch(&self, watched: Watched, callback: Option<u64>) -> Result<(), Refusal> {
+        let Some(callback) = callback else {
+            return Ok(());
+        };
+        let registered = self.service.callbacks().register(watched, callback);
+        registered.map_err(|full| Problem::of(Kind::InvalidRequest, &full).into())
     }
 }
 

@@ -3,10 +3,10 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Answer, DONE, Request, json as as_json};
+use super::{Answer, DONE, Request, json as as_json, limits};
 use crate::{
     hosts,
-    model::BindOptions,
+    model::{BindOptions, PackageEntry},
     problem::{Kind, Problem},
     service::Watched,
 };
@@ -34,6 +34,7 @@ pub(super) async fn bind(request: Request<'_>) -> Answer {
         .host
         .document
         .update_package_and_server("bind", &request.service.id, move |entry, server| {
+            admit(entry, &id, internal_port, &options)?;
             let mut pool = hosts::PortPool {
                 taken: std::mem::take(&mut server.ports),
                 server: short,
@@ -47,6 +48,31 @@ pub(super) async fn bind(request: Request<'_>) -> Answer {
         })
         .await?;
     DONE
+}
+
+/// Whether a service may bind this port, or bind it anew with these options.
+pub(super) fn admit(
+    entry: &PackageEntry,
+    host: &str,
+    port: u16,
+    options: &BindOptions,
+) -> Result<(), limits::OverLimit> {
+    limits::name("host id", host)?;
+    let hosts = entry.hosts.keys().filter(|id| *id != host);
+    limits::host(host, hosts.count())?;
+    let others = || {
+        let all = entry.hosts.iter();
+        all.flat_map(|(id, one)| one.bindings.iter().map(move |(at, bound)| (id, *at, bound)))
+            .filter(|(id, at, _)| (id.as_str(), *at) != (host, port))
+            .map(|(_, _, bound)| &bound.options)
+    };
+    let name = format!("{port} of {host}");
+    limits::BINDINGS.check(&name, options, others())?;
+    if options.add_ssl.is_some() {
+        let tls = others().filter(|options| options.add_ssl.is_some());
+        limits::tls_binding(&name, tls.count())?;
+    }
+    Ok(())
 }
 
 #[derive(Deserialize)]
@@ -63,6 +89,7 @@ struct Kept {
 
 pub(super) async fn clear_bindings(request: Request<'_>) -> Answer {
     let ClearBindings { except } = request.params()?;
+    limits::list("bindings", &except)?;
     let around = request
         .service
         .host
@@ -140,7 +167,9 @@ pub(super) fn host_info(request: Request<'_>) -> Answer {
         package: package.clone(),
         host: host_id.clone(),
     };
-    request.service.register(watched, callback);
+    limits::name("host id", &host_id)?;
+    limits::name("package id", &package)?;
+    request.watch(watched, callback)?;
     let entry = request.service.host.document.package(&package);
     as_json(&entry.and_then(|mut entry| entry.hosts.remove(&host_id)))
 }
@@ -159,10 +188,9 @@ pub(super) fn container_ip(request: Request<'_>) -> Answer {
     } = request.params()?;
     let own = request.service.id.clone();
     let package = package_id.unwrap_or_else(|| own.clone());
+    limits::name("package id", &package)?;
     if package != own {
-        request
-            .service
-            .register(Watched::ContainerIp(package.clone()), callback);
+        request.watch(Watched::ContainerIp(package.clone()), callback)?;
     }
     let address = request
         .service

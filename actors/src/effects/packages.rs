@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Answer, Request, json};
+use super::{Answer, Request, json, limits};
 use crate::service::Watched;
 
 pub(super) fn installed(request: Request<'_>) -> Answer {
@@ -22,9 +22,8 @@ pub(super) fn manifest(request: Request<'_>) -> Answer {
         package_id,
         callback,
     } = request.params()?;
-    request
-        .service
-        .register(Watched::Manifest(package_id.clone()), callback);
+    limits::name("package id", &package_id)?;
+    request.watch(Watched::Manifest(package_id.clone()), callback)?;
     let entry = request.service.host.document.package(&package_id);
     json(&entry.map(|entry| entry.state_info.manifest().clone()))
 }

@@ -1,13 +1,16 @@
 //! Effects about subcontainers and mounts: §5.5 `mount`, §5.9 and §6.6.
 
-use std::path::{Component, Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Component, Path, PathBuf},
+};
 
 use coppice_containers::{FileKind, IdMapping, Segment, VolumeMount};
 use coppice_wire::mount::BindMount;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Answer, DONE, Refusal, Request};
+use super::{Answer, DONE, Refusal, Request, limits};
 use crate::{
     problem::{Kind, Problem},
     service::{ServiceContext, Subcontainer},
@@ -28,22 +31,39 @@ pub(super) async fn create_fs(request: Request<'_>) -> Answer {
     let CreateFs { image_id, name } = request.params()?;
     let service = request.service;
     let image = segment(&image_id)?;
+    limits::name("image id", &image_id)?;
+    limits::maybe_name("subcontainer name", name.as_deref())?;
     let guid = crate::ids::guid();
+    let made = Subcontainer {
+        name: name.unwrap_or_else(|| format!("subcontainer-{image_id}")),
+        image: image_id,
+    };
+    reserve(&mut service.subcontainers(), guid.clone(), made)?;
     let created = service
         .host
         .backend
         .create_subcontainer_fs(&service.instance, &image, &segment(&guid)?)
         .await;
-    created.map_err(|error| match error {
-        coppice_containers::OpError::UnknownImage { .. } => Problem::of(Kind::NotFound, &error),
-        _ => Problem::of(Kind::Lxc, &error),
-    })?;
-    let made = Subcontainer {
-        name: name.unwrap_or_else(|| format!("subcontainer-{image_id}")),
-        image: image_id,
-    };
-    service.subcontainers().insert(guid.clone(), made);
+    if let Err(error) = created {
+        service.subcontainers().remove(&guid);
+        return Err(match error {
+            coppice_containers::OpError::UnknownImage { .. } => Problem::of(Kind::NotFound, &error),
+            _ => Problem::of(Kind::Lxc, &error),
+        }
+        .into());
+    }
     Ok(json!([format!("{ROOTS}/{guid}"), guid]))
+}
+
+/// Notes a subcontainer before it is made, so that a crowd of them does not pass the limit together.
+pub(super) fn reserve(
+    alive: &mut BTreeMap<String, Subcontainer>,
+    guid: String,
+    made: Subcontainer,
+) -> Result<(), limits::OverLimit> {
+    limits::subcontainer(&made.name, alive.len())?;
+    alive.insert(guid, made);
+    Ok(())
 }
 
 #[derive(Deserialize)]
@@ -87,6 +107,8 @@ struct MountTarget {
 
 pub(super) async fn mount(request: Request<'_>) -> Answer {
     let Mount { location, target } = request.params()?;
+    limits::name("package id", &target.package_id)?;
+    limits::id_mappings(&target.idmap)?;
     let service = request.service;
     may_mount(service, &target.package_id)?;
     segment(&target.package_id)?;
@@ -146,6 +168,7 @@ fn may_mount(service: &ServiceContext, package: &str) -> Result<(), Problem> {
 /// `start-container bind-mount --idmap`: the source is one of the service's own volumes.
 pub(super) async fn bind_mount(request: Request<'_>) -> Answer {
     let asked: BindMount = request.params()?;
+    limits::id_mappings(&asked.idmap)?;
     let service = request.service;
     let (volume, subpath) = volume_path(Path::new(&asked.source)).ok_or_else(|| {
         Problem::invalid(format!(

@@ -8,8 +8,9 @@ use std::{
     time::Duration,
 };
 
+use coppice_clock::Mono;
 use coppice_wire::{
-    Decoder, HelloReply, Id, Message, Role, RpcError, codes, encode,
+    Decoder, HelloReply, Id, MAX_LINE_BYTES, Message, Role, RpcError, codes, encode,
     hello::{HELLO, Hello},
 };
 use tokio::{
@@ -18,12 +19,30 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
 };
 
+use super::{
+    bucket::{Bucket, Pace},
+    budget::{Budget, Share},
+};
+
 /// From the connection to its hello.
 const HELLO_DEADLINE: Duration = Duration::from_secs(10);
 /// Connections of one service that have not said hello yet.
 const MAX_STRANGERS: usize = 32;
-/// Connections of one service in all; agent, runtime and a crowd of CLI calls.
-const MAX_CONNECTIONS: usize = 256;
+/// Longest first line, in bytes; ours has some two hundred.
+const HELLO_BYTES: usize = 8 * 1024;
+/// Connections of one service that speak as its agent: the newest counts, and older ones end.
+const MAX_AGENTS: usize = 4;
+/// Connections of one service that speak as its runtime: one, and generations that are ending.
+const MAX_RUNTIMES: usize = 8;
+/// Connections of one service that ask one effect: `start-container`, in a crowd.
+const MAX_CALLERS: usize = 64;
+/// How long a connection waits for others of its kind to end before it is refused.
+const SEAT_PATIENCE: Duration = Duration::from_secs(5);
+/// How fast one service may connect; the kernel keeps a queue of those who wait.
+const CONNECTING: Pace = Pace {
+    burst: 256,
+    per_second: 50,
+};
 
 /// The socket could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -47,8 +66,10 @@ pub struct Accepted {
     pub hello: Hello,
     /// What the kernel says it is.
     pub caller: Caller,
-    /// Its place among the connections of this service; kept until the connection ends.
-    pub slot: OwnedSemaphorePermit,
+    /// Its place among the connections of its kind; kept until the connection ends.
+    pub(super) seat: OwnedSemaphorePermit,
+    /// What it may cost, together with others of this service.
+    pub(super) share: Arc<Share>,
 }
 
 /// What the kernel says of the other side.
@@ -60,7 +81,41 @@ pub struct Caller {
     pub pid: Option<i32>,
 }
 
+/// What the connections of one service have in common.
+#[derive(Debug)]
+struct Common {
+    id_base: u32,
+    budget: Budget,
+    agents: Arc<Semaphore>,
+    runtimes: Arc<Semaphore>,
+    callers: Arc<Semaphore>,
+}
+
+impl Common {
+    fn new(id_base: u32) -> Self {
+        Self {
+            id_base,
+            budget: Budget::new(),
+            agents: Arc::new(Semaphore::new(MAX_AGENTS)),
+            runtimes: Arc::new(Semaphore::new(MAX_RUNTIMES)),
+            callers: Arc::new(Semaphore::new(MAX_CALLERS)),
+        }
+    }
+
+    async fn seat(&self, role: Role) -> Option<OwnedSemaphorePermit> {
+        let seats = Arc::clone(match role {
+            Role::Agent => &self.agents,
+            Role::Runtime => &self.runtimes,
+            Role::Cli => &self.callers,
+        });
+        let seat = tokio::time::timeout(SEAT_PATIENCE, seats.acquire_owned()).await;
+        seat.ok()?.ok()
+    }
+}
+
 /// Accepts connections of one service until it is dropped.
+///
+/// What it accepted lives on, under the budget of this listener: the successor has one of its own.
 #[derive(Debug)]
 pub struct ServiceListener {
     accepting: tokio::task::JoinHandle<()>,
@@ -106,8 +161,13 @@ impl Drop for ServiceListener {
 
 async fn accept_loop(listener: UnixListener, id_base: u32, connections: mpsc::Sender<Accepted>) {
     let strangers = Arc::new(Semaphore::new(MAX_STRANGERS));
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let common = Arc::new(Common::new(id_base));
+    let mut connecting = Bucket::full(CONNECTING, Mono::now());
     loop {
+        if let Err(time) = connecting.take(1, Mono::now()) {
+            tokio::time::sleep(time).await;
+            continue;
+        }
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
@@ -117,22 +177,18 @@ async fn accept_loop(listener: UnixListener, id_base: u32, connections: mpsc::Se
                 continue;
             }
         };
-        let (Ok(stranger), Ok(slot)) = (
-            Arc::clone(&strangers).try_acquire_owned(),
-            Arc::clone(&slots).try_acquire_owned(),
-        ) else {
-            tracing::warn!("a service has too many connections; refusing another");
+        let Ok(stranger) = Arc::clone(&strangers).try_acquire_owned() else {
+            tracing::warn!("a service has too many connections without a hello; closing another");
             continue;
         };
-        let connections = connections.clone();
+        let (connections, common) = (connections.clone(), Arc::clone(&common));
         tokio::spawn(async move {
-            let greeted = tokio::time::timeout(HELLO_DEADLINE, greet(stream, id_base, slot)).await;
+            let greeted = greet(stream, &common).await;
             drop(stranger);
             match greeted {
                 // The service's actor is gone: so is the reason for this connection.
-                Ok(Ok(accepted)) => drop(connections.send(accepted).await),
-                Ok(Err(why)) => tracing::warn!(%why, "refused a container's connection"),
-                Err(_) => tracing::warn!("a container's connection said no hello in time"),
+                Ok(accepted) => drop(connections.send(accepted).await),
+                Err(why) => tracing::warn!(%why, "refused a container's connection"),
             }
         });
     }
@@ -145,36 +201,41 @@ enum Refused {
     Foreign(u32),
     #[error("the first line was no hello")]
     NoHello,
+    #[error("it said no hello in time")]
+    Silent,
+    #[error("the service has too many connections as {0:?}; it must end one first")]
+    Crowded(Role),
     #[error(transparent)]
     Protocol(#[from] coppice_wire::hello::NoCommonProtocol),
     #[error("could not read or write")]
     Io(#[from] io::Error),
 }
 
-async fn greet(
-    mut stream: UnixStream,
-    id_base: u32,
-    slot: OwnedSemaphorePermit,
-) -> Result<Accepted, Refused> {
+async fn greet(mut stream: UnixStream, common: &Common) -> Result<Accepted, Refused> {
     let credentials = stream.peer_cred()?;
     let caller = Caller {
         uid: credentials.uid(),
         pid: credentials.pid().filter(|pid| *pid > 0),
     };
+    let id_base = common.id_base;
     if !(id_base..id_base + 0x1_0000).contains(&caller.uid) {
         return Err(Refused::Foreign(caller.uid));
     }
-    let mut decoder = Decoder::new();
+    let mut decoder = Decoder::with_limit(HELLO_BYTES);
     let mut buffer = [0; 4096];
-    let first = loop {
-        if let Some(first) = decoder.next() {
-            break first;
+    let first = tokio::time::timeout(HELLO_DEADLINE, async {
+        loop {
+            if let Some(first) = decoder.next() {
+                return Ok(first);
+            }
+            match stream.read(&mut buffer).await? {
+                0 => return Err(Refused::NoHello),
+                length => decoder.push(&buffer[..length]),
+            }
         }
-        match stream.read(&mut buffer).await? {
-            0 => return Err(Refused::NoHello),
-            length => decoder.push(&buffer[..length]),
-        }
-    };
+    });
+    let first = first.await.map_err(|_| Refused::Silent)??;
+    decoder.set_limit(MAX_LINE_BYTES);
     let Ok(Message::Request { id, method, params }) = first else {
         return Err(Refused::NoHello);
     };
@@ -205,17 +266,25 @@ async fn greet(
             return Err(error.into());
         }
     };
+    let Some(seat) = common.seat(hello.role).await else {
+        let refused = Refused::Crowded(hello.role);
+        let refusal = RpcError::new(codes::INVALID_REQUEST, refused.to_string());
+        answer(&mut stream, id, Err(refusal)).await?;
+        return Err(refused);
+    };
     let reply = HelloReply {
         protocol,
         build: env!("CARGO_PKG_VERSION").to_owned(),
     };
     answer(&mut stream, id, Ok(serde_json::json!(reply))).await?;
+    let share = common.budget.share(hello.role);
     Ok(Accepted {
         stream,
         decoder,
         hello,
         caller,
-        slot,
+        seat,
+        share,
     })
 }
 
@@ -225,5 +294,7 @@ async fn answer(
     result: Result<serde_json::Value, RpcError>,
 ) -> io::Result<()> {
     let line = encode(&Message::response(id, result)).map_err(io::Error::other)?;
-    stream.write_all(&line).await
+    // One short line into an empty socket: it waits only for a peer that plays tricks.
+    let written = tokio::time::timeout(HELLO_DEADLINE, stream.write_all(&line)).await;
+    written.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }

@@ -1,30 +1,29 @@
 //! One connection: requests both ways, answers matched by id.
 //!
-//! Invariant: every call ends, by its answer, its deadline, or the end of the connection.
+//! Invariants: every call ends, by its answer, its deadline, or the end of the connection; what
+//! waits to be written never exceeds the service's budget.
 
 use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicI64, AtomicUsize, Ordering},
+        atomic::{AtomicI64, Ordering},
     },
     time::Duration,
 };
 
-use coppice_wire::{Decoder, Id, Message, RpcError, codes, encode};
+use coppice_wire::{EncodeError, Id, MAX_LINE_BYTES, Message, RpcError, codes, encode};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::unix::{OwnedReadHalf, OwnedWriteHalf},
-    sync::{mpsc, oneshot},
+    io::AsyncWriteExt,
+    net::unix::OwnedWriteHalf,
+    sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::Accepted;
+use super::{Accepted, budget::Admitted, intake::Intake};
 
-/// Requests of one peer that are answered at the same time; more are refused with an error.
-const MAX_IN_FLIGHT: usize = 1024;
 /// Messages that may wait to be written before a sender waits too.
 const WRITE_QUEUE: usize = 256;
 /// A peer that takes no byte for this long is gone.
@@ -59,14 +58,37 @@ pub enum CallError {
         /// How long was waited.
         waited: Duration,
     },
+    /// The question is too long to be asked.
+    #[error("`{method}` would take {size} bytes, and {MAX_LINE_BYTES} is the most; send less")]
+    TooLong {
+        /// What was to be asked.
+        method: String,
+        /// Bytes of the line.
+        size: usize,
+    },
 }
 
-type Pending = Arc<Mutex<HashMap<i64, oneshot::Sender<Result<Value, RpcError>>>>>;
+/// An answer on its way to the caller.
+pub(super) struct Answered {
+    pub(super) result: Result<Value, RpcError>,
+    /// Its place in the budget, until the caller has it.
+    pub(super) held: Admitted,
+}
+
+/// A line on its way to the other side.
+struct Outgoing {
+    line: Vec<u8>,
+    _room: OwnedSemaphorePermit,
+}
+
+type Pending = Arc<Mutex<HashMap<i64, oneshot::Sender<Answered>>>>;
 
 /// A live connection; clones share it.
 #[derive(Clone)]
 pub struct Peer {
-    out: mpsc::Sender<Message>,
+    out: mpsc::Sender<Outgoing>,
+    /// Bytes that may wait to be written, over all connections of the service.
+    unread: Arc<Semaphore>,
     pending: Pending,
     next: Arc<AtomicI64>,
     ended: CancellationToken,
@@ -86,22 +108,28 @@ impl Peer {
         let Accepted {
             stream,
             decoder,
-            slot,
+            share,
+            seat,
             ..
         } = accepted;
         let (read, write) = stream.into_split();
         let (out, queue) = mpsc::channel(WRITE_QUEUE);
         let peer = Self {
             out,
+            unread: Arc::clone(&share.unread),
             pending: Pending::default(),
             next: Arc::new(AtomicI64::new(1)),
             ended: CancellationToken::new(),
         };
         tokio::spawn(write_loop(write, queue, peer.ended.clone()));
-        let serving = peer.clone();
+        let intake = Intake {
+            peer: peer.clone(),
+            share,
+            handler,
+        };
         tokio::spawn(async move {
-            read_loop(read, decoder, handler, serving).await;
-            drop(slot);
+            intake.run(read, decoder).await;
+            drop(seat);
         });
         peer
     }
@@ -117,35 +145,129 @@ impl Peer {
         patience: Duration,
     ) -> Result<Value, CallError> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let (answer, answered) = oneshot::channel();
-        self.pending().insert(id, answer);
         let request = Message::Request {
             id: Id::Number(id),
             method: method.to_owned(),
             params,
         };
-        let outcome = tokio::select! {
+        let line = match encode(&request) {
+            Ok(line) => line,
+            Err(EncodeError::TooLong { size }) => {
+                let method = method.to_owned();
+                return Err(CallError::TooLong { method, size });
+            }
+            Err(EncodeError::NotJson(error)) => {
+                let refusal = RpcError::invalid_params(method, &error);
+                return Err(CallError::Refused(refusal));
+            }
+        };
+        drop(request);
+        let (answer, answered) = oneshot::channel();
+        self.pending().insert(id, answer);
+        let _forgotten = Forget { peer: self, id };
+        tokio::select! {
             () = self.ended.cancelled() => Err(CallError::Closed),
             outcome = tokio::time::timeout(patience, async {
-                self.out.send(request).await.map_err(|_| CallError::Closed)?;
-                answered.await.map_err(|_| CallError::Closed)?.map_err(CallError::Refused)
+                self.send(line).await?;
+                let Answered { result, held } = answered.await.map_err(|_| CallError::Closed)?;
+                drop(held);
+                result.map_err(CallError::Refused)
             }) => outcome.unwrap_or_else(|_| Err(CallError::Deadline {
                 method: method.to_owned(),
                 waited: patience,
             })),
-        };
-        self.pending().remove(&id);
-        outcome
+        }
     }
 
-    /// Tells; waits only while the write queue is full.
+    /// Tells; waits only while the other side does not read what it was told.
     pub async fn notify(&self, method: &str, params: Value) {
         let message = Message::Notification {
             method: method.to_owned(),
             params,
         };
-        // A peer that is gone needs no telling: what it would have done is done on its return.
-        let _ = self.out.send(message).await;
+        match encode(&message) {
+            // A peer that is gone needs no telling: what it would have done is done on its return.
+            Ok(line) => drop(self.send(line).await),
+            Err(error) => tracing::warn!(%error, method, "a container was not told"),
+        }
+    }
+
+    /// Tells, unless the other side does not read what it was told before. For what is said again
+    /// anyhow.
+    pub fn mention(&self, method: &str, params: Value) {
+        let message = Message::Notification {
+            method: method.to_owned(),
+            params,
+        };
+        let Ok(line) = encode(&message) else { return };
+        if let Ok(room) = Arc::clone(&self.unread).try_acquire_many_owned(size(&line)) {
+            // Dropped when the queue is full: see above.
+            let _ = self.out.try_send(Outgoing { line, _room: room });
+        }
+    }
+
+    /// Answers request `id`. An answer that finds no room, since the other side does not read the
+    /// ones before it, or that is too long for any line, becomes an error that says so: it cannot
+    /// wait for room, or a few hundred great answers would wait with it.
+    pub(super) async fn answer(&self, id: Id, result: Result<Value, RpcError>) {
+        let refusal = match encode(&Message::response(id.clone(), result)) {
+            Ok(line) => match Arc::clone(&self.unread).try_acquire_many_owned(size(&line)) {
+                Ok(room) => {
+                    // Nobody is left to read the answer when this fails.
+                    let _ = self.queue(line, room).await;
+                    return;
+                }
+                Err(TryAcquireError::Closed) => return,
+                Err(TryAcquireError::NoPermits) => {
+                    "too many answers were not read yet; read them before you ask for more"
+                        .to_owned()
+                }
+            },
+            Err(error) => format!("there is an answer, but it cannot be sent: {error}"),
+        };
+        let refusal = RpcError::new(codes::INVALID_REQUEST, refusal);
+        if let Ok(line) = encode(&Message::response(id, Err(refusal))) {
+            // As above.
+            let _ = self.send(line).await;
+        }
+    }
+
+    /// Whether somebody waits for the answer to call `id`.
+    pub(super) fn waits_for(&self, id: i64) -> bool {
+        self.pending().contains_key(&id)
+    }
+
+    /// The answer to call `id` is here.
+    pub(super) fn answered(&self, id: i64, answer: Answered) {
+        if let Some(waiting) = self.pending().remove(&id) {
+            // The caller's patience may have ended in this very moment.
+            let _ = waiting.send(answer);
+        }
+    }
+
+    /// What says that the connection ends.
+    pub(super) fn ending(&self) -> CancellationToken {
+        self.ended.clone()
+    }
+
+    /// The other side is gone: nobody will be answered any more.
+    pub(super) fn over(&self) {
+        self.ended.cancel();
+        self.pending().clear();
+    }
+
+    async fn send(&self, line: Vec<u8>) -> Result<(), CallError> {
+        let room = tokio::select! {
+            () = self.ended.cancelled() => return Err(CallError::Closed),
+            room = Arc::clone(&self.unread).acquire_many_owned(size(&line)) => room,
+        };
+        self.queue(line, room.map_err(|_| CallError::Closed)?).await
+    }
+
+    async fn queue(&self, line: Vec<u8>, room: OwnedSemaphorePermit) -> Result<(), CallError> {
+        let outgoing = Outgoing { line, _room: room };
+        let sent = self.out.send(outgoing).await;
+        sent.map_err(|_| CallError::Closed)
     }
 
     /// Whether this is the same connection.
@@ -170,121 +292,46 @@ impl Peer {
         self.ended.is_cancelled()
     }
 
-    fn pending(
-        &self,
-    ) -> std::sync::MutexGuard<'_, HashMap<i64, oneshot::Sender<Result<Value, RpcError>>>> {
+    fn pending(&self) -> std::sync::MutexGuard<'_, HashMap<i64, oneshot::Sender<Answered>>> {
         // A panic while the map is held leaves it whole: every change is one call.
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// Takes a call off the list, also when its caller went away meanwhile.
+struct Forget<'a> {
+    peer: &'a Peer,
+    id: i64,
+}
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        self.peer.pending().remove(&self.id);
+    }
+}
+
+/// Bytes of a line, which no line has too many of for this.
+fn size(line: &[u8]) -> u32 {
+    u32::try_from(line.len()).unwrap_or(u32::MAX)
+}
+
 async fn write_loop(
     mut write: OwnedWriteHalf,
-    mut queue: mpsc::Receiver<Message>,
+    mut queue: mpsc::Receiver<Outgoing>,
     ended: CancellationToken,
 ) {
     loop {
-        let message = tokio::select! {
+        let outgoing = tokio::select! {
             () = ended.cancelled() => break,
-            message = queue.recv() => match message {
-                Some(message) => message,
+            outgoing = queue.recv() => match outgoing {
+                Some(outgoing) => outgoing,
                 None => break,
             },
         };
-        let line = match encode(&message) {
-            Ok(line) => line,
-            Err(error) => {
-                tracing::warn!(%error, "a message to a container was dropped");
-                continue;
-            }
-        };
-        match tokio::time::timeout(WRITE_DEADLINE, write.write_all(&line)).await {
+        match tokio::time::timeout(WRITE_DEADLINE, write.write_all(&outgoing.line)).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) | Err(_) => break,
         }
     }
     ended.cancel();
-}
-
-async fn read_loop(
-    mut read: OwnedReadHalf,
-    mut decoder: Decoder,
-    handler: Arc<dyn Handler>,
-    peer: Peer,
-) {
-    let in_flight = Arc::new(AtomicUsize::new(0));
-    let mut buffer = vec![0; 64 * 1024];
-    'connection: loop {
-        while let Some(decoded) = decoder.next() {
-            match decoded {
-                Ok(message) => dispatch(message, &handler, &peer, &in_flight),
-                Err(error) if error.is_fatal() => {
-                    tracing::warn!(%error, "closing a container's connection");
-                    break 'connection;
-                }
-                Err(error) => tracing::warn!(%error, "ignoring a line from a container"),
-            }
-        }
-        let length = tokio::select! {
-            () = peer.ended.cancelled() => break,
-            length = read.read(&mut buffer) => length.unwrap_or(0),
-        };
-        if length == 0 {
-            // The other side may have closed only its writing half: answers under way still go out.
-            while in_flight.load(Ordering::Acquire) > 0 && !peer.ended.is_cancelled() {
-                tokio::select! {
-                    () = peer.ended.cancelled() => {}
-                    () = tokio::time::sleep(Duration::from_millis(5)) => {}
-                }
-            }
-            break;
-        }
-        decoder.push(&buffer[..length]);
-    }
-    peer.ended.cancel();
-    peer.pending().clear();
-}
-
-fn dispatch(
-    message: Message,
-    handler: &Arc<dyn Handler>,
-    peer: &Peer,
-    in_flight: &Arc<AtomicUsize>,
-) {
-    match message {
-        Message::Request { id, method, params } => {
-            let handler = Arc::clone(handler);
-            let out = peer.out.clone();
-            let in_flight = Arc::clone(in_flight);
-            let crowded = in_flight.fetch_add(1, Ordering::AcqRel) >= MAX_IN_FLIGHT;
-            tokio::spawn(async move {
-                let result = if crowded {
-                    Err(RpcError::new(
-                        codes::INVALID_REQUEST,
-                        format!(
-                            "more than {MAX_IN_FLIGHT} requests are under way; wait for some to end"
-                        ),
-                    ))
-                } else {
-                    handler.request(method, params).await
-                };
-                // Nobody is left to read the answer when this fails.
-                let _ = out.send(Message::response(id, result)).await;
-                in_flight.fetch_sub(1, Ordering::AcqRel);
-            });
-        }
-        Message::Notification { method, params } => handler.notification(method, params),
-        Message::Response {
-            id: Some(Id::Number(id)),
-            result,
-        } => {
-            if let Some(waiting) = peer.pending().remove(&id) {
-                // The caller's patience may have ended in this very moment.
-                let _ = waiting.send(result);
-            }
-        }
-        Message::Response { result, .. } => {
-            tracing::warn!(?result, "an answer without a number we gave");
-        }
-    }
 }

@@ -32,6 +32,18 @@ pub enum Watched {
     Certificate(Vec<String>),
 }
 
+/// Registrations a service may have at once. A package watches what it read: some dozens of things.
+/// The rest is for packages that read in a loop and let go of what they read late.
+const MAX_REGISTRATIONS: usize = 8192;
+
+/// A service waits for as many changes as it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the callback is one too many: this service waits for {MAX_REGISTRATIONS} changes already; \
+     clear callbacks that are not needed any more, or restart the service"
+)]
+pub struct TooManyCallbacks;
+
 /// Registrations of one service.
 #[derive(Debug, Default)]
 pub struct Callbacks {
@@ -49,8 +61,16 @@ impl Callbacks {
     }
 
     /// Notes that callback `id` wants to hear of `watched`, once.
-    pub fn register(&mut self, watched: Watched, id: u64) {
+    ///
+    /// # Errors
+    /// [`TooManyCallbacks`]; nothing was noted.
+    pub fn register(&mut self, watched: Watched, id: u64) -> Result<(), TooManyCallbacks> {
+        let registered: usize = self.by_watched.values().map(BTreeSet::len).sum();
+        if registered >= MAX_REGISTRATIONS {
+            return Err(TooManyCallbacks);
+        }
         self.by_watched.entry(watched).or_default().insert(id);
+        Ok(())
     }
 
     /// Takes the callbacks that one of `changed` fires.
@@ -82,9 +102,9 @@ impl Callbacks {
 #[serde(rename_all = "lowercase")]
 pub enum Clear {
     /// Drop these.
-    Only(Vec<u64>),
+    Only(BTreeSet<u64>),
     /// Keep these.
-    Except(Vec<u64>),
+    Except(BTreeSet<u64>),
 }
 
 /// What a change of the document at `path` (segments below `/public/packageData`) may have changed.
@@ -123,17 +143,17 @@ mod tests {
     #[test]
     fn a_callback_fires_at_most_once_and_again_after_a_new_registration() {
         let mut callbacks = Callbacks::default();
-        callbacks.register(status("a"), 1);
+        callbacks.register(status("a"), 1).unwrap();
         assert_eq!(callbacks.fire(&[status("a")]), [1]);
         assert!(callbacks.fire(&[status("a")]).is_empty());
-        callbacks.register(status("a"), 2);
+        callbacks.register(status("a"), 2).unwrap();
         assert_eq!(callbacks.fire(&[status("a"), status("a")]), [2]);
     }
 
     #[test]
     fn an_unrelated_change_fires_nothing() {
         let mut callbacks = Callbacks::default();
-        callbacks.register(status("a"), 1);
+        callbacks.register(status("a"), 1).unwrap();
         assert!(callbacks.fire(&touched(&["a", "tasks", "x"])).is_empty());
         assert!(callbacks.fire(&touched(&["b", "statusInfo"])).is_empty());
         assert_eq!(
@@ -146,22 +166,36 @@ mod tests {
     fn a_new_generation_forgets_what_the_old_one_registered() {
         let mut callbacks = Callbacks::default();
         callbacks.begin(1);
-        callbacks.register(status("a"), 1);
+        callbacks.register(status("a"), 1).unwrap();
         callbacks.begin(1);
         assert_eq!(callbacks.fire(&[status("a")]), [1]);
-        callbacks.register(status("a"), 1);
+        callbacks.register(status("a"), 1).unwrap();
         callbacks.begin(2);
         assert!(callbacks.fire(&[status("a")]).is_empty());
+    }
+
+    #[test]
+    fn a_service_that_registers_without_end_is_refused_until_it_clears() {
+        let mut callbacks = Callbacks::default();
+        for id in 0..8192 {
+            callbacks.register(status(&id.to_string()), id).unwrap();
+        }
+        assert_eq!(callbacks.register(status("a"), 9000), Err(TooManyCallbacks));
+        callbacks.clear(&Clear::Only([7].into()));
+        callbacks.register(status("a"), 9000).unwrap();
+        assert_eq!(callbacks.register(status("b"), 9001), Err(TooManyCallbacks));
+        assert_eq!(callbacks.fire(&[status("a")]), [9000]);
+        callbacks.register(status("b"), 9001).unwrap();
     }
 
     #[test]
     fn clearing_drops_only_the_named_or_keeps_only_the_named() {
         let mut callbacks = Callbacks::default();
         for id in 1..=3 {
-            callbacks.register(status("a"), id);
+            callbacks.register(status("a"), id).unwrap();
         }
-        callbacks.clear(&Clear::Only(vec![1]));
-        callbacks.clear(&Clear::Except(vec![3]));
+        callbacks.clear(&Clear::Only([1].into()));
+        callbacks.clear(&Clear::Except([3].into()));
         assert_eq!(callbacks.fire(&[status("a")]), [3]);
     }
 

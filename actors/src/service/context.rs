@@ -237,13 +237,6 @@ impl ServiceContext {
         Ok(link.peer.call(method, params, patience).await?)
     }
 
-    /// Registers a package's callback.
-    pub fn register(&self, watched: Watched, callback: Option<u64>) {
-        if let Some(callback) = callback {
-            self.callbacks().register(watched, callback);
-        }
-    }
-
     /// The registrations.
     pub fn callbacks(&self) -> MutexGuard<'_, Callbacks> {
         self.callbacks

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::short;
+
 /// Host to agent: start a process ([`Spawn`] to [`Spawned`]).
 pub const SPAWN: &str = "spawn";
 /// Host to agent: send a signal ([`Signal`] to null; not found when it is gone).
@@ -112,6 +114,7 @@ pub struct ProcessStarted {
     /// Grows by one per report.
     pub seq: u64,
     /// The spawn's id, or one the agent made (`leader-<n>`, `exec-<n>`).
+    #[serde(deserialize_with = "short::name")]
     pub id: String,
     /// Pid as the container sees it.
     pub pid: i32,
@@ -120,10 +123,13 @@ pub struct ProcessStarted {
     /// Whose it is.
     pub generation: Option<u64>,
     /// Its cgroup leaf.
+    #[serde(deserialize_with = "short::name")]
     pub leaf: String,
     /// Guid of the subcontainer, for leaders and execs.
+    #[serde(default, deserialize_with = "short::maybe_name")]
     pub root: Option<String>,
-    /// Program and arguments as given; empty for a leader without a command.
+    /// Program and arguments as given, cut when long; empty for a leader without a command.
+    #[serde(deserialize_with = "short::argv")]
     pub argv: Vec<String>,
     /// Whether its output goes where the output of a spawned process goes, as a daemon's does; the
     /// output of a mere question is read by whoever asked it.
@@ -139,6 +145,7 @@ pub struct ProcessExited {
     /// As in [`ProcessStarted::seq`].
     pub seq: u64,
     /// As in [`ProcessStarted::id`].
+    #[serde(deserialize_with = "short::name")]
     pub id: String,
     /// Pid it had.
     pub pid: i32,
@@ -162,6 +169,7 @@ pub struct ProcessExited {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessList {
     /// Everything the agent knows to be alive, oldest first; long command lines cut short.
+    #[serde(deserialize_with = "short::list")]
     pub processes: Vec<ProcessStarted>,
     /// The newest report's number: later ones are not in the list.
     pub seq: u64,
@@ -176,4 +184,46 @@ pub fn is_safe_name(name: &str, longest: usize) -> bool {
         && name
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn started(id: &str, argv: &[&str]) -> Result<ProcessStarted, serde_json::Error> {
+        serde_json::from_value(json!({
+            "seq": 1, "id": id, "pid": 2, "kind": "exec", "generation": null, "leaf": "",
+            "root": null, "argv": argv, "at_ms": 0,
+        }))
+    }
+
+    #[test]
+    fn a_report_with_a_name_of_any_length_is_refused() {
+        assert!(started("exec-1", &["/bin/true"]).is_ok());
+        assert!(started(&"x".repeat(129), &["/bin/true"]).is_err());
+    }
+
+    #[test]
+    fn a_long_command_line_is_cut_at_a_character() {
+        let long = "ä".repeat(4000);
+        let argv = started("exec-1", &["a", &long, "b"]).unwrap().argv;
+        assert_eq!(argv.len(), 2);
+        assert_eq!((argv[0].as_str(), argv[1].len()), ("a", 4094));
+        let empty = vec![""; 100_000];
+        assert_eq!(started("exec-1", &empty).unwrap().argv.len(), 4096);
+    }
+
+    #[test]
+    fn a_list_of_more_processes_than_a_container_can_have_is_refused() {
+        let one = json!(started("exec-1", &[]).unwrap());
+        let list = |count: usize| {
+            serde_json::from_value::<ProcessList>(
+                json!({ "seq": 1, "processes": vec![&one; count] }),
+            )
+        };
+        assert_eq!(list(1000).unwrap().processes.len(), 1000);
+        assert!(list(16 * 1024 + 1).is_err());
+    }
 }

@@ -36,6 +36,14 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
+    /// What serde said of a line, told apart by whether it was JSON at all.
+    pub(crate) fn of_line(error: serde_json::Error) -> Self {
+        match error.classify() {
+            Category::Data => Self::NotAMessage(error),
+            Category::Syntax | Category::Eof | Category::Io => Self::NotJson(error),
+        }
+    }
+
     /// Whether the connection has to be closed.
     #[must_use]
     pub fn is_fatal(&self) -> bool {
@@ -70,10 +78,22 @@ pub fn encode(message: &Message) -> Result<Vec<u8>, EncodeError> {
     Ok(line)
 }
 
+/// The message that one line (newline excluded) is.
+///
+/// # Errors
+/// [`DecodeError`]; never a fatal one.
+pub fn decode(line: &[u8]) -> Result<Message, DecodeError> {
+    serde_json::from_slice(line).map_err(DecodeError::of_line)
+}
+
+/// Memory a decoder keeps between lines, in bytes; what a longer line took is given back.
+const KEPT_BYTES: usize = 64 * 1024;
+
 /// Collects bytes until they are lines.
 ///
-/// Feed with [`Decoder::push`], then take with [`Decoder::next`] until it says `None`. Memory: one
-/// unfinished line of at most the limit, plus the bytes of the last `push`.
+/// Feed with [`Decoder::push`], then take with [`Decoder::next`] or [`Decoder::next_line`] until it
+/// says `None`. Memory: one unfinished line of at most the limit, plus the bytes of the last
+/// `push`, and as much again for room to grow.
 #[derive(Debug)]
 pub struct Decoder {
     buffer: Vec<u8>,
@@ -125,8 +145,16 @@ impl Decoder {
             self.buffer.drain(..self.start);
             self.scanned -= self.start;
             self.start = 0;
+            if self.buffer.len() < KEPT_BYTES {
+                self.buffer.shrink_to(KEPT_BYTES);
+            }
         }
         self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Takes lines of at most `limit` bytes (1 or more) from now on, newline excluded.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit.max(1);
     }
 
     /// The next whole line as a message, `None` when more bytes are needed.
@@ -137,26 +165,30 @@ impl Decoder {
                 Ok(line) => line,
                 Err(error) => return Some(Err(error)),
             };
-            // Blank lines are keep-alives of nobody in particular; they carry nothing.
-            if line.iter().all(u8::is_ascii_whitespace) {
+            if is_blank(line) {
                 continue;
             }
-            return Some(
-                serde_json::from_slice(line).map_err(|error| match error.classify() {
-                    Category::Data => DecodeError::NotAMessage(error),
-                    Category::Syntax | Category::Eof | Category::Io => DecodeError::NotJson(error),
-                }),
-            );
+            return Some(decode(line));
         }
     }
 
     /// Whether an unfinished line is held: at the end of a stream, that line was cut off.
     #[must_use]
     pub fn has_partial_line(&self) -> bool {
-        self.start < self.buffer.len()
+        self.partial_bytes() > 0
     }
 
-    fn next_line(&mut self) -> Option<Result<&[u8], DecodeError>> {
+    /// Bytes of the unfinished line that is held.
+    #[must_use]
+    pub fn partial_bytes(&self) -> usize {
+        self.buffer.len() - self.start
+    }
+
+    /// The next whole line as it came, newline excluded; `None` when more bytes are needed.
+    ///
+    /// # Errors
+    /// [`DecodeError::TooLong`], once.
+    pub fn next_line(&mut self) -> Option<Result<&[u8], DecodeError>> {
         match self.state {
             State::Open => {}
             State::Closed => return None,
@@ -183,6 +215,12 @@ impl Decoder {
         self.scanned = 0;
         DecodeError::TooLong { limit: self.limit }
     }
+}
+
+/// Whether a line carries nothing: blank lines are keep-alives of nobody in particular.
+#[must_use]
+pub fn is_blank(line: &[u8]) -> bool {
+    line.iter().all(u8::is_ascii_whitespace)
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@
 //! | --- | --- |
 //! | [`codec`] | bytes to lines to messages, and back |
 //! | [`message`] | the JSON-RPC envelope |
+//! | [`outline`](mod@outline) | which shape a line has, before it is read |
+//! | [`weight`](mod@weight) | what a line would cost, before it is read |
 //! | [`hello`] | the first exchange of a connection |
 //! | [`agent`] | host to agent requests, agent to host process events |
 //! | [`runtime`] | host to Node runtime requests |
@@ -26,9 +28,15 @@ pub mod hello;
 pub mod logs;
 pub mod message;
 pub mod mount;
+pub mod outline;
 pub mod paths;
 pub mod runtime;
+pub mod weight;
 
-pub use codec::{DecodeError, Decoder, EncodeError, MAX_LINE_BYTES, encode};
+mod short;
+
+pub use codec::{DecodeError, Decoder, EncodeError, MAX_LINE_BYTES, decode, encode, is_blank};
 pub use hello::{Hello, HelloReply, PROTOCOL, Role};
 pub use message::{Id, Message, RpcError};
+pub use outline::{Outline, outline};
+pub use weight::weight;

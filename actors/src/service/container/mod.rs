@@ -52,6 +52,8 @@ pub struct ContainerActor;
 #[derive(Debug)]
 pub struct ContainerShell {
     service: Arc<ServiceContext>,
+    /// One for all connections, which share its limits.
+    effects: Arc<Effects>,
     state: Option<State>,
     _listener: ServiceListener,
 }
@@ -90,6 +92,7 @@ impl Actor for ContainerActor {
         });
         let (state, effects) = State::looking(Mono::now());
         let mut shell = ContainerShell {
+            effects: Arc::new(Effects::new(Arc::clone(&service))),
             service,
             state: Some(state),
             _listener: listener,
@@ -183,7 +186,8 @@ impl ContainerShell {
                     service: Arc::clone(service),
                 });
                 let peer = Peer::serve(accepted, reports);
-                service.agent.send_replace(Some(peer.clone()));
+                let older = service.agent.send_replace(Some(peer.clone()));
+                older.iter().for_each(Peer::close);
                 let service = Arc::clone(service);
                 tokio::spawn(async move {
                     peer.ended().await;
@@ -196,7 +200,7 @@ impl ContainerShell {
                 let Some(generation) = hello.generation else {
                     return;
                 };
-                let peer = Peer::serve(accepted, Arc::new(Effects::new(Arc::clone(service))));
+                let peer = Peer::serve(accepted, Arc::clone(&self.effects) as Arc<dyn Handler>);
                 service.runtime.send_replace(Some(RuntimeLink {
                     generation,
                     peer: peer.clone(),
@@ -210,7 +214,7 @@ impl ContainerShell {
                 });
             }
             Role::Cli => {
-                Peer::serve(accepted, Arc::new(Effects::new(Arc::clone(service))));
+                Peer::serve(accepted, Arc::clone(&self.effects) as Arc<dyn Handler>);
             }
         }
     }
@@ -377,12 +381,10 @@ impl Handler for AgentReports {
             );
             return;
         };
-        let service = Arc::clone(&self.service);
-        tokio::spawn(async move {
-            let agent = service.agent.borrow().clone();
-            if let Some(agent) = agent {
-                agent.notify(ACK, json!({ "seq": seq })).await;
-            }
-        });
+        let agent = self.service.agent.borrow().clone();
+        // One that is lost is made good by the next: it covers all before it.
+        if let Some(agent) = agent {
+            agent.mention(ACK, json!({ "seq": seq }));
+        }
     }
 }

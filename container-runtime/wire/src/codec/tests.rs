@@ -56,6 +56,27 @@ fn a_line_over_the_limit_closes_the_stream_once_and_frees_its_memory() {
 }
 
 #[test]
+fn the_memory_of_a_long_line_is_given_back_with_the_next_bytes() {
+    let mut decoder = Decoder::new();
+    decoder.push(&vec![b' '; 2 * 1024 * 1024]);
+    decoder.push(b"\n");
+    assert!(decoder.next().is_none());
+    decoder.push(b"{");
+    assert!(decoder.buffer.capacity() <= KEPT_BYTES);
+    assert_eq!(decoder.partial_bytes(), 1);
+}
+
+#[test]
+fn a_limit_that_is_raised_counts_for_the_lines_that_follow() {
+    let mut decoder = Decoder::with_limit(8);
+    decoder.push(b"[1]\n");
+    assert_eq!(decoder.next_line().unwrap().unwrap(), b"[1]");
+    decoder.set_limit(16);
+    decoder.push(b"[1,2,3,4,5]\n");
+    assert_eq!(decoder.next_line().unwrap().unwrap(), b"[1,2,3,4,5]");
+}
+
+#[test]
 fn a_line_of_exactly_the_limit_is_read() {
     let line = b"{\"jsonrpc\":\"2.0\",\"method\":\"ok\"}";
     let mut decoder = Decoder::with_limit(line.len());
