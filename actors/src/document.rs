@@ -53,6 +53,12 @@ impl Transaction<'_> {
             .map_err(|error| Problem::of(Kind::Database, &error))
     }
 
+    /// The names of the members at `at` before this change, sorted.
+    #[must_use]
+    pub fn keys(&self, at: &[&str]) -> Vec<String> {
+        self.before.keys(pointer(at))
+    }
+
     /// Makes the value at `at` this; only what differs is written.
     pub fn put(&mut self, at: &[&str], value: &impl Serialize) {
         self.change = std::mem::take(&mut self.change).put_with_parents(pointer(at), value);

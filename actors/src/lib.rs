@@ -6,6 +6,7 @@
 //!
 //! Absent: HTTP, sessions, who may ask. That is the gateway's business.
 
+mod audit;
 pub mod base;
 pub mod boot;
 pub mod coppice;

@@ -1,13 +1,14 @@
-//! Who calls: passwords, sessions, and how fast they may be tried.
+//! Passwords and sessions.
 //!
 //! Invariants: a password is kept as an argon2id hash and a session as the SHA-256 of its token,
 //! both in the secret store; a token leaves the server once, in the cookie of the answer to the
-//! login; slow-downs count per source address, so nobody can lock the owner out from elsewhere.
+//! login. No session outlives the password it was begun with. How fast passwords may be tried is
+//! decided in `throttle.rs`.
 
 use std::{
     collections::HashMap,
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -21,22 +22,19 @@ use patchdb::{Secret, SecretError, SecretStore};
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use tokio::sync::{
+    Semaphore,
+    broadcast::{self, error::RecvError},
+};
 
-/// The one account there is at first.
-const ADMIN: &str = "admin";
+use crate::{
+    caller::{ADMIN, Caller, Role},
+    throttle::{Lane, Throttle},
+};
+
 /// A session ends this long after its login; each day of use moves that by a day.
 const SESSION_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// Wrong passwords from one address before it has to wait.
-const FREE_TRIES: u32 = 5;
-/// The first wait; it doubles with every further wrong password.
-const FIRST_WAIT: Duration = Duration::from_secs(2);
-/// The longest wait.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
-/// Addresses remembered; beyond, the oldest are forgotten.
-const SOURCES_KEPT: usize = 4096;
-/// Logins are hashed this many at a time: each takes 64 MiB.
-const HASHES_AT_ONCE: usize = 2;
 /// Shortest password that may be set, in characters.
 const SHORTEST: usize = 12;
 /// Longest password that is looked at, in bytes.
@@ -44,34 +42,6 @@ const LONGEST: usize = 1024;
 
 const PASSWORDS: &str = "passwords";
 const SESSIONS: &str = "sessions";
-
-/// Who calls a method.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Caller {
-    /// Root on this machine, over the root-only socket.
-    Root,
-    /// Somebody who signed in.
-    Session {
-        /// Whose session it is.
-        account: String,
-        /// Id of the session: the hash of its token.
-        id: String,
-    },
-    /// Nobody in particular.
-    Anonymous,
-}
-
-impl Caller {
-    /// The name under which what it does is recorded.
-    #[must_use]
-    pub fn account(&self) -> &str {
-        match self {
-            Self::Root => "root",
-            Self::Session { account, .. } => account,
-            Self::Anonymous => "anonymous",
-        }
-    }
-}
 
 /// Why a password cannot be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -90,8 +60,8 @@ pub enum PasswordError {
 pub struct Session {
     /// Whose it is.
     pub account: String,
-    /// What the account may do; `admin` may do everything.
-    pub role: String,
+    /// What the account may do.
+    pub role: Role,
     /// When it began.
     pub logged_in: Wall,
     /// When it ends unless it is used.
@@ -100,20 +70,44 @@ pub struct Session {
     pub user_agent: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Tries {
-    wrong: u32,
-    last: Mono,
+/// Says that a password was right; a session is begun with it.
+#[derive(Debug)]
+#[must_use]
+pub struct RightPassword {
+    of_epoch: u64,
 }
 
-/// Accounts and sessions.
+/// Hashes one at a time, since each takes 64 MiB; strangers have a queue of their own.
+#[derive(Clone)]
+struct Lanes {
+    known: Arc<Semaphore>,
+    strangers: Arc<Semaphore>,
+}
+
+/// Accounts and sessions. Clones are handles to the same ones.
 #[derive(Clone)]
 pub struct Accounts {
     secrets: SecretStore,
-    tries: Arc<Mutex<HashMap<IpAddr, Tries>>>,
-    hashing: Arc<tokio::sync::Semaphore>,
+    throttle: Arc<Mutex<Throttle>>,
+    lanes: Lanes,
     active: Arc<Mutex<HashMap<String, Wall>>>,
-    ended: tokio::sync::broadcast::Sender<String>,
+    /// How often the password was set since the start. Whoever writes a session or the password
+    /// holds this, so that a renewal does not bring back a session that has ended meanwhile.
+    epoch: Arc<Mutex<u64>>,
+    ended: broadcast::Sender<String>,
+}
+
+/// A try that was let in; whatever becomes of it, it ends.
+struct Try {
+    throttle: Arc<Mutex<Throttle>>,
+    from: IpAddr,
+    right: bool,
+}
+
+impl Drop for Try {
+    fn drop(&mut self) {
+        locked(&self.throttle).end(self.from, self.right, Mono::now());
+    }
 }
 
 impl Accounts {
@@ -122,10 +116,14 @@ impl Accounts {
     pub fn new(secrets: SecretStore) -> Self {
         Self {
             secrets,
-            tries: Arc::default(),
-            hashing: Arc::new(tokio::sync::Semaphore::new(HASHES_AT_ONCE)),
+            throttle: Arc::default(),
+            lanes: Lanes {
+                known: Arc::new(Semaphore::new(1)),
+                strangers: Arc::new(Semaphore::new(1)),
+            },
             active: Arc::default(),
-            ended: tokio::sync::broadcast::Sender::new(64),
+            epoch: Arc::default(),
+            ended: broadcast::Sender::new(64),
         }
     }
 
@@ -153,20 +151,23 @@ impl Accounts {
         if password.len() > LONGEST {
             return Err(weak(PasswordError::Long));
         }
-        let secrets = self.secrets.clone();
-        self.hash(move || {
+        let accounts = self.clone();
+        self.hash(Lane::Known, move || {
             let hash = hasher()
                 .hash_password(password.as_bytes())
                 .map_err(|error| unhashed(&error.to_string()))?;
+            let mut epoch = locked(&accounts.epoch);
+            let secrets = &accounts.secrets;
             secrets
                 .put(PASSWORDS, ADMIN, &Secret::new(hash.to_string()))
-                .map_err(broken)
+                .map_err(broken)?;
+            *epoch += 1;
+            for id in secrets.keys(SESSIONS).map_err(broken)? {
+                accounts.forget(&id)?;
+            }
+            Ok(())
         })
-        .await?;
-        for id in self.secrets.keys(SESSIONS).map_err(broken)? {
-            self.end(&id)?;
-        }
-        Ok(())
+        .await
     }
 
     /// Checks the password of the admin; slows down an address that guesses.
@@ -177,20 +178,24 @@ impl Accounts {
         &self,
         password: String,
         from: Option<IpAddr>,
-    ) -> Result<(), Problem> {
-        self.may_try(from)?;
-        if password.len() > LONGEST {
-            return Err(wrong());
-        }
-        let kept = self.secrets.get(PASSWORDS, ADMIN).map_err(broken)?;
+    ) -> Result<RightPassword, Problem> {
+        let (of_epoch, kept) = {
+            let epoch = locked(&self.epoch);
+            let kept = self.secrets.get(PASSWORDS, ADMIN).map_err(broken)?;
+            (*epoch, kept)
+        };
         let Some(kept) = kept else {
             return Err(Problem::new(
                 Kind::Uninitialized,
                 "no password was set yet; run `coppice auth set-password` on the server",
             ));
         };
+        let (lane, mut this_try) = self.admit(from)?;
+        if password.len() > LONGEST {
+            return Err(wrong());
+        }
         let right = self
-            .hash(move || {
+            .hash(lane, move || {
                 let text = kept
                     .expose_str()
                     .ok_or_else(|| unhashed("the stored hash is not text"))?;
@@ -201,26 +206,40 @@ impl Accounts {
                     .is_ok())
             })
             .await?;
-        self.note_try(from, right);
-        if right { Ok(()) } else { Err(wrong()) }
+        if let Some(this_try) = &mut this_try {
+            this_try.right = right;
+        }
+        if right {
+            Ok(RightPassword { of_epoch })
+        } else {
+            Err(wrong())
+        }
     }
 
     /// Begins a session; gives its token, which is kept nowhere.
     ///
     /// # Errors
-    /// When the secret store fails.
-    pub fn begin(&self, user_agent: Option<String>) -> Result<String, Problem> {
+    /// When the password was changed meanwhile, or the secret store fails.
+    pub fn begin(
+        &self,
+        right: RightPassword,
+        user_agent: Option<String>,
+    ) -> Result<String, Problem> {
         let mut raw = [0; 32];
         rand::rng().fill_bytes(&mut raw);
         let token = data_encoding::BASE32_NOPAD.encode(&raw).to_lowercase();
         let now = Wall::now();
         let session = Session {
             account: ADMIN.to_owned(),
-            role: ADMIN.to_owned(),
+            role: Role::Admin,
             logged_in: now,
             expires: later(now, SESSION_LIFE),
             user_agent: user_agent.map(|agent| agent.chars().take(256).collect()),
         };
+        let epoch = locked(&self.epoch);
+        if *epoch != right.of_epoch {
+            return Err(wrong());
+        }
         self.keep(&session_id(&token), &session)?;
         Ok(token)
     }
@@ -231,18 +250,16 @@ impl Accounts {
     /// When the secret store fails.
     pub fn session(&self, token: &str) -> Result<Option<Caller>, Problem> {
         let id = session_id(token);
+        let _writing = locked(&self.epoch);
         let Some(mut session) = self.read(&id)? else {
             return Ok(None);
         };
         let now = Wall::now();
         if now >= session.expires {
-            self.end(&id)?;
+            self.forget(&id)?;
             return Ok(None);
         }
-        self.active
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id.clone(), now);
+        locked(&self.active).insert(id.clone(), now);
         let renewed = later(now, SESSION_LIFE);
         if renewed.as_millis() - session.expires.as_millis()
             > i64::try_from(DAY.as_millis()).unwrap_or(i64::MAX)
@@ -252,6 +269,7 @@ impl Accounts {
         }
         Ok(Some(Caller::Session {
             account: session.account,
+            role: session.role,
             id,
         }))
     }
@@ -264,12 +282,7 @@ impl Accounts {
         let mut sessions = Vec::new();
         for id in self.secrets.keys(SESSIONS).map_err(broken)? {
             if let Some(session) = self.read(&id)? {
-                let active = self
-                    .active
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .get(&id)
-                    .copied();
+                let active = locked(&self.active).get(&id).copied();
                 let last = active.unwrap_or(session.logged_in);
                 sessions.push((id, session, last));
             }
@@ -282,20 +295,46 @@ impl Accounts {
     /// # Errors
     /// When the secret store fails.
     pub fn end(&self, id: &str) -> Result<(), Problem> {
+        let _writing = locked(&self.epoch);
+        self.forget(id)
+    }
+
+    /// Waits until the caller's session is no more; for ever, when it has none.
+    ///
+    /// One that had ended before is told at once: who opens something for a session asks here, and
+    /// leaves no moment in which its end goes unheard.
+    pub(crate) fn ended(&self, caller: &Caller) -> impl Future<Output = ()> + Send + use<> {
+        let id = match caller {
+            Caller::Session { id, .. } => Some(id.clone()),
+            Caller::Root | Caller::Anonymous => None,
+        };
+        let (mut ends, accounts) = (self.ended.subscribe(), self.clone());
+        async move {
+            let Some(id) = id else {
+                return std::future::pending().await;
+            };
+            // A store that cannot be read counts as an end: what is open could not be closed later.
+            while matches!(accounts.read(&id), Ok(Some(session)) if Wall::now() < session.expires) {
+                loop {
+                    match ends.recv().await {
+                        Ok(ended) if ended == id => return,
+                        Ok(_) => {}
+                        // It may have been among those that were missed.
+                        Err(RecvError::Lagged(_)) => break,
+                        Err(RecvError::Closed) => return,
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ends a session, for one who holds `epoch`.
+    fn forget(&self, id: &str) -> Result<(), Problem> {
         self.secrets.delete(SESSIONS, id).map_err(broken)?;
-        self.active
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(id);
+        locked(&self.active).remove(id);
         // Nobody listens when no stream is open.
         let _ = self.ended.send(id.to_owned());
         Ok(())
-    }
-
-    /// Hears the ids of sessions that end.
-    #[must_use]
-    pub fn hear_ends(&self) -> tokio::sync::broadcast::Receiver<String> {
-        self.ended.subscribe()
     }
 
     fn read(&self, id: &str) -> Result<Option<Session>, Problem> {
@@ -311,65 +350,46 @@ impl Accounts {
             .map_err(broken)
     }
 
-    fn may_try(&self, from: Option<IpAddr>) -> Result<(), Problem> {
-        let Some(from) = from else { return Ok(()) };
-        let tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(known) = tries.get(&from) else {
-            return Ok(());
+    /// Lets a try in. Root has no address and never waits.
+    fn admit(&self, from: Option<IpAddr>) -> Result<(Lane, Option<Try>), Problem> {
+        let Some(from) = from else {
+            return Ok((Lane::Known, None));
         };
-        let passed = Mono::now().since(known.last);
-        let wait = wait_after(known.wrong);
-        if passed < wait {
-            let left = (wait - passed).as_secs() + 1;
-            return Err(Problem::new(
-                Kind::RateLimited,
-                format!("too many wrong passwords from this device; try again in {left} s"),
-            ));
-        }
-        Ok(())
+        let admitted = locked(&self.throttle).admit(from, Mono::now());
+        let lane =
+            admitted.map_err(|refused| Problem::new(Kind::RateLimited, refused.to_string()))?;
+        let this_try = Try {
+            throttle: Arc::clone(&self.throttle),
+            from,
+            right: false,
+        };
+        Ok((lane, Some(this_try)))
     }
 
-    fn note_try(&self, from: Option<IpAddr>, right: bool) {
-        let Some(from) = from else { return };
-        let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
-        if right {
-            tries.remove(&from);
-            return;
-        }
-        if tries.len() >= SOURCES_KEPT {
-            let oldest = tries
-                .iter()
-                .min_by_key(|(_, one)| one.last)
-                .map(|(from, _)| *from);
-            oldest.map(|from| tries.remove(&from));
-        }
-        let known = tries.entry(from).or_insert(Tries {
-            wrong: 0,
-            last: Mono::now(),
-        });
-        known.wrong += 1;
-        known.last = Mono::now();
-    }
-
-    /// Runs something that hashes, beside the async threads and few at a time.
+    /// Runs something that hashes, beside the async threads and in its turn.
     async fn hash<T: Send + 'static>(
         &self,
+        lane: Lane,
         work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
-        let _turn = self.hashing.acquire().await;
-        let done = tokio::task::spawn_blocking(work).await;
-        done.unwrap_or_else(|error| Err(unhashed(&error.to_string())))
+        let lane = match lane {
+            Lane::Known => &self.lanes.known,
+            Lane::Strangers => &self.lanes.strangers,
+        };
+        let turn = Arc::clone(lane).acquire_owned().await;
+        let done = tokio::task::spawn_blocking(move || {
+            // Who asked may hang up; the turn lasts as long as the memory is in use.
+            let _turn = turn;
+            work()
+        });
+        done.await
+            .unwrap_or_else(|error| Err(unhashed(&error.to_string())))
     }
 }
 
-/// How long an address waits after this many wrong passwords in a row.
-fn wait_after(wrong: u32) -> Duration {
-    match wrong.checked_sub(FREE_TRIES) {
-        None => Duration::ZERO,
-        Some(more) => FIRST_WAIT
-            .saturating_mul(2u32.saturating_pow(more))
-            .min(LONGEST_WAIT),
-    }
+/// A lock that is never held while anything can panic half-way.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// argon2id with 64 MiB and three passes: about a quarter of a second on a small home server.
@@ -393,13 +413,18 @@ fn later(now: Wall, by: Duration) -> Wall {
 }
 
 fn wrong() -> Problem {
-    Problem::new(Kind::IncorrectPassword, "the password is wrong")
+    Problem::new(
+        Kind::IncorrectPassword,
+        "the password is wrong; try again, or set another with `coppice auth set-password` on the server",
+    )
 }
 
 fn unhashed(why: &str) -> Problem {
     Problem::new(
         Kind::Unknown,
-        format!("the password could not be hashed: {why}"),
+        format!(
+            "the password could not be hashed: {why}; try again, and see the log of Coppice if it goes on"
+        ),
     )
 }
 
@@ -409,6 +434,8 @@ fn broken(error: SecretError) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     fn accounts() -> (Accounts, tempfile::TempDir) {
@@ -421,6 +448,20 @@ mod tests {
 
     const GOOD: &str = "correct horse battery";
 
+    fn begun(accounts: &Accounts) -> (String, Caller) {
+        let of_epoch = *locked(&accounts.epoch);
+        let token = accounts.begin(RightPassword { of_epoch }, None).unwrap();
+        let caller = accounts.session(&token).unwrap().unwrap();
+        (token, caller)
+    }
+
+    fn id(caller: &Caller) -> &str {
+        match caller {
+            Caller::Session { id, .. } => id,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[tokio::test]
     async fn the_right_password_opens_and_a_wrong_one_does_not() {
         let (accounts, _folder) = accounts();
@@ -430,7 +471,8 @@ mod tests {
             .unwrap_err();
         assert_eq!(unset.kind, Kind::Uninitialized);
         accounts.set_password(GOOD.into()).await.unwrap();
-        accounts.check_password(GOOD.into(), None).await.unwrap();
+        let right = accounts.check_password(GOOD.into(), None).await.unwrap();
+        accounts.begin(right, Some("test".into())).unwrap();
         let wrong = accounts
             .check_password("wrong horse battery".into(), None)
             .await
@@ -454,12 +496,8 @@ mod tests {
     #[tokio::test]
     async fn a_session_lives_until_it_is_ended_or_the_password_changes() {
         let (accounts, _folder) = accounts();
-        let first = accounts.begin(None).unwrap();
-        let second = accounts.begin(Some("test".into())).unwrap();
-        let Some(Caller::Session { id, .. }) = accounts.session(&first).unwrap() else {
-            panic!()
-        };
-        accounts.end(&id).unwrap();
+        let ((first, caller), (second, _)) = (begun(&accounts), begun(&accounts));
+        accounts.end(id(&caller)).unwrap();
         assert_eq!(accounts.session(&first).unwrap(), None);
         assert!(accounts.session(&second).unwrap().is_some());
         accounts.set_password(GOOD.into()).await.unwrap();
@@ -467,27 +505,58 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn guessing_from_one_address_slows_only_that_address() {
+    async fn a_password_that_was_right_before_it_changed_begins_no_session() {
+        let (accounts, _folder) = accounts();
+        accounts.set_password(GOOD.into()).await.unwrap();
+        let right = accounts.check_password(GOOD.into(), None).await.unwrap();
+        accounts
+            .set_password("another horse battery".into())
+            .await
+            .unwrap();
+        let refused = accounts.begin(right, None).unwrap_err();
+        assert_eq!(refused.kind, Kind::IncorrectPassword);
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_session_is_heard_by_every_handle_even_when_it_came_before() {
+        let (accounts, _folder) = accounts();
+        let ((_, first), (_, second)) = (begun(&accounts), begun(&accounts));
+        let hears = accounts.clone().ended(&first);
+        let other = accounts.ended(&second);
+        accounts.end(id(&first)).unwrap();
+        hears.await;
+        accounts.ended(&first).await;
+        let mut other = Box::pin(other);
+        assert!(other.as_mut().now_or_never().is_none());
+        accounts.set_password(GOOD.into()).await.unwrap();
+        other.await;
+    }
+
+    #[tokio::test]
+    async fn ends_of_many_other_sessions_are_not_taken_for_the_end_of_this_one() {
+        let (accounts, _folder) = accounts();
+        let (_, caller) = begun(&accounts);
+        let mut ended = Box::pin(accounts.ended(&caller));
+        for other in 0..200 {
+            accounts.end(&other.to_string()).unwrap();
+        }
+        assert!(ended.as_mut().now_or_never().is_none());
+        accounts.end(id(&caller)).unwrap();
+        ended.await;
+    }
+
+    #[tokio::test]
+    async fn of_a_batch_of_wrong_passwords_from_one_address_one_is_looked_at() {
         let (accounts, _folder) = accounts();
         accounts.set_password(GOOD.into()).await.unwrap();
         let guesser = Some("192.0.2.1".parse().unwrap());
-        for _ in 0..FREE_TRIES {
-            accounts.note_try(guesser, false);
-        }
-        let slowed = accounts
-            .check_password(GOOD.into(), guesser)
-            .await
-            .unwrap_err();
-        assert_eq!(slowed.kind, Kind::RateLimited);
+        let tries = (0..64).map(|_| accounts.check_password("a wrong password".into(), guesser));
+        let answers = futures_util::future::join_all(tries).await;
+        let looked_at = answers
+            .into_iter()
+            .filter(|answer| answer.as_ref().unwrap_err().kind == Kind::IncorrectPassword);
+        assert_eq!(looked_at.count(), 1);
         let owner = Some("192.0.2.2".parse().unwrap());
-        accounts.check_password(GOOD.into(), owner).await.unwrap();
-    }
-
-    #[test]
-    fn waits_double_and_end() {
-        assert_eq!(wait_after(4), Duration::ZERO);
-        assert_eq!(wait_after(5), FIRST_WAIT);
-        assert_eq!(wait_after(6), FIRST_WAIT * 2);
-        assert_eq!(wait_after(1000), LONGEST_WAIT);
+        let _ = accounts.check_password(GOOD.into(), owner).await.unwrap();
     }
 }

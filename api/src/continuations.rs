@@ -19,7 +19,7 @@ use coppice_clock::Mono;
 use futures_util::future::BoxFuture;
 use rand::RngCore;
 
-use crate::auth::Caller;
+use crate::caller::Caller;
 
 /// How long a ticket waits.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

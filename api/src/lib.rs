@@ -3,8 +3,8 @@
 //! Start reading at [`gateway`] (what serves) and [`rpc::METHODS`] (what may be asked).
 //!
 //! Invariants: the core never reads from a network socket, only from the two Unix sockets that the
-//! heart holds; who calls is told by the socket and the session, never by a parameter; nothing
-//! private can be handed out, because the gateway only ever has the public side of the store.
+//! heart holds; who calls is told by the socket and the session, never by a parameter; of the
+//! document only the public side is handed out, and to root the audit trail.
 
 pub mod cli;
 pub mod gateway;
@@ -12,6 +12,9 @@ pub mod rpc;
 pub mod telemetry;
 
 mod auth;
+mod caller;
 mod continuations;
+mod throttle;
 
-pub use auth::{Accounts, Caller, PasswordError};
+pub use auth::{Accounts, PasswordError, RightPassword};
+pub use caller::{Caller, Role};

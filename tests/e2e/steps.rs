@@ -62,11 +62,14 @@ chapters! {
     }
     api {
         a_wrong_password_opens_nothing,
+        of_passwords_tried_at_once_from_one_machine_one_is_looked_at,
         a_login_gives_a_cookie_that_scripts_and_other_sites_cannot_use,
         without_a_session_nothing_is_told,
         a_session_cannot_do_what_is_for_root_or_for_another_origin,
         the_document_streams_a_dump_and_then_what_changes,
         an_ended_session_ends_its_streams,
+        a_password_that_root_sets_ends_streams_and_tickets_of_browsers,
+        who_asked_for_what_is_on_record_and_for_root_alone,
         the_dashboard_is_served_under_its_own_policy,
         the_edge_has_no_privileges,
     }

@@ -81,6 +81,11 @@ impl World {
             .clone()
     }
 
+    /// Nobody is, any more: whoever needs a session begins another.
+    pub(crate) fn sign_out(&mut self) {
+        self.session = None;
+    }
+
     pub(crate) fn example(name: &str) -> PathBuf {
         let folder = std::env::var_os("COPPICE_EXAMPLES").unwrap();
         let file = Path::new(&folder).join(format!("{name}.s9pk"));

@@ -7,6 +7,7 @@
 //! The TypeScript twins are generated from these types (`make gen`); nobody writes them by hand.
 
 mod action;
+mod audit;
 mod host;
 mod package;
 mod private;
@@ -16,6 +17,7 @@ mod status;
 mod task;
 
 pub use action::{Access, ActionMetadata, AllowedStatuses, Visibility};
+pub use audit::{AuditRow, AuditTrail};
 pub use host::{
     AddSsl, AddressInfo, Addresses, Alpn, BindInfo, BindNet, BindOptions, Host, HostnameInfo,
     HostnameMetadata, InterfaceType, PortForward, RangeBindInfo, RangeInterface, Secure,

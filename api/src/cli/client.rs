@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::UnixStream;
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::{Message, protocol::frame::coding::CloseCode};
 
 use super::find;
 
@@ -93,10 +93,15 @@ impl Client {
             .await
             .context("the server hung up; try again")?;
         let url = format!("ws://localhost/ws/rpc/{guid}");
-        let (mut stream, _) = tokio_tungstenite::client_async(url, stream).await?;
+        let (mut stream, _) = tokio_tungstenite::client_async(url, stream)
+            .await
+            .context("the server did not open the stream; try again")?;
         while let Some(frame) = stream.next().await {
-            match frame? {
+            match frame.context("the stream broke off; try again")? {
                 Message::Text(text) if !each(&text) => break,
+                Message::Close(Some(close)) if close.code != CloseCode::Normal => {
+                    anyhow::bail!("the stream ended: {}", close.reason)
+                }
                 Message::Close(_) => break,
                 _ => {}
             }

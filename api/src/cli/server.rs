@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 use clap::Subcommand;
+use coppice_actors::Kind;
 use serde_json::{Value, json};
 
 use super::{Common, client::Client, show};
@@ -37,6 +38,8 @@ pub enum Auth {
     },
     /// Who is signed in.
     Sessions,
+    /// Who asked for what, from where, and how it ended.
+    Audit,
 }
 
 /// Verbs of `server`.
@@ -76,7 +79,7 @@ pub(super) async fn auth(common: &Common, verb: Auth) -> anyhow::Result<()> {
             client
                 .call(
                     "auth.set-password",
-                    json!({ "password": password, "only_first": only_first }),
+                    json!({ "password": password, "onlyFirst": only_first }),
                 )
                 .await?;
             if !common.json {
@@ -96,6 +99,7 @@ pub(super) async fn auth(common: &Common, verb: Auth) -> anyhow::Result<()> {
                         .map(|(id, session)| {
                             vec![
                                 id.chars().take(8).collect(),
+                                show::text(session, "account"),
                                 show::text(session, "loggedIn"),
                                 show::text(session, "lastActive"),
                                 show::text(session, "userAgent"),
@@ -103,12 +107,48 @@ pub(super) async fn auth(common: &Common, verb: Auth) -> anyhow::Result<()> {
                         });
                 println!(
                     "{}",
-                    show::table(&["session", "signed in", "last active", "with"], rows)
+                    show::table(
+                        &["session", "account", "signed in", "last active", "with"],
+                        rows
+                    )
                 );
+            }
+        }
+        Auth::Audit => {
+            let rows = client.call("auth.audit", json!({})).await?;
+            if common.json {
+                println!("{rows:#}");
+            } else {
+                let rows = rows.as_array().into_iter().flatten().map(|row| {
+                    let from = match &row["from"] {
+                        Value::Null => "this machine".to_owned(),
+                        _ => show::text(row, "from"),
+                    };
+                    let cells = ["at", "account", "role", "method", "object"];
+                    let mut cells = cells.map(|name| show::text(row, name)).to_vec();
+                    cells.extend([from, outcome(&row["error"])]);
+                    cells
+                });
+                let heading = ["when", "who", "as", "what", "of", "from", "outcome"];
+                println!("{}", show::table(&heading, rows));
             }
         }
     }
     Ok(())
+}
+
+/// How a recorded call ended, from the number of its error.
+fn outcome(error: &Value) -> String {
+    match error.as_i64() {
+        None => "done".to_owned(),
+        Some(code) => {
+            let kind = i32::try_from(code).ok().and_then(Kind::from_code);
+            kind.map_or_else(
+                || format!("error {code}"),
+                |kind| kind.words().to_lowercase(),
+            )
+        }
+    }
 }
 
 pub(super) async fn server(common: &Common, verb: Server) -> anyhow::Result<()> {

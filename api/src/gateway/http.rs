@@ -1,19 +1,26 @@
 //! The three routes: calls, streams, bodies.
+//!
+//! Invariants: a body is read within a deadline and only to a length that fits who sends it; what
+//! a session's ticket opens is open no longer than the session.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use axum::{
-    Extension,
-    body::{Body, Bytes},
+    Extension, Json,
+    body::Body,
     extract::{Path, Request, State, WebSocketUpgrade},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use coppice_actors::{Kind, Problem};
+use futures_util::{FutureExt, StreamExt};
+use tokio::time::timeout;
 
 use super::{Door, Gate};
 use crate::{
-    auth::Caller,
-    continuations::Continuation,
+    auth::Accounts,
+    caller::Caller,
+    continuations::{Continuation, Continuations},
     rpc::{self, Answered, Context},
 };
 
@@ -22,22 +29,33 @@ const PEER: HeaderName = HeaderName::from_static("x-coppice-peer");
 const SEQUENCE: HeaderName = HeaderName::from_static("x-patch-sequence");
 const SESSION: &str = "session";
 
+/// Bytes of a JSON-RPC request.
+const MAX_RPC_BODY: usize = 4 * 1024 * 1024;
+/// The same of somebody who has not signed in: a login needs no more, and there may be many.
+const MAX_STRANGERS_BODY: usize = 64 * 1024;
+/// How long the body of a JSON-RPC request may take to come.
+const BODY_WITHIN: Duration = Duration::from_secs(30);
+/// A client has nothing to say on a stream but that it is there.
+const MAX_CLIENT_FRAME: usize = 64 * 1024;
+
 /// Who is on the other side, from what the socket and the cookies say.
-fn context(gate: &Gate, door: Door, headers: &HeaderMap) -> Context {
-    let session = cookie(headers, SESSION);
-    let caller = match door {
-        Door::Root => Caller::Root,
-        Door::Edge => session
-            .and_then(|token| gate.accounts.session(token).ok().flatten())
-            .unwrap_or(Caller::Anonymous),
-    };
+fn context(gate: &Gate, door: Door, headers: &HeaderMap) -> Result<Context, Problem> {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    Context {
+    let (caller, from) = match door {
+        Door::Root => (Caller::Root, None),
+        Door::Edge => {
+            let session = cookie(headers, SESSION).map(|token| gate.accounts.session(token));
+            let caller = session.transpose()?.flatten();
+            let from = text(PEER).and_then(|peer| peer.parse::<IpAddr>().ok());
+            (caller.unwrap_or(Caller::Anonymous), from)
+        }
+    };
+    Ok(Context {
         gate: gate.clone(),
         caller,
-        from: text(PEER).and_then(|peer| peer.parse::<IpAddr>().ok()),
+        from,
         user_agent: text(header::USER_AGENT).map(str::to_owned),
-    }
+    })
 }
 
 fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -69,25 +87,100 @@ fn foreign_origin(headers: &HeaderMap) -> bool {
         .is_none_or(|(_, origin)| !origin.eq_ignore_ascii_case(host))
 }
 
+fn of_another_origin() -> Problem {
+    Problem::new(
+        Kind::Authorization,
+        "requests from pages of other addresses are refused; open the dashboard at its own address",
+    )
+}
+
+/// The answer of a route that is not JSON-RPC: the same error object, under a status.
+pub(super) fn refused(problem: &Problem) -> Response {
+    let status = match problem.kind {
+        Kind::NotFound => StatusCode::NOT_FOUND,
+        Kind::Authorization => StatusCode::UNAUTHORIZED,
+        Kind::InvalidRequest => StatusCode::BAD_REQUEST,
+        Kind::Timeout => StatusCode::REQUEST_TIMEOUT,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    (status, Json(rpc::error_object(problem))).into_response()
+}
+
+/// Reads the body of a call. What is too long is read to its end all the same, and dropped: an
+/// answer to a sender who is still sending would get lost.
+async fn whole(body: Body, caller: &Caller) -> Result<Vec<u8>, Problem> {
+    let stranger = *caller == Caller::Anonymous;
+    let most = if stranger {
+        MAX_STRANGERS_BODY
+    } else {
+        MAX_RPC_BODY
+    };
+    let read = async {
+        let (mut body, mut kept, mut length) = (body.into_data_stream(), Vec::new(), 0);
+        while let Some(piece) = body.next().await {
+            let piece = piece.map_err(|error| {
+                Problem::invalid(format!("the request broke off: {error}; send it again"))
+            })?;
+            length += piece.len();
+            if length > MAX_RPC_BODY {
+                return Err(Problem::invalid(
+                    "the request is longer than 4 MiB; send files to /rest/rpc/ instead",
+                ));
+            }
+            if length <= most {
+                kept.extend_from_slice(&piece);
+            }
+        }
+        if length > most {
+            return Err(Problem::new(
+                Kind::Authorization,
+                "sign in first: without a session a request has 64 KiB at most",
+            ));
+        }
+        Ok(kept)
+    };
+    timeout(BODY_WITHIN, read).await.unwrap_or_else(|_| {
+        let seconds = BODY_WITHIN.as_secs();
+        Err(Problem::new(
+            Kind::Timeout,
+            format!("the request did not come whole within {seconds} s; send it again"),
+        ))
+    })
+}
+
+async fn answered(
+    gate: &Gate,
+    door: Door,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Answered, Problem> {
+    let context = context(gate, door, headers)?;
+    let body = whole(body, &context.caller).await?;
+    if door == Door::Edge && foreign_origin(headers) {
+        return Err(of_another_origin());
+    }
+    Ok(rpc::answer(&context, &body).await)
+}
+
 pub(super) async fn rpc(
     State(gate): State<Gate>,
     Extension(door): Extension<Door>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Response {
-    if door == Door::Edge && foreign_origin(&headers) {
-        return (
-            StatusCode::FORBIDDEN,
-            "requests from pages of other addresses are refused",
-        )
-            .into_response();
-    }
+    let status = if door == Door::Edge && foreign_origin(&headers) {
+        StatusCode::FORBIDDEN
+    } else {
+        StatusCode::OK
+    };
+    let answered = answered(&gate, door, &headers, body).await;
     let Answered {
         body,
         cookies,
         sequence,
-    } = rpc::answer(&context(&gate, door, &headers), &body).await;
+    } = answered.unwrap_or_else(Answered::refused);
     let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(
         header::CONTENT_TYPE,
@@ -105,6 +198,26 @@ pub(super) async fn rpc(
     response
 }
 
+/// Takes what a ticket leads to, with what tells that the session it was given in has ended. The
+/// ticket of an ended session leads nowhere.
+fn claim(
+    tickets: &Continuations,
+    accounts: &Accounts,
+    door: Door,
+    guid: &str,
+    socket: bool,
+) -> Option<(Continuation, impl Future<Output = ()> + Send + use<>)> {
+    let (caller, leads_to) = tickets.take(guid, socket)?;
+    if caller == Caller::Root && door != Door::Root {
+        return None;
+    }
+    let mut ended = Box::pin(accounts.ended(&caller));
+    if ended.as_mut().now_or_never().is_some() {
+        return None;
+    }
+    Some((leads_to, ended))
+}
+
 pub(super) async fn socket(
     State(gate): State<Gate>,
     Extension(door): Extension<Door>,
@@ -113,37 +226,133 @@ pub(super) async fn socket(
     upgrade: WebSocketUpgrade,
 ) -> Response {
     if door == Door::Edge && foreign_origin(&headers) {
-        return StatusCode::FORBIDDEN.into_response();
+        return (
+            StatusCode::FORBIDDEN,
+            Json(rpc::error_object(&of_another_origin())),
+        )
+            .into_response();
     }
-    let Some((caller, Continuation::Socket(stream))) = gate.tickets.take(&guid, true) else {
-        return (StatusCode::NOT_FOUND, "no such stream; ask for a new one").into_response();
+    let claimed = claim(&gate.tickets, &gate.accounts, door, &guid, true);
+    let Some((Continuation::Socket(stream), ended)) = claimed else {
+        return refused(&Problem::not_found(
+            "there is no such stream, or it was opened before, or its session has ended; \
+             ask for a new one",
+        ));
     };
-    let mut ends = gate.accounts.hear_ends();
-    upgrade.on_upgrade(move |socket| async move {
-        let session_ended = async move {
-            let Caller::Session { id, .. } = caller else {
-                return std::future::pending().await;
-            };
-            while let Ok(ended) = ends.recv().await {
-                if ended == id {
-                    return;
-                }
+    upgrade
+        .max_message_size(MAX_CLIENT_FRAME)
+        .on_upgrade(move |socket| async move {
+            tokio::select! {
+                () = stream(socket) => {}
+                () = ended => {}
             }
-        };
-        tokio::select! {
-            () = stream(socket) => {}
-            () = session_ended => {}
-        }
-    })
+        })
 }
 
 pub(super) async fn request(
     State(gate): State<Gate>,
+    Extension(door): Extension<Door>,
     Path(guid): Path<String>,
     request: Request,
 ) -> Response {
-    match gate.tickets.take(&guid, false) {
-        Some((_, Continuation::Request(answer))) => answer(request).await,
-        _ => (StatusCode::NOT_FOUND, "no such upload; ask for a new one").into_response(),
+    let claimed = claim(&gate.tickets, &gate.accounts, door, &guid, false);
+    let Some((Continuation::Request(answer), ended)) = claimed else {
+        return refused(&Problem::not_found(
+            "nothing is awaited here any more, or its session has ended; ask for a new ticket",
+        ));
+    };
+    tokio::select! {
+        response = answer(request) => response,
+        () = ended => refused(&Problem::new(
+            Kind::Authorization,
+            "the session ended before this did; sign in and send it again",
+        )),
+    }
+}
+
+pub(super) async fn nowhere() -> Response {
+    refused(&Problem::not_found("nothing is here; calls go to /rpc/v1"))
+}
+
+pub(super) async fn wrong_method() -> Response {
+    let problem = Problem::invalid("calls are made by POST, streams are opened by GET");
+    let error = Json(rpc::error_object(&problem));
+    (StatusCode::METHOD_NOT_ALLOWED, error).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Bytes;
+    use futures_util::stream;
+
+    use super::*;
+    use crate::continuations::PATIENCE;
+
+    fn session() -> Caller {
+        Caller::Session {
+            account: "admin".into(),
+            role: crate::caller::Role::Admin,
+            id: "x".into(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_never_ends_is_given_up_at_its_deadline() {
+        let endless = stream::once(async { Ok::<_, std::io::Error>(Bytes::from_static(b"{")) })
+            .chain(stream::pending());
+        let began = tokio::time::Instant::now();
+        let refused = whole(Body::from_stream(endless), &Caller::Anonymous)
+            .await
+            .unwrap_err();
+        assert_eq!(refused.kind, Kind::Timeout);
+        assert_eq!(began.elapsed(), BODY_WITHIN);
+    }
+
+    #[tokio::test]
+    async fn a_stranger_sends_little_and_a_session_no_more_than_the_limit() {
+        let body = |length| Body::from(vec![b' '; length]);
+        let most = whole(body(MAX_STRANGERS_BODY), &Caller::Anonymous).await;
+        assert_eq!(most.unwrap().len(), MAX_STRANGERS_BODY);
+        let refused = whole(body(MAX_STRANGERS_BODY + 1), &Caller::Anonymous).await;
+        assert_eq!(refused.unwrap_err().kind, Kind::Authorization);
+        let most = whole(body(MAX_RPC_BODY), &session()).await;
+        assert_eq!(most.unwrap().len(), MAX_RPC_BODY);
+        let refused = whole(body(MAX_RPC_BODY + 1), &session()).await;
+        assert_eq!(refused.unwrap_err().kind, Kind::InvalidRequest);
+    }
+
+    fn ticket(tickets: &Continuations, caller: &Caller) -> String {
+        let stream = Continuation::Socket(Box::new(|_| async {}.boxed()));
+        tickets.give(caller, stream, PATIENCE).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_ticket_of_an_ended_session_leads_nowhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let accounts = Accounts::new(patchdb::SecretStore::open(folder.path()).unwrap());
+        let password = "correct horse battery";
+        accounts.set_password(password.into()).await.unwrap();
+        let right = accounts.check_password(password.into(), None).await;
+        let token = accounts.begin(right.unwrap(), None).unwrap();
+        let caller = accounts.session(&token).unwrap().unwrap();
+        let tickets = Continuations::default();
+        let claims = |guid: &str| claim(&tickets, &accounts, Door::Edge, guid, true);
+        let (first, second) = (ticket(&tickets, &caller), ticket(&tickets, &caller));
+        let (_, ended) = claims(&first).unwrap();
+        accounts.set_password(password.into()).await.unwrap();
+        ended.await;
+        assert!(claims(&second).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_ticket_of_root_opens_nothing_at_the_door_of_the_network() {
+        let folder = tempfile::tempdir().unwrap();
+        let accounts = Accounts::new(patchdb::SecretStore::open(folder.path()).unwrap());
+        let tickets = Continuations::default();
+        for (door, opens) in [(Door::Edge, false), (Door::Root, true)] {
+            let guid = ticket(&tickets, &Caller::Root);
+            let claimed = claim(&tickets, &accounts, door, &guid, true);
+            assert_eq!(claimed.is_some(), opens, "{door:?}");
+        }
     }
 }

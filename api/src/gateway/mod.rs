@@ -3,20 +3,26 @@
 //! ```text
 //! api.sock   (root only)  ─┐
 //!                          ├─▶ router ─▶ /rpc/v1        JSON-RPC: rpc/
-//! edge.sock  (the edge)   ─┘           /ws/rpc/<guid>   streams: streams.rs
-//!                                      /rest/rpc/<guid> uploads: streams.rs
+//! edge.sock  (the edge)   ─┘           /ws/rpc/<guid>   streams: streams.rs, on a line.rs
+//!                                      /rest/rpc/<guid> uploads: upload.rs
 //! ```
 //!
-//! Invariant: a request on `api.sock` is root's; one on `edge.sock` is whoever its session says.
+//! Invariants: a request on `api.sock` is root's; one on `edge.sock` is whoever its session says.
+//! Both doors, and every incarnation of the actor, know the same accounts: what ends a session
+//! ends its streams, whichever way it was said.
 
 mod http;
+mod line;
 pub(crate) mod streams;
+pub(crate) mod upload;
 
-use std::{os::unix::net::UnixListener, sync::Arc};
+use std::{
+    os::unix::net::UnixListener,
+    sync::{Arc, OnceLock},
+};
 
 use axum::{
     Extension, Router,
-    extract::DefaultBodyLimit,
     routing::{any, get, post},
 };
 use coppice_actors::Coppice;
@@ -26,9 +32,6 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Accounts, continuations::Continuations};
-
-/// Bytes of a JSON-RPC request.
-const MAX_RPC_BODY: usize = 4 * 1024 * 1024;
 
 /// Which socket a request came by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,13 +66,34 @@ pub struct Doors {
     pub stop: Arc<dyn Fn(bool) + Send + Sync>,
 }
 
+/// What outlives the actor: streams that are open do, so what ends them must.
+pub struct House {
+    doors: Doors,
+    gate: OnceLock<Gate>,
+}
+
+impl House {
+    fn gate(&self, coppice: Coppice) -> Gate {
+        let make = || Gate {
+            accounts: Accounts::new(coppice.host().secrets.clone()),
+            coppice,
+            tickets: Continuations::default(),
+            stop: Arc::clone(&self.doors.stop),
+        };
+        self.gate.get_or_init(make).clone()
+    }
+}
+
 /// The gateway as a child of the forest.
 #[must_use]
 pub fn child(doors: Doors) -> ChildSpec {
-    let doors = Arc::new(doors);
+    let house = Arc::new(House {
+        doors,
+        gate: OnceLock::new(),
+    });
     ChildSpec::worker("gateway", move |context| {
-        let doors = Arc::clone(&doors);
-        async move { context.spawn(GatewayActor, doors).await }
+        let house = Arc::clone(&house);
+        async move { context.spawn(GatewayActor, house).await }
     })
 }
 
@@ -95,21 +119,24 @@ impl Drop for Serving {
 impl Actor for GatewayActor {
     type Msg = GatewayMsg;
     type State = Serving;
-    type Arguments = Arc<Doors>;
+    type Arguments = Arc<House>;
 
     async fn pre_start(
         &self,
         myself: ActorRef<GatewayMsg>,
-        doors: Arc<Doors>,
+        house: Arc<House>,
     ) -> Result<Serving, ActorProcessingErr> {
         let ended = CancellationToken::new();
-        for (door, listener) in [(Door::Root, &doors.root), (Door::Edge, &doors.edge)] {
+        for (door, listener) in [
+            (Door::Root, &house.doors.root),
+            (Door::Edge, &house.doors.edge),
+        ] {
             let listener = listener.try_clone()?;
             listener.set_nonblocking(true)?;
             let listener = tokio::net::UnixListener::from_std(listener)?;
-            let (doors, ended, actor) = (Arc::clone(&doors), ended.clone(), myself.clone());
+            let (house, ended, actor) = (Arc::clone(&house), ended.clone(), myself.clone());
             tokio::spawn(async move {
-                let mut known = doors.coppice.clone();
+                let mut known = house.doors.coppice.clone();
                 // Requests wait in the socket's queue until the server is up.
                 let Ok(coppice) = known
                     .wait_for(Option::is_some)
@@ -119,13 +146,7 @@ impl Actor for GatewayActor {
                     return;
                 };
                 let Some(coppice) = coppice else { return };
-                let gate = Gate {
-                    accounts: Accounts::new(coppice.host().secrets.clone()),
-                    coppice,
-                    tickets: Continuations::default(),
-                    stop: Arc::clone(&doors.stop),
-                };
-                let serving = axum::serve(listener, router(gate, door))
+                let serving = axum::serve(listener, router(house.gate(coppice), door))
                     .with_graceful_shutdown(async move { ended.cancelled().await });
                 if let Err(error) = serving.await {
                     // An actor that is gone has a successor with doors of its own.
@@ -147,14 +168,15 @@ impl Actor for GatewayActor {
     }
 }
 
-/// Every route of the API.
+/// Every route of the API. How long a body may be is said where it is read.
 pub(crate) fn router(gate: Gate, door: Door) -> Router {
     Router::new()
         .route("/rpc/v1", post(http::rpc))
         .route("/rpc/{*rest}", post(http::rpc))
         .route("/ws/rpc/{guid}", get(http::socket))
         .route("/rest/rpc/{guid}", any(http::request))
-        .layer(DefaultBodyLimit::max(MAX_RPC_BODY))
+        .fallback(http::nowhere)
+        .method_not_allowed_fallback(http::wrong_method)
         .layer(Extension(door))
         .with_state(gate)
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Call, Failure};
-use crate::auth::Caller;
+use crate::caller::Caller;
 
 #[derive(Deserialize)]
 struct Login {
@@ -17,17 +17,20 @@ struct Login {
 pub(super) async fn login(call: Call) -> Result<Value, Failure> {
     let Login { password } = call.params()?;
     let accounts = &call.context.gate.accounts;
-    accounts.check_password(password, call.context.from).await?;
-    let token = accounts.begin(call.context.user_agent.clone())?;
+    let right = accounts.check_password(password, call.context.from).await?;
+    let token = accounts.begin(right, call.context.user_agent.clone())?;
     // Thirty days, as the session itself. The token is in the cookie only, out of reach of scripts.
     let cookie =
         format!("session={token}; Path=/; Max-Age=2592000; HttpOnly; Secure; SameSite=Strict");
     // The receiver lives as long as the answer is made.
     let _ = call.cookies.send(cookie);
-    let id = match accounts.session(&token)? {
-        Some(Caller::Session { id, .. }) => Some(id),
-        _ => None,
+    let signed_in = accounts.session(&token)?.unwrap_or(Caller::Anonymous);
+    let id = match &signed_in {
+        Caller::Session { id, .. } => Some(id.clone()),
+        Caller::Root | Caller::Anonymous => None,
     };
+    // Nobody else sets it: each call has its own.
+    let _ = call.signed_in.set(signed_in);
     Ok(json!({ "session": id }))
 }
 
@@ -53,7 +56,7 @@ pub(super) async fn list(call: Call) -> Result<Value, Failure> {
         .sessions()?
         .into_iter()
         .map(|(id, session, active)| {
-            let shown = json!({ "loggedIn": session.logged_in, "lastActive": active, "userAgent": session.user_agent });
+            let shown = json!({ "account": session.account, "role": session.role, "loggedIn": session.logged_in, "lastActive": active, "userAgent": session.user_agent });
             (id, shown)
         })
         .collect();
@@ -85,7 +88,7 @@ pub(super) async fn reset_password(call: Call) -> Result<Value, Failure> {
         new_password,
     } = call.params()?;
     let accounts = &call.context.gate.accounts;
-    accounts
+    let _ = accounts
         .check_password(old_password, call.context.from)
         .await?;
     accounts.set_password(new_password).await?;
@@ -93,6 +96,7 @@ pub(super) async fn reset_password(call: Call) -> Result<Value, Failure> {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct SetPassword {
     password: String,
     #[serde(default)]
@@ -106,7 +110,11 @@ pub(super) async fn set_password(call: Call) -> Result<Value, Failure> {
     } = call.params()?;
     let accounts = &call.context.gate.accounts;
     if only_first && accounts.is_set_up()? {
-        return Err(Problem::new(Kind::Duplicate, "a password is set already").into());
+        return Err(Problem::new(
+            Kind::Duplicate,
+            "a password is set already; to set another, run `coppice auth set-password` without --only-first",
+        )
+        .into());
     }
     accounts.set_password(password).await?;
     Ok(Value::Null)

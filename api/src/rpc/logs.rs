@@ -53,24 +53,31 @@ pub(crate) fn entry(line: &Positioned) -> Value {
 }
 
 async fn lines(
+    id: &str,
     logs: ServiceLogs,
     read: impl FnOnce(&ServiceLogs) -> std::io::Result<Vec<Positioned>> + Send + 'static,
 ) -> Result<Vec<Positioned>, Problem> {
+    let unread = |why: &dyn std::fmt::Display| {
+        let why = format!("the logs of `{id}` cannot be read: {why}; try again");
+        Problem::new(Kind::Journald, why)
+    };
     let read = tokio::task::spawn_blocking(move || read(&logs)).await;
-    let read = read.map_err(|error| Problem::new(Kind::Journald, error.to_string()))?;
-    read.map_err(|error| Problem::of(Kind::Journald, &error))
+    read.map_err(|error| unread(&error))?
+        .map_err(|error| unread(&error))
 }
 
 pub(super) async fn read(call: Call) -> Result<Value, Failure> {
     let params: Logs = call.params()?;
     let (cursor, limit, before) = (params.cursor()?, params.limit.min(MOST), params.before);
-    let found = lines(call.coppice().logs(&params.id)?, move |logs| {
-        match (cursor, before) {
+    let found = lines(
+        &params.id,
+        call.coppice().logs(&params.id)?,
+        move |logs| match (cursor, before) {
             (None, _) => logs.tail(limit),
             (Some(cursor), true) => logs.before(cursor, limit),
             (Some(cursor), false) => logs.after(cursor, limit),
-        }
-    })
+        },
+    )
     .await?;
     Ok(json!({
         "entries": found.iter().map(entry).collect::<Vec<_>>(),
@@ -86,7 +93,10 @@ pub(super) async fn follow(call: Call) -> Result<Value, Failure> {
         Some(cursor) => cursor,
         None => {
             let limit = params.limit.min(MOST);
-            let newest = lines(logs.clone(), move |logs| logs.tail(limit.max(1))).await?;
+            let newest = lines(&params.id, logs.clone(), move |logs| {
+                logs.tail(limit.max(1))
+            })
+            .await?;
             match (newest.first(), newest.last()) {
                 (Some(first), _) if limit > 0 => first.at,
                 (_, Some(last)) => last.next,

@@ -3,6 +3,7 @@
 //! A method is one row of [`METHODS`]: its name, who may call it, what it is for, and its function.
 //! Names and shapes are StartOS's where it has the method (`rpc-api.md`).
 
+pub(crate) mod audit;
 pub(crate) mod logs;
 
 mod accounts;
@@ -10,7 +11,11 @@ mod db;
 mod packages;
 mod server;
 
-use std::net::IpAddr;
+use std::{
+    net::IpAddr,
+    panic::AssertUnwindSafe,
+    sync::{Arc, OnceLock},
+};
 
 use coppice_actors::{Kind, Problem};
 use futures_util::{
@@ -21,7 +26,12 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use tracing::Instrument;
 
-use crate::{auth::Caller, gateway::Gate};
+use audit::Leaves;
+
+use crate::{
+    caller::{Caller, Role},
+    gateway::Gate,
+};
 
 /// Calls in one batch.
 const MAX_BATCH: usize = 64;
@@ -36,8 +46,8 @@ const PARAMS: i32 = -32602;
 pub enum Needs {
     /// Anybody.
     Nothing,
-    /// Somebody who signed in, or root.
-    Session,
+    /// Somebody who signed in with this role, or root.
+    Role(Role),
     /// Root on this machine.
     Root,
 }
@@ -48,6 +58,8 @@ pub struct Method {
     pub name: &'static str,
     /// Who may call it.
     pub needs: Needs,
+    /// Whether a call leaves a row in the audit trail.
+    pub leaves: Leaves,
     /// Whether the answer says how far the document is, so that a client can wait for it.
     pub sync: bool,
     /// What it is for.
@@ -56,11 +68,13 @@ pub struct Method {
 }
 
 macro_rules! methods {
-    ($($name:literal $needs:ident $sync:literal $run:path : $about:literal;)*) => {
+    ($($name:literal $needs:ident $(($role:ident))? $leaves:ident $(($($object:literal)+))?
+        $sync:literal $run:path : $about:literal;)*) => {
         /// Every method.
         pub static METHODS: &[Method] = &[$(Method {
             name: $name,
-            needs: Needs::$needs,
+            needs: Needs::$needs $((Role::$role))?,
+            leaves: Leaves::$leaves $((&[$($object),+]))?,
             sync: $sync,
             about: $about,
             run: |call| $run(call).boxed(),
@@ -69,35 +83,36 @@ macro_rules! methods {
 }
 
 methods! {
-    "echo" Nothing false server::echo: "Gives back `message`.";
-    "state" Nothing false server::state: "Gives `running` once the server answers.";
-    "git-info" Session false server::version: "Gives the version of this server.";
-    "server.time" Session false server::time: "Gives the server's time and how long it has been up, in seconds.";
-    "server.tree" Session false server::tree: "Gives the live tree of actors.";
-    "server.stop" Root false server::stop: "Ends Coppice; with `services`, takes the services down first.";
-    "auth.login" Nothing false accounts::login: "Begins a session for `password`.";
-    "auth.logout" Session false accounts::logout: "Ends the caller's session.";
-    "auth.session.list" Session false accounts::list: "Gives all sessions and which is the caller's.";
-    "auth.session.kill" Session false accounts::kill: "Ends the sessions in `ids`.";
-    "auth.reset-password" Session false accounts::reset_password: "Changes the password and ends all sessions.";
-    "auth.set-password" Root false accounts::set_password: "Sets the password, without the old one.";
-    "db.dump" Session false db::dump: "Gives the value at `pointer` below /public.";
-    "db.subscribe" Session false db::subscribe: "Gives the value at `pointer` and a stream of what changes.";
-    "package.list" Session false packages::list: "Gives every package with its state.";
-    "package.status" Session false packages::status: "Gives one package with everything shown of it.";
-    "package.installed-version" Session false packages::installed_version: "Gives the version of a package, or null.";
-    "package.install-file" Root true packages::install_file: "Installs the .s9pk at `path` on this machine.";
-    "package.sideload" Session false packages::sideload: "Gives tickets for sending a .s9pk and for watching it.";
-    "package.uninstall" Session true packages::uninstall: "Removes a package; `soft` keeps its volumes.";
-    "package.start" Session true packages::start: "Wants a service running.";
-    "package.stop" Session true packages::stop: "Wants a service stopped.";
-    "package.restart" Session true packages::restart: "Wants a running service stopped and started.";
-    "package.why" Session false packages::why: "Gives why a service is as it is, and its restart records.";
-    "package.action.get-input" Session false packages::get_input: "Gives the form of an action.";
-    "package.action.run" Session false packages::run_action: "Runs an action.";
-    "package.action.clear-task" Session false packages::clear_task: "Dismisses a task.";
-    "package.logs" Session false logs::read: "Gives log lines of a service.";
-    "package.logs.follow" Session false logs::follow: "Gives a stream of log lines of a service.";
+    "echo" Nothing Nothing false server::echo: "Gives back `message`.";
+    "state" Nothing Nothing false server::state: "Gives `running` once the server answers.";
+    "git-info" Role(Admin) Nothing false server::version: "Gives the version of this server.";
+    "server.time" Role(Admin) Nothing false server::time: "Gives the server's time and how long it has been up, in seconds.";
+    "server.tree" Role(Admin) Nothing false server::tree: "Gives the live tree of actors.";
+    "server.stop" Root Row false server::stop: "Ends Coppice; with `services`, takes the services down first.";
+    "auth.login" Nothing Row false accounts::login: "Begins a session for `password`.";
+    "auth.logout" Role(Admin) Row false accounts::logout: "Ends the caller's session.";
+    "auth.session.list" Role(Admin) Nothing false accounts::list: "Gives all sessions and which is the caller's.";
+    "auth.session.kill" Role(Admin) Row false accounts::kill: "Ends the sessions in `ids`.";
+    "auth.reset-password" Role(Admin) Row false accounts::reset_password: "Changes the password and ends all sessions.";
+    "auth.set-password" Root Row false accounts::set_password: "Sets the password, without the old one; with `onlyFirst`, only if none was ever set.";
+    "auth.audit" Root Nothing false audit::read: "Gives who asked for what, oldest first.";
+    "db.dump" Role(Admin) Nothing false db::dump: "Gives the value at `pointer` below /public.";
+    "db.subscribe" Role(Admin) Nothing false db::subscribe: "Gives the value at `pointer` and a stream of what changes.";
+    "package.list" Role(Admin) Nothing false packages::list: "Gives every package with its state.";
+    "package.status" Role(Admin) Nothing false packages::status: "Gives one package with everything shown of it.";
+    "package.installed-version" Role(Admin) Nothing false packages::installed_version: "Gives the version of a package, or null.";
+    "package.install-file" Root Row true packages::install_file: "Installs the .s9pk at `path` on this machine.";
+    "package.sideload" Role(Admin) RowLater false packages::sideload: "Gives tickets for sending a .s9pk and for watching it.";
+    "package.uninstall" Role(Admin) RowOf("id") true packages::uninstall: "Removes a package; `soft` keeps its volumes.";
+    "package.start" Role(Admin) RowOf("id") true packages::start: "Wants a service running.";
+    "package.stop" Role(Admin) RowOf("id") true packages::stop: "Wants a service stopped.";
+    "package.restart" Role(Admin) RowOf("id") true packages::restart: "Wants a running service stopped and started.";
+    "package.why" Role(Admin) Nothing false packages::why: "Gives why a service is as it is, and its restart records.";
+    "package.action.get-input" Role(Admin) Nothing false packages::get_input: "Gives the form of an action.";
+    "package.action.run" Role(Admin) RowOf("packageId" "actionId") false packages::run_action: "Runs an action.";
+    "package.action.clear-task" Role(Admin) RowOf("packageId" "replayId") false packages::clear_task: "Dismisses a task.";
+    "package.logs" Role(Admin) Nothing false logs::read: "Gives log lines of a service.";
+    "package.logs.follow" Role(Admin) Nothing false logs::follow: "Gives a stream of log lines of a service.";
 }
 
 /// What every call has at hand.
@@ -116,15 +131,20 @@ pub struct Context {
 /// One call under way.
 pub(crate) struct Call {
     context: Context,
+    method: &'static str,
     params: Value,
     cookies: tokio::sync::mpsc::UnboundedSender<String>,
+    signed_in: Arc<OnceLock<Caller>>,
 }
 
 impl Call {
     /// The parameters, typed.
     fn params<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        serde_json::from_value(self.params.clone())
-            .map_err(|error| Failure::protocol(PARAMS, format!("parameters: {error}")))
+        serde_json::from_value(self.params.clone()).map_err(|error| {
+            let method = self.method;
+            let why = format!("`{method}` cannot be called with these parameters: {error}");
+            Failure::protocol(PARAMS, why)
+        })
     }
 
     fn coppice(&self) -> &coppice_actors::Coppice {
@@ -159,6 +179,12 @@ impl From<Problem> for Failure {
     }
 }
 
+/// The error object of a problem, for answers that are not JSON-RPC.
+pub(crate) fn error_object(problem: &Problem) -> Value {
+    let kind = problem.kind;
+    json!({ "code": kind.code(), "message": kind.words(), "data": problem.data() })
+}
+
 /// The whole answer to one body.
 pub(crate) struct Answered {
     pub(crate) body: Vec<u8>,
@@ -166,18 +192,29 @@ pub(crate) struct Answered {
     pub(crate) sequence: Option<u64>,
 }
 
+impl Answered {
+    /// The answer to a body that was not looked at.
+    pub(crate) fn refused(problem: Problem) -> Self {
+        Self {
+            body: failed(Value::Null, problem.into()).to_string().into_bytes(),
+            cookies: Vec::new(),
+            sequence: None,
+        }
+    }
+}
+
 /// Answers a body: one call, or a batch of them.
 pub(crate) async fn answer(context: &Context, body: &[u8]) -> Answered {
     let (cookies, mut set) = tokio::sync::mpsc::unbounded_channel();
     let mut sync = false;
     let answered = match serde_json::from_slice::<Value>(body) {
-        Err(error) => Some(failed(
+        Err(error) => failed(
             Value::Null,
-            Failure::protocol(PARSE, format!("not JSON: {error}")),
-        )),
+            Failure::protocol(PARSE, format!("the request is not JSON: {error}")),
+        ),
         Ok(Value::Array(calls)) if calls.is_empty() || calls.len() > MAX_BATCH => {
-            let why = format!("a batch holds 1 to {MAX_BATCH} calls");
-            Some(failed(Value::Null, Failure::protocol(REQUEST, why)))
+            let why = format!("a batch holds 1 to {MAX_BATCH} calls; send several");
+            failed(Value::Null, Failure::protocol(REQUEST, why))
         }
         Ok(Value::Array(calls)) => {
             let answers = join_all(
@@ -187,14 +224,12 @@ pub(crate) async fn answer(context: &Context, body: &[u8]) -> Answered {
             )
             .await;
             sync = answers.iter().any(|(_, sync)| *sync);
-            Some(Value::Array(
-                answers.into_iter().map(|(answer, _)| answer).collect(),
-            ))
+            Value::Array(answers.into_iter().map(|(answer, _)| answer).collect())
         }
         Ok(call) => {
             let (answer, moved) = one(context, call, cookies.clone()).await;
             sync = moved;
-            Some(answer)
+            answer
         }
     };
     drop(cookies);
@@ -208,9 +243,7 @@ pub(crate) async fn answer(context: &Context, body: &[u8]) -> Answered {
         store.sequence()
     });
     Answered {
-        body: answered
-            .map(|answer| answer.to_string().into_bytes())
-            .unwrap_or_default(),
+        body: answered.to_string().into_bytes(),
         cookies: collected,
         sequence,
     }
@@ -225,7 +258,7 @@ async fn one(
         return (
             failed(
                 Value::Null,
-                Failure::protocol(REQUEST, "a call is an object"),
+                Failure::protocol(REQUEST, "a call is an object with `method` and `params`"),
             ),
             false,
         );
@@ -233,7 +266,10 @@ async fn one(
     let id = call.remove("id").unwrap_or(Value::Null);
     let Some(Value::String(name)) = call.remove("method") else {
         return (
-            failed(id, Failure::protocol(REQUEST, "`method` is missing")),
+            failed(
+                id,
+                Failure::protocol(REQUEST, "`method` is missing, or is not a text"),
+            ),
             false,
         );
     };
@@ -242,34 +278,32 @@ async fn one(
         .unwrap_or_else(|| Value::Object(Map::new()));
     if !params.is_object() {
         return (
-            failed(id, Failure::protocol(PARAMS, "`params` is an object")),
+            failed(
+                id,
+                Failure::protocol(
+                    PARAMS,
+                    format!("the `params` of `{}` are an object", shown(&name)),
+                ),
+            ),
             false,
         );
     }
     let Some(method) = METHODS.iter().find(|method| method.name == name) else {
-        let shown: String = name.chars().take(64).collect();
-        return (
-            failed(
-                id,
-                Failure::protocol(METHOD, format!("there is no method `{shown}`")),
-            ),
-            false,
+        let why = format!(
+            "this server has no method `{}`; it may be older or newer than the program that asks",
+            shown(&name)
         );
-    };
-    if let Err(refused) = allowed(method.needs, &context.caller) {
-        return (failed(id, refused.into()), false);
-    }
-    let call = Call {
-        context: context.clone(),
-        params,
-        cookies,
+        return (failed(id, Failure::protocol(METHOD, why)), false);
     };
     let span = tracing::info_span!(
         "rpc",
         method = method.name,
         caller = context.caller.account()
     );
-    match (method.run)(call).instrument(span).await {
+    match call_method(context, method, params, cookies)
+        .instrument(span)
+        .await
+    {
         Ok(result) => (
             json!({ "jsonrpc": "2.0", "result": result, "id": id }),
             method.sync,
@@ -278,19 +312,86 @@ async fn one(
     }
 }
 
-fn allowed(needs: Needs, caller: &Caller) -> Result<(), Problem> {
-    match (needs, caller) {
-        (Needs::Nothing, _) | (_, Caller::Root) | (Needs::Session, Caller::Session { .. }) => {
-            Ok(())
+async fn call_method(
+    context: &Context,
+    method: &'static Method,
+    params: Value,
+    cookies: tokio::sync::mpsc::UnboundedSender<String>,
+) -> Result<Value, Failure> {
+    let object = method.leaves.object(&params);
+    if let Err(refused) = allowed(method, &context.caller) {
+        if method.leaves != Leaves::Nothing {
+            let code = refused.kind.code();
+            audit::record(context, &context.caller, method.name, object, Some(code)).await;
         }
-        (Needs::Session | Needs::Root, Caller::Anonymous) => {
-            Err(Problem::new(Kind::Authorization, "sign in first"))
-        }
-        (Needs::Root, Caller::Session { .. }) => Err(Problem::new(
-            Kind::Authorization,
-            "this can only be done on the server itself, as root",
-        )),
+        return Err(refused.into());
     }
+    let signed_in = Arc::default();
+    let call = Call {
+        context: context.clone(),
+        method: method.name,
+        params,
+        cookies,
+        signed_in: Arc::clone(&signed_in),
+    };
+    let running = AssertUnwindSafe((method.run)(call)).catch_unwind();
+    let running = running.map(|done| done.unwrap_or_else(|_| Err(crashed(method))));
+    if matches!(method.leaves, Leaves::Nothing | Leaves::RowLater) {
+        return running.await;
+    }
+    // A task of its own: who asked may hang up, and what was begun is ended and recorded all the same.
+    let context = context.clone();
+    let recorded = async move {
+        let done = running.await;
+        let who = signed_in.get().unwrap_or(&context.caller);
+        let error = done.as_ref().err().map(|failure| failure.code);
+        audit::record(&context, who, method.name, object, error).await;
+        done
+    };
+    tokio::spawn(recorded.in_current_span())
+        .await
+        .unwrap_or_else(|_| Err(crashed(method)))
+}
+
+/// What somebody called a method, cut to what can be shown.
+fn shown(name: &str) -> String {
+    name.chars().take(64).collect()
+}
+
+fn crashed(method: &Method) -> Failure {
+    Problem::new(
+        Kind::Unknown,
+        format!(
+            "`{}` failed inside Coppice; see its log, look how far it got, and try again",
+            method.name
+        ),
+    )
+    .into()
+}
+
+fn allowed(method: &Method, caller: &Caller) -> Result<(), Problem> {
+    let why = match (method.needs, caller) {
+        (Needs::Nothing, _) | (_, Caller::Root) => return Ok(()),
+        (Needs::Role(required), Caller::Session { role, .. }) if role.covers(required) => {
+            return Ok(());
+        }
+        (Needs::Role(required), Caller::Session { account, .. }) => format!(
+            "`{}` needs the role `{}`, which `{account}` does not have; ask somebody who has it",
+            method.name,
+            required.name()
+        ),
+        (Needs::Role(_), Caller::Anonymous) => {
+            format!(
+                "`{}` is for people who signed in; sign in first",
+                method.name
+            )
+        }
+        (Needs::Root, Caller::Session { .. } | Caller::Anonymous) => format!(
+            "`{}` can only be called on the server itself, as root; use the command line there",
+            method.name
+        ),
+    };
+    Err(Problem::new(Kind::Authorization, why))
 }
 
 fn failed(id: Value, failure: Failure) -> Value {
@@ -320,21 +421,35 @@ mod tests {
     fn without_a_session_only_the_listed_methods_may_be_called() {
         let open: Vec<&str> = METHODS
             .iter()
-            .filter(|method| allowed(method.needs, &Caller::Anonymous).is_ok())
+            .filter(|method| allowed(method, &Caller::Anonymous).is_ok())
             .map(|method| method.name)
             .collect();
         assert_eq!(open, ["echo", "state", "auth.login"]);
     }
 
     #[test]
+    fn whoever_is_refused_is_told_which_method_it_was_and_what_to_do() {
+        let refusals = METHODS
+            .iter()
+            .filter_map(|method| Some((method, allowed(method, &Caller::Anonymous).err()?)));
+        for (method, refused) in refusals {
+            assert_eq!(refused.kind, Kind::Authorization);
+            let named = format!("`{}`", method.name);
+            assert!(refused.details.starts_with(&named), "{}", refused.details);
+            assert!(refused.details.contains("; "), "{}", refused.details);
+        }
+    }
+
+    #[test]
     fn a_session_cannot_do_what_is_for_root() {
         let session = Caller::Session {
             account: "admin".into(),
+            role: Role::Admin,
             id: "x".into(),
         };
         for method in METHODS {
             assert_eq!(
-                allowed(method.needs, &session).is_ok(),
+                allowed(method, &session).is_ok(),
                 method.needs != Needs::Root,
                 "{}",
                 method.name

@@ -11,7 +11,10 @@ use tokio::sync::watch;
 use super::{Call, Failure};
 use crate::{
     continuations::{Continuation, PATIENCE, UPLOAD_PATIENCE},
-    gateway::streams::{self, Upload},
+    gateway::{
+        streams,
+        upload::{Upload, upload},
+    },
 };
 
 pub(super) async fn list(call: Call) -> Result<Value, Failure> {
@@ -54,8 +57,7 @@ pub(super) async fn sideload(call: Call) -> Result<Value, Failure> {
         streams::upload_progress(socket, watched).boxed()
     }));
     let progress_guid = tickets.give(&call.context.caller, watching, UPLOAD_PATIENCE)?;
-    let receiving =
-        Continuation::Request(Box::new(streams::upload(call.coppice().clone(), progress)));
+    let receiving = Continuation::Request(Box::new(upload(call.context.clone(), progress)));
     let upload_guid = tickets.give(&call.context.caller, receiving, PATIENCE)?;
     Ok(json!({ "upload": upload_guid, "progress": progress_guid }))
 }

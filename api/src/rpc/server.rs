@@ -30,7 +30,12 @@ pub(super) async fn time(_: Call) -> Result<Value, Failure> {
 
 pub(super) async fn tree(call: Call) -> Result<Value, Failure> {
     let tree = call.coppice().tree().await;
-    let tree = tree.ok_or_else(|| Problem::new(Kind::Cancelled, "the server is going down"))?;
+    let tree = tree.ok_or_else(|| {
+        Problem::new(
+            Kind::Cancelled,
+            "the server is going down; ask again when it is back",
+        )
+    })?;
     Ok(json!(tree))
 }
 
