@@ -205,7 +205,8 @@ mod tests {
         assert!(!ended.is_finished());
         assert_eq!(tries.load(Ordering::SeqCst), 10);
         assert_eq!(gateways.load(Ordering::SeqCst), 1);
-        assert!(services(&Supervisor::new(root)).await.is_ok());
+        let branch = supervisor(&Supervisor::new(root), SERVICES).await;
+        assert!(branch.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
