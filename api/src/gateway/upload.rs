@@ -230,11 +230,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.s9pk");
         let (progress, mut watched) = watch::channel(Upload::Waiting);
-        let body = Body::from_stream(begun());
+        let mut writing = Box::pin(write_body(
+            &path,
+            Body::from_stream(begun()),
+            None,
+            &progress,
+        ));
         tokio::select! {
-            _ = write_body(&path, body, None, &progress) => panic!("it has no end"),
+            _ = &mut writing => panic!("it has no end"),
             _ = watched.changed() => assert!(path.exists()),
         }
+        drop(writing);
         assert!(!path.exists());
     }
 

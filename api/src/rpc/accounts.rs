@@ -119,3 +119,18 @@ pub(super) async fn set_password(call: Call) -> Result<Value, Failure> {
     accounts.set_password(password).await?;
     Ok(Value::Null)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_named_as_everywhere_else() {
+        let only_first = |params| {
+            let SetPassword { only_first, .. } = serde_json::from_value(params).unwrap();
+            only_first
+        };
+        assert!(only_first(json!({ "password": "x", "onlyFirst": true })));
+        assert!(!only_first(json!({ "password": "x" })));
+    }
+}
