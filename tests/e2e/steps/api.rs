@@ -268,7 +268,9 @@ pub(super) fn a_password_that_root_sets_ends_streams_and_tickets_of_browsers(wor
         .unwrap();
     let answer = session.client.send(open).unwrap();
     assert_eq!(answer.status, StatusCode::NOT_FOUND, "{}", answer.text());
-    let sent = session.upload(tickets["upload"].as_str().unwrap(), b"magic".to_vec());
+    let sent = session
+        .upload(tickets["upload"].as_str().unwrap(), b"magic".to_vec())
+        .unwrap();
     assert_eq!(sent.status, StatusCode::NOT_FOUND);
     assert!(
         sent.text().contains("ask for a new ticket"),
