@@ -130,7 +130,7 @@ impl World {
         let document = Document::new(store).with_fuse(fuse);
         let subnet = Subnet::choose("abcdef", &[]).unwrap();
         if document.server().is_none() {
-            boot::settle(&document, subnet.clone()).await.unwrap();
+            boot::settle(&document, subnet).await.unwrap();
         }
         let listening = Listening {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),

@@ -48,21 +48,17 @@ struct Stop {
 /// How long the answer has to get out before the server ends.
 const FAREWELL: std::time::Duration = std::time::Duration::from_millis(200);
 
-/// Answers before it happens: the answer would not get out otherwise. A task of its own: who hangs up
-/// meanwhile has asked for a stop, not for half of one.
+/// Answers before it happens: the answer would not get out otherwise. Who hangs up meanwhile has asked for
+/// a stop, not for half of one: like every call that leaves a row, it runs in a task of its own.
 pub(super) async fn stop(call: Call) -> Result<Value, Failure> {
     let Stop { services } = call.params()?;
-    let (coppice, gate) = (call.coppice().clone(), call.context.gate.clone());
-    let down = tokio::spawn(async move {
-        if services {
-            coppice.stop_everything().await;
-        }
-        tokio::spawn(async move {
-            tokio::time::sleep(FAREWELL).await;
-            (gate.stop)(services);
-        });
+    if services {
+        call.coppice().stop_everything().await;
+    }
+    let stop = std::sync::Arc::clone(&call.context.gate.stop);
+    tokio::spawn(async move {
+        tokio::time::sleep(FAREWELL).await;
+        stop(services);
     });
-    down.await
-        .map_err(|error| Problem::new(Kind::Unknown, format!("the stop failed: {error}")))?;
     Ok(Value::Null)
 }

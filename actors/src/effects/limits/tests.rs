@@ -35,7 +35,7 @@ fn entry() -> PackageEntry {
 
 /// The refusal of something over a limit: it names the object, the limit and the next step.
 fn assert_says<T: std::fmt::Debug>(result: Result<T, impl std::fmt::Display>, words: &[&str]) {
-    let text = result.err().expect("over the limit").to_string();
+    let text = result.expect_err("over the limit").to_string();
     for word in words {
         assert!(text.contains(word), "`{text}` does not say `{word}`");
     }
