@@ -35,14 +35,15 @@ pub(crate) fn maybe_name<'de, D: Deserializer<'de>>(de: D) -> Result<Option<Stri
 pub(crate) fn argv<'de, D: Deserializer<'de>>(de: D) -> Result<Vec<String>, D::Error> {
     let mut left = ARGV_BYTES;
     let mut kept = Vec::new();
-    for mut word in Vec::<String>::deserialize(de)? {
-        if left == 0 || kept.len() == ARGV_WORDS {
-            break;
-        }
+    for mut word in Vec::<String>::deserialize(de)?.into_iter().take(ARGV_WORDS) {
+        let whole = word.len() <= left;
         word.truncate(word.floor_char_boundary(left));
         word.shrink_to_fit();
         left -= word.len();
         kept.push(word);
+        if !whole {
+            break;
+        }
     }
     Ok(kept)
 }
