@@ -16,8 +16,10 @@
 //! | what it does not read of what we say | 8 | 8 |
 //! | unfinished long lines, with room to grow | 16 | 16 |
 //! | buffers of its connections | 9 | 1 |
+//! | reports that wait for a slow reader (`ServiceContext::processes`) | | 6 |
 //!
-//! which is 130 in all, for as long as it keeps at it.
+//! which is 136 in all, for as long as it keeps at it. What stays beyond that has limits of its own
+//! (`effects/limits.rs`).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

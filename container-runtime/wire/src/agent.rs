@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(argv.len(), 2);
         assert_eq!((argv[0].as_str(), argv[1].len()), ("a", 4094));
         let empty = vec![""; 100_000];
-        assert_eq!(started("exec-1", &empty).unwrap().argv.len(), 4096);
+        assert_eq!(started("exec-1", &empty).unwrap().argv.len(), 64);
     }
 
     #[test]

@@ -129,6 +129,8 @@ impl RpcError {
     #[must_use]
     pub fn invalid_params(method: &str, why: &serde_json::Error) -> Self {
         let shown: String = method.chars().take(64).collect();
+        // Serde quotes what it did not expect, in full.
+        let why: String = why.to_string().chars().take(512).collect();
         Self::new(
             codes::INVALID_PARAMS,
             format!("parameters of `{shown}`: {why}"),
@@ -272,6 +274,13 @@ mod tests {
         ] {
             assert!(read(bad.clone()).is_err(), "{bad} was taken");
         }
+    }
+
+    #[test]
+    fn a_refusal_does_not_repeat_all_it_refuses() {
+        let long = Value::String("x".repeat(1_000_000));
+        let why = serde_json::from_value::<i64>(long).unwrap_err();
+        assert!(RpcError::invalid_params("bind", &why).message.len() < 1000);
     }
 
     #[test]

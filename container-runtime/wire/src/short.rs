@@ -6,6 +6,8 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 const NAME_BYTES: usize = 128;
 /// How much of a command line is kept, in bytes; it is for people.
 const ARGV_BYTES: usize = 4096;
+/// How many words of a command line are kept: an empty one takes memory too.
+const ARGV_WORDS: usize = 64;
 /// Processes in one list; a container may have fewer.
 const LISTED: usize = 16 * 1024;
 
@@ -33,14 +35,15 @@ pub(crate) fn maybe_name<'de, D: Deserializer<'de>>(de: D) -> Result<Option<Stri
 pub(crate) fn argv<'de, D: Deserializer<'de>>(de: D) -> Result<Vec<String>, D::Error> {
     let mut left = ARGV_BYTES;
     let mut kept = Vec::new();
-    for mut word in Vec::<String>::deserialize(de)? {
-        if left == 0 {
+    for mut word in Vec::<String>::deserialize(de)?.into_iter().take(ARGV_WORDS) {
+        let whole = word.len() <= left;
+        word.truncate(word.floor_char_boundary(left));
+        word.shrink_to_fit();
+        left -= word.len();
+        kept.push(word);
+        if !whole {
             break;
         }
-        word.truncate(word.floor_char_boundary(left));
-        // An empty word takes room too.
-        left = left.saturating_sub(word.len() + 1);
-        kept.push(word);
     }
     Ok(kept)
 }
