@@ -16,6 +16,8 @@ use std::{
     time::Duration,
 };
 
+use coppice_remove_tree::remove_tree;
+
 use crate::{
     ContainerSpec, CreateError, Inspection, Running, Segment,
     cgroup::{self, Hierarchies},
@@ -27,10 +29,7 @@ use crate::{
         record::{Record, write_private},
         root,
     },
-    sys::{
-        pidfd::{self, PidFd},
-        remove_tree::remove_tree,
-    },
+    sys::pidfd::{self, PidFd},
 };
 
 /// Longest wait for a process after SIGKILL.

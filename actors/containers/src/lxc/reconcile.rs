@@ -9,13 +9,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use coppice_remove_tree::remove_tree;
+
 use crate::{
     Inspection, Leftover, Receipt, Running, Segment,
     cgroup::{self, Hierarchies},
     error::StepError,
     layout::ENDED,
     lxc::{host::Host, images, lifecycle, links, record::Record, subcontainer},
-    sys::{loop_device, mountinfo, pidfd::PidFd, remove_tree::remove_tree},
+    sys::{loop_device, mountinfo, pidfd::PidFd},
 };
 
 /// Removes everything that belongs to no known running container.

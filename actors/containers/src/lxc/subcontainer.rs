@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use coppice_remove_tree::remove_tree;
 use nix::sys::stat::{SFlag, fstat};
 
 use crate::{
@@ -27,7 +28,6 @@ use crate::{
         mount::{Detached, NODEV, RDONLY},
         mountinfo,
         pidfd::PidFd,
-        remove_tree::remove_tree,
         userns,
     },
 };
