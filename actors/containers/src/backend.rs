@@ -13,9 +13,13 @@ pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// Makes, watches and removes containers.
 ///
 /// Every operation is idempotent: asking for what already holds is `Ok`. Operations on different
-/// instances run side by side; on one instance the caller asks for one thing at a time ([`wait_exit`]
-/// and [`usage`] excepted). Dropping a pending answer does not undo what was begun.
+/// instances run side by side. On one instance [`create`] and [`destroy`] wait for what was asked for
+/// before them, and what is asked for after them waits for them; reading ([`inspect`], [`wait_exit`],
+/// [`usage`]) waits for nothing. Dropping a pending answer does not undo what was begun.
 ///
+/// [`create`]: Backend::create
+/// [`destroy`]: Backend::destroy
+/// [`inspect`]: Backend::inspect
 /// [`wait_exit`]: Backend::wait_exit
 /// [`usage`]: Backend::usage
 pub trait Backend: Send + Sync + 'static {

@@ -50,7 +50,7 @@ fn keeps(kept: &Kept, instance: &Segment) -> bool {
 fn kept(host: &Host, known: &[Segment], receipt: &mut Receipt) -> Kept {
     let mut kept = Vec::new();
     for instance in known {
-        match lifecycle::inspect(host, instance) {
+        match lifecycle::settle(host, instance) {
             Ok(Inspection::Running(life)) => kept.push((instance.clone(), life)),
             Ok(Inspection::Stopped) => {}
             Err(error) => {

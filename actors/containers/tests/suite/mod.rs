@@ -19,6 +19,7 @@ pub(crate) async fn everything(backend: &dyn Backend, spec: &mut dyn FnMut(&str)
     a_created_container_runs_until_it_is_stopped(backend, spec("stops")).await;
     creating_over_a_running_container_is_refused(backend, spec("twice")).await;
     a_stopped_container_is_created_anew_with_another_life(backend, spec("anew")).await;
+    a_container_stopped_while_it_is_made_is_gone_afterwards(backend, spec("hasty")).await;
     stopping_killing_and_destroying_what_is_not_there_is_fine(backend).await;
     what_needs_a_running_container_says_so(backend, &spec("absent")).await;
     an_exit_is_told_to_everyone_who_waits(backend, spec("waits")).await;
@@ -78,6 +79,28 @@ async fn a_stopped_container_is_created_anew_with_another_life(
     assert_ne!(first.boot, second.boot);
     backend.wait_exit(&spec.instance, &first).await.unwrap();
     backend.destroy(&spec.instance).await.unwrap();
+}
+
+async fn a_container_stopped_while_it_is_made_is_gone_afterwards(
+    backend: &dyn Backend,
+    spec: ContainerSpec,
+) {
+    // A start takes some tens of milliseconds: the stop falls into its parts.
+    for wait_ms in [0, 5, 10, 20, 40, 80] {
+        let stop_and_destroy = async {
+            tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+            backend.stop(&spec.instance, Duration::from_secs(1)).await?;
+            backend.destroy(&spec.instance).await
+        };
+        let (created, destroyed) = tokio::join!(backend.create(&spec), stop_and_destroy);
+        created.unwrap();
+        destroyed.unwrap();
+        assert_eq!(
+            backend.inspect(&spec.instance).await.unwrap(),
+            Inspection::Stopped
+        );
+        assert_eq!(backend.reconcile(&[]).await.findings, []);
+    }
 }
 
 async fn stopping_killing_and_destroying_what_is_not_there_is_fine(backend: &dyn Backend) {
