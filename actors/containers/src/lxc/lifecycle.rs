@@ -137,15 +137,16 @@ fn build(host: &Host, spec: &ContainerSpec, files: &BTreeSet<PathBuf>) -> Result
     root::make_upper(&layout.root_dir(instance), spec.id_base)?;
     let idmap = host.range(spec.id_base)?;
     let hierarchies = Hierarchies::detect()?;
-    for controller in spec.limits.unmet(&hierarchies) {
-        tracing::warn!(%instance, controller, "this host cannot limit it; the service runs without");
-    }
     // Until pid 1 runs, the cgroups' parent could look unused.
     let parents = host
         .cgroup_parents
         .read()
         .unwrap_or_else(PoisonError::into_inner);
-    hierarchies.delegate(&layout.cgroup_parent())?;
+    let parent = layout.cgroup_parent();
+    hierarchies.delegate(&parent)?;
+    for controller in spec.limits.unmet(&hierarchies, &parent) {
+        tracing::warn!(%instance, controller, "this host cannot limit it; the service runs without");
+    }
     let started = on_own_thread("container start", || {
         let stage = root::make_stage(layout)?;
         let devices = root::assemble(layout, &stage, &record, idmap.as_fd())?;
