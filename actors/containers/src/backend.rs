@@ -1,6 +1,6 @@
 //! The border between what runs services and what runs containers.
 
-use std::{pin::Pin, time::Duration};
+use std::{path::PathBuf, pin::Pin, time::Duration};
 
 use crate::{
     Check, ContainerSpec, CreateError, Exit, Inspection, Limits, OpError, Receipt, Running,
@@ -96,6 +96,10 @@ pub trait Backend: Send + Sync + 'static {
     /// Finds and removes everything on this host that belongs to none of the `known` instances'
     /// running containers. Running containers of known instances are left alone.
     fn reconcile<'a>(&'a self, known: &'a [Segment]) -> Pending<'a, Receipt>;
+
+    /// The host's files and folders that containers are made of, running ones and those that are being
+    /// made: base images, layers, packages' images. These stay where they are.
+    fn files_in_use(&self) -> Pending<'_, Result<Vec<PathBuf>, OpError>>;
 
     /// Tries what containers need of this host and cleans up after itself.
     fn preflight(&self) -> Pending<'_, Vec<Check>>;

@@ -1,6 +1,6 @@
 //! The trait, on the blocking functions: each runs on a thread that may block.
 
-use std::{io, os::fd::AsFd, sync::Arc, time::Duration};
+use std::{io, os::fd::AsFd, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{io::unix::AsyncFd, sync::RwLock, task::spawn_blocking};
 
@@ -11,7 +11,7 @@ use crate::{
     error::{Doing, StepError},
     lxc::{
         host::Host,
-        lifecycle, preflight,
+        images, lifecycle, preflight,
         prepare::{NotPrepared, check_prepared},
         reconcile, subcontainer,
         turns::{Turn, Turns},
@@ -285,6 +285,10 @@ impl Backend for LxcBackend {
                 receipt
             })
         })
+    }
+
+    fn files_in_use(&self) -> Pending<'_, Result<Vec<PathBuf>, OpError>> {
+        Box::pin(self.blocking(|host| Ok(images::files_in_use(&host.layout)?)))
     }
 
     fn preflight(&self) -> Pending<'_, Vec<Check>> {

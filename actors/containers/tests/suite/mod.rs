@@ -32,6 +32,10 @@ async fn a_created_container_runs_until_it_is_stopped(backend: &dyn Backend, spe
     let life = backend.create(&spec).await.unwrap();
     let found = backend.inspect(&spec.instance).await.unwrap();
     assert_eq!(found, Inspection::Running(life.clone()));
+    let used = backend.files_in_use().await.unwrap();
+    for file in [&spec.base_image, &spec.layer_dir, &spec.images[0].file] {
+        assert!(used.contains(file), "{file:?} is not in {used:?}");
+    }
     backend
         .set_limits(
             &spec.instance,
@@ -53,6 +57,8 @@ async fn a_created_container_runs_until_it_is_stopped(backend: &dyn Backend, spe
     // Of a life that is over the exit comes at once.
     backend.wait_exit(&spec.instance, &life).await.unwrap();
     backend.destroy(&spec.instance).await.unwrap();
+    let used = backend.files_in_use().await.unwrap();
+    assert!(!used.contains(&spec.layer_dir), "{used:?}");
 }
 
 async fn creating_over_a_running_container_is_refused(backend: &dyn Backend, spec: ContainerSpec) {
