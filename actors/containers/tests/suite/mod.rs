@@ -197,6 +197,16 @@ async fn paths_that_climb_are_refused(backend: &dyn Backend, spec: ContainerSpec
             "{refused:?}"
         );
     }
+    let endless = "/a".repeat(1 << 20);
+    for (subpath, target) in [(endless.as_str(), "/mnt"), ("a", &endless)] {
+        let mut mount = volume_mount(&spec, target);
+        mount.subpath = subpath.into();
+        let refused = backend.mount_into(&spec.instance, &mount).await;
+        let Err(OpError::UnusablePath { path, .. }) = refused else {
+            panic!("{refused:?}")
+        };
+        assert!(path.as_os_str().len() < 100, "nobody reads all of it");
+    }
     let mut mount = volume_mount(&spec, "/mnt/ids");
     mount.idmap = (0..400)
         .map(|n| IdMapping {
