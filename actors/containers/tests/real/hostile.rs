@@ -11,6 +11,7 @@ use nix::{
 
 use crate::{
     host::{TestHost, cgroup_mounts, chain, guid},
+    limits::until,
     suite::{segment, volume_mount},
 };
 
@@ -58,6 +59,8 @@ pub(crate) async fn a_file_system_that_never_answers_holds_nobody_up_for_long(ho
         backend.destroy(&spec.instance).await.unwrap();
     };
     tokio::time::timeout(HELD_UP, all).await.unwrap();
+    // Those who were held up end with what held them, and let go of the container's mounts then.
+    until("nothing of it is left", async || host.traces().is_empty()).await;
 }
 
 pub(crate) async fn cgroups_longer_than_any_path_are_removed(host: &TestHost) {
