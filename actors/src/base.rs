@@ -1,7 +1,8 @@
 //! What every container stands on: the base image, and this build's agent and runtime over it.
 //!
 //! Both are kept in `DATA/base` under names that follow from their content, so a container that
-//! still runs on an older pair keeps it, and a new build never changes a file that is mounted.
+//! still runs on an older pair keeps it, and a new build never changes a file that is mounted. What
+//! nobody runs on any more goes at the next start ([`sweep`]).
 
 use std::{
     fs,
@@ -9,6 +10,8 @@ use std::{
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
 };
+
+use coppice_remove_tree::remove_tree;
 
 use crate::problem::{Kind, Problem};
 
@@ -55,6 +58,36 @@ pub fn prepare(
     let layer = write_layer(folder, layer)
         .map_err(|error| failed("write the runtime layer to", folder, &error))?;
     Ok((image, layer))
+}
+
+/// Removes images and layers of earlier builds, and what a start that was cut short left; gives what is
+/// gone. `kept` are those in use: containers that still run on an older pair keep it.
+///
+/// # Errors
+/// When the folder cannot be listed. What cannot be removed is left for the next start.
+pub fn sweep(folder: &Path, kept: &[PathBuf]) -> io::Result<Vec<PathBuf>> {
+    let mut removed = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if !is_old(&path) || kept.contains(&path) {
+            continue;
+        }
+        match remove_tree(&path) {
+            Ok(()) => removed.push(path),
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "an old base was not removed");
+            }
+        }
+    }
+    Ok(removed)
+}
+
+/// Whether it is of a kind that this module makes and would not miss.
+fn is_old(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| {
+        name.ends_with(".squashfs") || name.ends_with(".partial") || name.starts_with("layer-")
+    })
 }
 
 fn keep_image(folder: &Path, given: &Path) -> io::Result<PathBuf> {
@@ -141,6 +174,34 @@ mod tests {
         };
         assert_ne!(prepare(&data, None, newer).unwrap().1, first);
         assert!(first.is_dir(), "a layer that may be mounted stays");
+    }
+
+    #[test]
+    fn what_nobody_runs_on_goes_and_the_current_and_the_used_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let given = folder.path().join("given");
+        let data = folder.path().join("base");
+        let made = |content: &'static [u8]| {
+            fs::write(&given, content).unwrap();
+            let layer = Layer {
+                agent: content,
+                runtime: b"runtime",
+            };
+            prepare(&data, Some(&given), layer).unwrap()
+        };
+        let (old, used, current) = (made(b"old"), made(b"used"), made(b"current"));
+        fs::write(data.join("image.partial"), "half").unwrap();
+        fs::write(data.join("notes.txt"), "somebody's").unwrap();
+        let kept = [&used, &current].map(|(image, layer)| [image.clone(), layer.clone()]);
+        let mut removed = sweep(&data, kept.as_flattened()).unwrap();
+        removed.sort();
+        let mut expected = vec![data.join("image.partial"), old.0, old.1];
+        expected.sort();
+        assert_eq!(removed, expected);
+        let there = [used.0, used.1, current.0, current.1, data.join("notes.txt")];
+        assert!(there.iter().all(|path| path.exists()), "{there:?}");
+        assert!(newest_image(&data).is_some(), "the next start finds it");
+        assert!(sweep(&data, kept.as_flattened()).unwrap().is_empty());
     }
 
     #[test]

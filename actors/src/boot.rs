@@ -17,6 +17,7 @@ use patchdb::{MakeRoom, Options, SecretStore, Store};
 use serde_json::json;
 
 use crate::{
+    base,
     coppice::{Coppice, in_start_order},
     document::Document,
     forest,
@@ -140,6 +141,7 @@ impl Opened {
     ) -> Result<(Coppice, tokio::task::JoinHandle<()>), Problem> {
         let host = self.host;
         let dead = tidy(&host).await;
+        sweep_base(&host).await;
         let (observe, events) = observer::channel();
         tokio::spawn(observer::follow(Arc::clone(&host), events));
         let (known, knowing) = tokio::sync::watch::channel(None);
@@ -249,6 +251,28 @@ pub(crate) async fn tidy(host: &Host) -> Vec<String> {
         .into_iter()
         .filter(|finding| finding.kind == Leftover::DeadContainer);
     dead.map(|finding| finding.what).collect()
+}
+
+/// Removes base images and layers that no container stands on any more. After tidying: by then only
+/// running containers have anything.
+async fn sweep_base(host: &Host) {
+    let mut kept = match host.backend.files_in_use().await {
+        Ok(files) => files,
+        // Not knowing what is used, nothing goes.
+        Err(error) => {
+            tracing::warn!(%error, "old base images stay for now");
+            return;
+        }
+    };
+    kept.extend([host.base_image.clone(), host.layer.clone()]);
+    let folder = host.layout.data.join("base");
+    let swept = tokio::task::spawn_blocking(move || base::sweep(&folder, &kept)).await;
+    match swept.map_err(std::io::Error::other).flatten() {
+        Ok(removed) if removed.is_empty() => {}
+        Ok(removed) => tracing::info!(?removed, "removed old base images and layers"),
+        // A folder that is not there holds nothing old.
+        Err(error) => tracing::debug!(%error, "no base images were looked at"),
+    }
 }
 
 /// The deaths that nobody saw, on record.

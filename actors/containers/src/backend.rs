@@ -1,6 +1,6 @@
 //! The border between what runs services and what runs containers.
 
-use std::{pin::Pin, time::Duration};
+use std::{path::PathBuf, pin::Pin, time::Duration};
 
 use crate::{
     Check, ContainerSpec, CreateError, Exit, Inspection, Limits, OpError, Receipt, Running,
@@ -13,9 +13,13 @@ pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// Makes, watches and removes containers.
 ///
 /// Every operation is idempotent: asking for what already holds is `Ok`. Operations on different
-/// instances run side by side; on one instance the caller asks for one thing at a time ([`wait_exit`]
-/// and [`usage`] excepted). Dropping a pending answer does not undo what was begun.
+/// instances run side by side. On one instance [`create`] and [`destroy`] wait for what was asked for
+/// before them, and what is asked for after them waits for them; reading ([`inspect`], [`wait_exit`],
+/// [`usage`]) waits for nothing. Dropping a pending answer does not undo what was begun.
 ///
+/// [`create`]: Backend::create
+/// [`destroy`]: Backend::destroy
+/// [`inspect`]: Backend::inspect
 /// [`wait_exit`]: Backend::wait_exit
 /// [`usage`]: Backend::usage
 pub trait Backend: Send + Sync + 'static {
@@ -92,6 +96,10 @@ pub trait Backend: Send + Sync + 'static {
     /// Finds and removes everything on this host that belongs to none of the `known` instances'
     /// running containers. Running containers of known instances are left alone.
     fn reconcile<'a>(&'a self, known: &'a [Segment]) -> Pending<'a, Receipt>;
+
+    /// The host's files and folders that containers are made of, running ones and those that are being
+    /// made: base images, layers, packages' images. These stay where they are.
+    fn files_in_use(&self) -> Pending<'_, Result<Vec<PathBuf>, OpError>>;
 
     /// Tries what containers need of this host and cleans up after itself.
     fn preflight(&self) -> Pending<'_, Vec<Check>>;

@@ -8,9 +8,10 @@ mod hierarchy;
 mod limits;
 mod removal;
 mod usage;
+mod walk;
 
 pub(crate) use hierarchy::{Hierarchies, Version};
 pub use limits::Limits;
-pub(crate) use removal::{members, remove};
+pub(crate) use removal::{kill, members, remove, thaw};
 pub use usage::Usage;
 pub(crate) use usage::usage;

@@ -60,6 +60,10 @@ impl FlatMap {
         if mappings.is_empty() {
             return Ok(Self::range(id_base));
         }
+        // Each costs a pass over the whole range, and a package can send a hundred thousand.
+        if mappings.len() > MAX_EXTENTS {
+            return Err(TooManyExtents(mappings.len()));
+        }
         // The range is small enough to be computed id by id, which is hard to get wrong; the kernel's
         // extents are read off at the end. A value of ID_RANGE or more is an id nobody sees.
         let mut shown: Vec<(u64, bool)> = (0..u64::from(ID_RANGE)).map(|id| (id, false)).collect();
@@ -145,6 +149,17 @@ mod tests {
             to_id,
             range,
         }
+    }
+
+    #[test]
+    fn more_mappings_than_lines_are_refused_before_they_are_worked_out() {
+        let same = IdMapping {
+            from_id: 0,
+            to_id: 0,
+            range: ID_RANGE,
+        };
+        assert!(FlatMap::with(BASE, &vec![same; MAX_EXTENTS]).is_ok());
+        assert!(FlatMap::with(BASE, &vec![same; MAX_EXTENTS + 1]).is_err());
     }
 
     #[test]

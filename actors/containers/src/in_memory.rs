@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    path::PathBuf,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -384,6 +385,18 @@ impl Backend for InMemoryBackend {
 
     fn reconcile<'a>(&'a self, known: &'a [Segment]) -> Pending<'a, Receipt> {
         Box::pin(async move { self.state().reconcile(known) })
+    }
+
+    fn files_in_use(&self) -> Pending<'_, Result<Vec<PathBuf>, OpError>> {
+        let state = self.state();
+        let specs = state.containers.values().map(|container| &container.spec);
+        let files = specs.flat_map(|spec| {
+            [&spec.base_image, &spec.layer_dir, &spec.javascript]
+                .into_iter()
+                .chain(&spec.assets)
+                .chain(spec.images.iter().map(|image| &image.file))
+        });
+        answer(Ok(files.cloned().collect()))
     }
 
     fn preflight(&self) -> Pending<'_, Vec<Check>> {

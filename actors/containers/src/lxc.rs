@@ -17,6 +17,7 @@ mod reconcile;
 mod record;
 mod root;
 mod subcontainer;
+mod turns;
 
 pub use backend::LxcBackend;
 pub use prepare::{NotPrepared, prepare_process};

@@ -12,6 +12,9 @@ use crate::{IdMapping, Limits, OpError, Segment, idmap::FlatMap};
 /// How many user and group ids every container has.
 pub const ID_RANGE: u32 = 65_536;
 
+/// Longest path below some root; the kernel's own bound leaves room for the terminator.
+const MAX_PATH_BYTES: usize = 4095;
+
 /// A container, whole: what [`Backend::create`](crate::Backend::create) builds and starts.
 ///
 /// Paths are host paths. The container's name, its root, its cgroup and so on follow from
@@ -153,7 +156,8 @@ pub enum FileKind {
 }
 
 impl VolumeMount {
-    /// Refuses what no host could mount: a target that is not absolute, and `..` anywhere.
+    /// Refuses what no host could mount: a target that is not absolute, `..` anywhere, and what is longer
+    /// than the kernel takes (every step of a path is looked up by itself, so length costs its square).
     pub(crate) fn check(&self) -> Result<(), OpError> {
         let climbs = |path: &Path| path.components().any(|step| step == Component::ParentDir);
         let unusable = |path: &Path, reason: &str| {
@@ -162,6 +166,15 @@ impl VolumeMount {
                 reason: reason.to_owned(),
             })
         };
+        for path in [&self.subpath, &self.target] {
+            if path.as_os_str().len() > MAX_PATH_BYTES {
+                let start = String::from_utf8_lossy(&path.as_os_str().as_encoded_bytes()[..60]);
+                return unusable(
+                    Path::new(start.as_ref()),
+                    "it goes on for longer than a path may be",
+                );
+            }
+        }
         if climbs(&self.subpath) {
             return unusable(&self.subpath, "a subpath may not contain `..`");
         }

@@ -9,7 +9,7 @@ pub(crate) mod loop_device;
 pub(crate) mod mount;
 pub(crate) mod mountinfo;
 pub(crate) mod pidfd;
-pub(crate) mod remove_tree;
+pub(crate) mod strays;
 pub(crate) mod title;
 pub(crate) mod userns;
 

@@ -4,9 +4,10 @@
 //! logs, package, certificates), then one write that forgets everything. Each may be run twice, so
 //! after a crash the job goes on where it was.
 
-use std::{fs, io, path::Path, time::Duration};
+use std::{io, path::PathBuf, time::Duration};
 
 use coppice_clock::Wall;
+use coppice_remove_tree::remove_tree;
 
 use super::{Jobs, journal::Journal, wait_initialised};
 use crate::{
@@ -209,7 +210,7 @@ pub(super) async fn remove_remains(
         vec![folder]
     };
     for path in doomed.into_iter().chain([host.socket_folder(id)]) {
-        remove(&path).map_err(|error| {
+        remove(path.clone()).await.map_err(|error| {
             Problem::new(
                 Kind::Filesystem,
                 format!("could not remove `{}`: {error}; try again", path.display()),
@@ -223,11 +224,10 @@ pub(super) async fn remove_remains(
     Ok(())
 }
 
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
+/// A container wrote what is in there: it may be deep beyond any path, and take minutes.
+async fn remove(path: PathBuf) -> io::Result<()> {
+    let removed = tokio::task::spawn_blocking(move || remove_tree(&path));
+    removed.await.map_err(io::Error::other)?
 }
 
 /// One write: entry, allocation, ports and the journal's row are gone.
@@ -248,4 +248,38 @@ pub(super) async fn forget(host: &Host, id: &str, job: &str) -> Result<(), Probl
     let reserve = host.reserve.clone();
     tokio::task::spawn_blocking(move || reserve.hold());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+
+    use nix::{
+        fcntl::{OFlag, openat},
+        sys::{
+            resource::{Resource, getrlimit, setrlimit},
+            stat::{Mode, mkdirat},
+        },
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_volume_deeper_than_there_are_descriptors_is_removed() {
+        // What a process usually has; more would hide a descriptor kept per level.
+        let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, most.min(1024), most).unwrap();
+        let outer = tempfile::tempdir().unwrap();
+        let volume = outer.path().join("volumes/main");
+        fs::create_dir_all(&volume).unwrap();
+        let mut at = std::os::fd::OwnedFd::from(File::open(&volume).unwrap());
+        for _ in 0..3000 {
+            mkdirat(&at, "d", Mode::S_IRWXU).unwrap();
+            at = openat(&at, "d", OFlag::O_PATH, Mode::empty()).unwrap();
+        }
+        drop(at);
+        remove(outer.path().join("volumes")).await.unwrap();
+        assert!(!outer.path().join("volumes").exists());
+        remove(outer.path().join("volumes")).await.unwrap();
+    }
 }

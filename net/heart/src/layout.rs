@@ -3,6 +3,7 @@
 //! Invariant: a folder is touched only if it is empty, new, or ours.
 
 use std::{
+    ffi::OsStr,
     fmt,
     fs::{self, DirBuilder, File, Permissions},
     io::{self, Read, Write},
@@ -16,9 +17,10 @@ use crate::config::HeartError;
 /// The version of the data folder that this Coppice writes.
 const DATA_VERSION: u32 = 1;
 
-/// What may lie in a data folder before it has a VERSION.
-const OURS: [&str; 9] = [
-    "lock", "id", "state", "secrets", "store", "base", "services", "reserve", "password",
+/// What may lie in a data folder before it has a VERSION, whole or as a `.partial` of a start that
+/// was cut short.
+const OURS: [&str; 10] = [
+    "VERSION", "lock", "id", "state", "secrets", "store", "base", "services", "reserve", "password",
 ];
 
 /// Six characters that name a data folder in the names of sockets, bridges and containers.
@@ -124,7 +126,7 @@ pub(crate) fn prepare_data(data_dir: &Path) -> Result<PathBuf, HeartError> {
     if !data.join("VERSION").exists() {
         for entry in fs::read_dir(&data).map_err(file("list", &data))? {
             let name = entry.map_err(file("list", &data))?.file_name();
-            if !OURS.iter().any(|ours| name == *ours) {
+            if !is_ours(&name) {
                 return Err(HeartError::Foreign {
                     data_dir: data,
                     entry: name.to_string_lossy().into_owned(),
@@ -134,6 +136,12 @@ pub(crate) fn prepare_data(data_dir: &Path) -> Result<PathBuf, HeartError> {
     }
     fs::set_permissions(&data, Permissions::from_mode(0o700)).map_err(file("protect", &data))?;
     Ok(data)
+}
+
+fn is_ours(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    let whole = name.strip_suffix(b".partial").unwrap_or(name);
+    OURS.iter().any(|ours| whole == ours.as_bytes())
 }
 
 /// Checks VERSION and gives the folder its id; under the lock.
@@ -286,6 +294,26 @@ mod tests {
         assert!(matches!(error, HeartError::Foreign { entry, .. } if entry == "thesis.odt"));
         let mode = fs::metadata(data.path()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o755);
+    }
+
+    #[test]
+    fn a_folder_whose_first_start_was_cut_short_is_still_ours() {
+        let data = tempfile::tempdir().unwrap();
+        for name in ["lock", "VERSION.partial", "id.partial"] {
+            fs::write(data.path().join(name), "").unwrap();
+        }
+        prepared(data.path()).unwrap();
+        assert_eq!(
+            fs::read_to_string(data.path().join("VERSION")).unwrap(),
+            "1\n"
+        );
+
+        let data = tempfile::tempdir().unwrap();
+        fs::write(data.path().join("thesis.partial"), "").unwrap();
+        assert!(matches!(
+            prepared(data.path()),
+            Err(HeartError::Foreign { entry, .. }) if entry == "thesis.partial"
+        ));
     }
 
     #[test]

@@ -10,10 +10,11 @@ use crate::checkout::Checkout;
 use crate::command;
 
 /// Every crate and its layer. Higher ones may use lower ones.
-const LAYERS: [(&str, u8); 15] = [
+const LAYERS: [(&str, u8); 16] = [
     // Nouns that several others need.
     ("coppice-clock", 0),
     ("coppice-exver", 0),
+    ("coppice-remove-tree", 0),
     ("coppice-wire", 0),
     // The leaves: none knows another.
     ("coppice-agent", 1),

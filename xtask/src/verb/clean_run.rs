@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use coppice_remove_tree::remove_tree;
 
 use crate::checkout::Checkout;
 use crate::leftovers;
@@ -33,7 +34,8 @@ pub(crate) fn run(checkout: &Checkout, data: &DataDir) -> Result<()> {
         leftovers::remove(&id)?;
     }
     leftovers::free_loop_devices(&data)?;
-    fs::remove_dir_all(&data).with_context(|| format!("cannot remove {}", data.display()))?;
+    // A service's files may lie deeper than a process has descriptors.
+    remove_tree(&data).with_context(|| format!("cannot remove {}", data.display()))?;
     eprintln!(
         "Removed {} and what belonged to it on this machine.",
         data.display()

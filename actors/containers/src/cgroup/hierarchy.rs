@@ -79,6 +79,17 @@ impl Hierarchies {
             .map(|hierarchy| (hierarchy.version, hierarchy.base.join(path)))
     }
 
+    /// Which interface can limit the children of `parent` with `controller`, if any. On v2 the parent has
+    /// to pass it on, which [`delegate`](Self::delegate) may have found impossible.
+    pub(crate) fn limiting(&self, controller: &str, parent: &str) -> Option<Version> {
+        let (version, dir) = self.controller(controller, parent)?;
+        let passed_on = || {
+            let list = fs::read_to_string(dir.join("cgroup.subtree_control")).unwrap_or_default();
+            list.split_whitespace().any(|name| name == controller)
+        };
+        (version == Version::V1 || passed_on()).then_some(version)
+    }
+
     /// Our path in every hierarchy, whether it exists there or not.
     pub(crate) fn dirs(&self, path: &str) -> impl Iterator<Item = PathBuf> {
         self.0
@@ -88,8 +99,8 @@ impl Hierarchies {
 
     /// On v2, lets the children of `path` have the controllers we use; makes the path itself.
     ///
-    /// A controller that cannot be enabled is left out: its limits then fail with their own error and
-    /// its usage is absent.
+    /// A controller that cannot be enabled is left out: its limits are then not set and its usage is
+    /// absent.
     pub(crate) fn delegate(&self, path: &str) -> Result<(), StepError> {
         for hierarchy in self
             .0
@@ -191,6 +202,30 @@ mod tests {
             below(Path::new("/sys/fs/cgroup"), Path::new("")),
             Path::new("/sys/fs/cgroup")
         );
+    }
+
+    #[test]
+    fn only_a_controller_that_the_parent_passes_on_can_limit_on_v2() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("ours")).unwrap();
+        fs::write(
+            dir.path().join("ours/cgroup.subtree_control"),
+            "pids memory\n",
+        )
+        .unwrap();
+        let hierarchies = |version| {
+            Hierarchies(vec![Hierarchy {
+                version,
+                controllers: vec!["memory".to_owned(), "cpu".to_owned()],
+                base: dir.path().to_owned(),
+            }])
+        };
+        let v2 = hierarchies(Version::V2);
+        assert_eq!(v2.limiting("memory", "ours"), Some(Version::V2));
+        assert_eq!(v2.limiting("cpu", "ours"), None, "not passed on");
+        assert_eq!(v2.limiting("pids", "ours"), None, "not there at all");
+        let v1 = hierarchies(Version::V1);
+        assert_eq!(v1.limiting("cpu", "ours"), Some(Version::V1));
     }
 
     #[test]

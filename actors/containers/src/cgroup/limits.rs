@@ -55,10 +55,15 @@ impl Limits {
     }
 
     /// Lines of liblxc's configuration: the limits hold before pid 1 runs.
-    pub(crate) fn to_lxc_config(&self, hierarchies: &Hierarchies) -> Vec<(String, String)> {
+    /// Those that this host cannot hold a child of `parent` to are left out ([`unmet`](Self::unmet)).
+    pub(crate) fn to_lxc_config(
+        &self,
+        hierarchies: &Hierarchies,
+        parent: &str,
+    ) -> Vec<(String, String)> {
         self.wanted()
             .filter_map(|controller| {
-                let (version, _) = hierarchies.controller(controller, "")?;
+                let version = hierarchies.limiting(controller, parent)?;
                 let setting = self.settings(controller, version);
                 let prefix = match version {
                     Version::V1 => "lxc.cgroup",
@@ -86,10 +91,10 @@ impl Limits {
         Ok(())
     }
 
-    /// Limits asked for on controllers that this host does not have.
-    pub(crate) fn unmet(&self, hierarchies: &Hierarchies) -> Vec<&'static str> {
+    /// Limits asked for on controllers that this host does not have for children of `parent`.
+    pub(crate) fn unmet(&self, hierarchies: &Hierarchies, parent: &str) -> Vec<&'static str> {
         self.wanted()
-            .filter(|name| hierarchies.controller(name, "").is_none())
+            .filter(|name| hierarchies.limiting(name, parent).is_none())
             .collect()
     }
 

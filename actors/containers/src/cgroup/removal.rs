@@ -2,13 +2,23 @@
 
 use std::{
     collections::BTreeSet,
-    fs, io,
+    ffi::CStr,
+    io,
+    os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
     time::Duration,
 };
 
+use nix::{
+    errno::Errno,
+    fcntl::{AT_FDCWD, OFlag, openat},
+    sys::stat::Mode,
+    unistd::{UnlinkatFlags, unlinkat, write},
+};
+
+use super::walk::{text, walk};
 use crate::{
-    cgroup::Hierarchies,
+    cgroup::{Hierarchies, Version},
     error::{Doing, StepError},
     sys::pidfd::PidFd,
 };
@@ -22,11 +32,30 @@ const ROUND_WAIT: Duration = Duration::from_millis(200);
 
 /// Pids in `path` and below, in any hierarchy.
 pub(crate) fn members(hierarchies: &Hierarchies, path: &str) -> BTreeSet<i32> {
-    hierarchies
-        .dirs(path)
-        .flat_map(|dir| tree(&dir))
-        .flat_map(|dir| procs(&dir))
-        .collect()
+    let mut pids = BTreeSet::new();
+    for dir in hierarchies.dirs(path) {
+        // What changes while it is read is met again by whoever needs all of it.
+        let _ = walk(&dir, |cgroup| pids.extend(procs(cgroup)), |_, _| Ok(()));
+    }
+    pids
+}
+
+/// Lets everything in `path` and below run that v1's freezer holds: there a frozen process does not
+/// even die of SIGKILL, and a container may freeze its own. (On v2 it dies.)
+pub(crate) fn thaw(hierarchies: &Hierarchies, path: &str) {
+    let Some((Version::V1, dir)) = hierarchies.controller("freezer", path) else {
+        return;
+    };
+    let thaw_one = |cgroup: &OwnedFd| {
+        let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+        // One that vanished needs no thawing.
+        if let Ok(state) = openat(cgroup, c"freezer.state", flags, Mode::empty()) {
+            let _ = write(&state, b"THAWED");
+        }
+    };
+    if let Err(error) = walk(&dir, thaw_one, |_, _| Ok(())) {
+        tracing::warn!(%error, dir = %dir.display(), "not everything was thawed");
+    }
 }
 
 /// Kills everything in `path` and below, in every hierarchy, and removes it. Returns whether there
@@ -37,22 +66,22 @@ pub(crate) fn remove(hierarchies: &Hierarchies, path: &str) -> Result<bool, Step
         return Ok(false);
     }
     for _ in 0..ROUNDS {
-        let pids = members(hierarchies, path);
-        if pids.is_empty() {
+        if !kill(hierarchies, path) {
             break;
         }
-        kill_all(hierarchies, path, &pids);
     }
     for dir in &dirs {
-        // Deepest first: `tree` lists a directory before what is in it.
-        for dir in tree(dir).into_iter().rev() {
-            remove_dir(&dir).doing(format!("remove cgroup {}", dir.display()))?;
-        }
+        walk(dir, |_| {}, remove_dir)
+            .and_then(|()| remove_top(dir))
+            .doing(format!("remove cgroup {}", dir.display()))?;
     }
     Ok(true)
 }
 
-fn kill_all(hierarchies: &Hierarchies, path: &str, pids: &BTreeSet<i32>) {
+/// Kills everything in `path` and below, and waits a moment for it; what came meanwhile is left to the
+/// next time. Returns whether there was anything.
+pub(crate) fn kill(hierarchies: &Hierarchies, path: &str) -> bool {
+    let pids = members(hierarchies, path);
     let handles: Vec<(i32, PidFd)> = pids
         .iter()
         .filter_map(|pid| Some((*pid, PidFd::open(*pid).ok()?)))
@@ -60,54 +89,45 @@ fn kill_all(hierarchies: &Hierarchies, path: &str, pids: &BTreeSet<i32>) {
     // Between the listing and the opening a pid may have passed to a stranger: only those still
     // listed now are what the descriptor stands for.
     let still = members(hierarchies, path);
-    for (_, process) in handles.iter().filter(|(pid, _)| still.contains(pid)) {
+    let ours = || handles.iter().filter(|(pid, _)| still.contains(pid));
+    for (_, process) in ours() {
         // It may be gone already, which is what we want.
         let _ = process.signal(libc::SIGKILL);
     }
-    for (_, process) in handles.iter().filter(|(pid, _)| still.contains(pid)) {
-        // A process that takes longer is met again in the next round.
-        let _ = process.wait(ROUND_WAIT);
+    thaw(hierarchies, path);
+    for (_, process) in ours() {
+        // One that takes longer ends the round, or thousands would each take as long; all are met
+        // again in the next.
+        if !process.wait(ROUND_WAIT).unwrap_or(false) {
+            break;
+        }
     }
+    !pids.is_empty()
+}
+
+fn remove_top(dir: &Path) -> io::Result<()> {
+    let path = crate::sys::mount::c_path(dir)?;
+    remove_dir(&AT_FDCWD, &path)
 }
 
 #[expect(
     clippy::disallowed_methods,
     reason = "cgroup v1 has no event for the end of being busy"
 )]
-fn remove_dir(dir: &Path) -> io::Result<()> {
+fn remove_dir(above: &impl AsFd, name: &CStr) -> io::Result<()> {
     for _ in 0..ROUNDS {
-        match fs::remove_dir(dir) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        match unlinkat(above, name, UnlinkatFlags::RemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => return Ok(()),
             // For a moment after its last process ended.
-            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            done => return done,
+            Err(Errno::EBUSY) => std::thread::sleep(Duration::from_millis(5)),
+            Err(error) => return Err(error.into()),
         }
     }
-    fs::remove_dir(dir)
+    Err(Errno::EBUSY.into())
 }
 
-fn tree(dir: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut ahead = vec![dir.to_owned()];
-    while let Some(dir) = ahead.pop() {
-        let Ok(entries) = fs::read_dir(&dir) else {
-            continue;
-        };
-        ahead.extend(
-            entries
-                .flatten()
-                .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-                .map(|entry| entry.path()),
-        );
-        found.push(dir);
-    }
-    found
-}
-
-fn procs(dir: &Path) -> Vec<i32> {
-    fs::read_to_string(dir.join("cgroup.procs"))
+fn procs(cgroup: &OwnedFd) -> Vec<i32> {
+    text(cgroup, c"cgroup.procs")
         .unwrap_or_default()
         .lines()
         .filter_map(|line| line.parse().ok())

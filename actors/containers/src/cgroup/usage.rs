@@ -1,9 +1,10 @@
 //! What a cgroup has used.
 
-use std::{fs, path::Path};
+use std::{fs, os::fd::OwnedFd, path::Path};
 
 use serde::{Deserialize, Serialize};
 
+use super::walk::{text, walk};
 use crate::cgroup::{Hierarchies, Version};
 
 /// What a container, or one leaf of it, uses. `None`: nothing here counts it.
@@ -70,14 +71,16 @@ fn find_key(text: &str, key: &str) -> Option<u64> {
 }
 
 fn oom_kills_below(dir: &Path) -> Option<u64> {
-    let mut kills = keyed(&dir.join("memory.oom_control"), "oom_kill")?;
-    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            // A leaf that is removed meanwhile takes its count with it.
-            kills += oom_kills_below(&entry.path()).unwrap_or(0);
+    let mut kills = None;
+    let add = |cgroup: &OwnedFd| {
+        let counted = text(cgroup, c"memory.oom_control");
+        // A leaf that is removed meanwhile takes its count with it.
+        if let Some(here) = counted.and_then(|text| find_key(&text, "oom_kill")) {
+            kills = Some(kills.unwrap_or(0) + here);
         }
-    }
-    Some(kills)
+    };
+    walk(dir, add, |_, _| Ok(())).ok()?;
+    kills
 }
 
 #[cfg(test)]

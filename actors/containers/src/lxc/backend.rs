@@ -1,6 +1,6 @@
 //! The trait, on the blocking functions: each runs on a thread that may block.
 
-use std::{io, os::fd::AsFd, sync::Arc, time::Duration};
+use std::{io, os::fd::AsFd, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{io::unix::AsyncFd, sync::RwLock, task::spawn_blocking};
 
@@ -11,9 +11,10 @@ use crate::{
     error::{Doing, StepError},
     lxc::{
         host::Host,
-        lifecycle, preflight,
+        images, lifecycle, preflight,
         prepare::{NotPrepared, check_prepared},
         reconcile, subcontainer,
+        turns::{Turn, Turns},
     },
     sys::pidfd::PidFd,
 };
@@ -28,6 +29,7 @@ pub struct LxcBackend {
     host: Arc<Host>,
     /// Reconciliation looks at everything, so while it runs nothing else changes anything.
     gate: Arc<RwLock<()>>,
+    turns: Turns,
 }
 
 impl LxcBackend {
@@ -40,6 +42,7 @@ impl LxcBackend {
         Ok(Self {
             host: Arc::new(Host::new(layout)),
             gate: Arc::default(),
+            turns: Turns::default(),
         })
     }
 
@@ -65,29 +68,48 @@ impl LxcBackend {
         })
     }
 
+    /// The same, with a turn that goes along with the work.
+    async fn blocking_in<T, E>(
+        &self,
+        turn: &Turn,
+        work: impl FnOnce(&Host) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StepError> + Send + 'static,
+    {
+        let turn = Arc::clone(turn);
+        self.blocking(move |host| {
+            let _turn = turn;
+            work(host)
+        })
+        .await
+    }
+
     async fn end(&self, instance: &Segment, grace: Duration) -> Result<(), OpError> {
+        let turn = self.turns.shared(instance).await;
         let name = instance.clone();
         let opened = self
-            .blocking(move |host| {
+            .blocking_in(&turn, move |host| {
                 let monitors = lifecycle::open_monitors(host, &name)?;
                 Ok::<_, OpError>((lifecycle::inspect(host, &name)?, monitors))
             })
             .await?;
         let (found, monitors) = opened;
-        if let Inspection::Running(life) = found
-            && let Some(init) = lifecycle::open_init(&life)
-        {
-            let doing = format!("end pid 1 of `{instance}`");
-            if !grace.is_zero() {
-                signal(&init, libc::SIGTERM).doing(&doing)?;
-                // Not ended within its grace means the harder way.
-                let _ = tokio::time::timeout(grace, ended(&init)).await;
-            }
-            signal(&init, libc::SIGKILL).doing(&doing)?;
-            ended(&init).await.doing(&doing)?;
+        let init = found.running().and_then(|life| lifecycle::open_init(&life));
+        if let Some(init) = init.as_ref().filter(|_| !grace.is_zero()) {
+            signal(init, libc::SIGTERM).doing(format!("end pid 1 of `{instance}`"))?;
+            // Not ended within its grace means the harder way.
+            let _ = tokio::time::timeout(grace, ended(init)).await;
         }
-        self.blocking(move |_| Ok::<_, OpError>(lifecycle::finish_monitors(&monitors)?))
-            .await
+        let name = instance.clone();
+        self.blocking_in(&turn, move |host| {
+            if let Some(init) = init {
+                lifecycle::kill_init(host, &name, &init)?;
+            }
+            Ok(lifecycle::finish_monitors(&monitors)?)
+        })
+        .await
     }
 }
 
@@ -111,12 +133,15 @@ impl Backend for LxcBackend {
         Box::pin(async move {
             let spec = spec.clone();
             let instance = spec.instance.clone();
-            self.blocking(move |host| lifecycle::create(host, &spec).map_err(Whole::Create))
-                .await
-                .map_err(|error| match error {
-                    Whole::Create(error) => error,
-                    Whole::Step(step) => CreateError::step(&instance, step),
-                })
+            let turn = self.turns.alone(&instance).await;
+            self.blocking_in(&turn, move |host| {
+                lifecycle::create(host, &spec).map_err(Whole::Create)
+            })
+            .await
+            .map_err(|error| match error {
+                Whole::Create(error) => error,
+                Whole::Step(step) => CreateError::step(&instance, step),
+            })
         })
     }
 
@@ -158,8 +183,12 @@ impl Backend for LxcBackend {
     }
 
     fn destroy<'a>(&'a self, instance: &'a Segment) -> Pending<'a, Result<(), OpError>> {
-        let instance = instance.clone();
-        Box::pin(self.blocking(move |host| Ok(lifecycle::destroy(host, &instance)?)))
+        Box::pin(async move {
+            let turn = self.turns.alone(instance).await;
+            let instance = instance.clone();
+            self.blocking_in(&turn, move |host| Ok(lifecycle::destroy(host, &instance)?))
+                .await
+        })
     }
 
     fn create_subcontainer_fs<'a>(
@@ -168,8 +197,14 @@ impl Backend for LxcBackend {
         image: &'a Segment,
         guid: &'a Segment,
     ) -> Pending<'a, Result<(), OpError>> {
-        let (instance, image, guid) = (instance.clone(), image.clone(), guid.clone());
-        Box::pin(self.blocking(move |host| subcontainer::create_fs(host, &instance, &image, &guid)))
+        Box::pin(async move {
+            let turn = self.turns.shared(instance).await;
+            let (instance, image, guid) = (instance.clone(), image.clone(), guid.clone());
+            self.blocking_in(&turn, move |host| {
+                subcontainer::create_fs(host, &instance, &image, &guid)
+            })
+            .await
+        })
     }
 
     fn destroy_subcontainer_fs<'a>(
@@ -177,8 +212,14 @@ impl Backend for LxcBackend {
         instance: &'a Segment,
         guid: &'a Segment,
     ) -> Pending<'a, Result<(), OpError>> {
-        let (instance, guid) = (instance.clone(), guid.clone());
-        Box::pin(self.blocking(move |host| subcontainer::destroy_fs(host, &instance, &guid)))
+        Box::pin(async move {
+            let turn = self.turns.shared(instance).await;
+            let (instance, guid) = (instance.clone(), guid.clone());
+            self.blocking_in(&turn, move |host| {
+                subcontainer::destroy_fs(host, &instance, &guid)
+            })
+            .await
+        })
     }
 
     fn mount_into<'a>(
@@ -186,8 +227,14 @@ impl Backend for LxcBackend {
         instance: &'a Segment,
         mount: &'a VolumeMount,
     ) -> Pending<'a, Result<(), OpError>> {
-        let (instance, mount) = (instance.clone(), mount.clone());
-        Box::pin(self.blocking(move |host| subcontainer::mount_into(host, &instance, &mount)))
+        Box::pin(async move {
+            let turn = self.turns.shared(instance).await;
+            let (instance, mount) = (instance.clone(), mount.clone());
+            self.blocking_in(&turn, move |host| {
+                subcontainer::mount_into(host, &instance, &mount)
+            })
+            .await
+        })
     }
 
     fn set_limits<'a>(
@@ -238,6 +285,10 @@ impl Backend for LxcBackend {
                 receipt
             })
         })
+    }
+
+    fn files_in_use(&self) -> Pending<'_, Result<Vec<PathBuf>, OpError>> {
+        Box::pin(self.blocking(|host| Ok(images::files_in_use(&host.layout)?)))
     }
 
     fn preflight(&self) -> Pending<'_, Vec<Check>> {

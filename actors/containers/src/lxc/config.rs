@@ -172,7 +172,8 @@ fn cgroups(lines: &mut Lines, layout: &HostLayout, spec: &ContainerSpec, host: &
         "lxc.cgroup.dir.monitor.pivot",
         layout.ended_monitors_cgroup(),
     );
-    for (key, value) in spec.limits.to_lxc_config(host.hierarchies) {
+    let parent = layout.cgroup_parent();
+    for (key, value) in spec.limits.to_lxc_config(host.hierarchies, &parent) {
         lines.set(&key, value);
     }
 }

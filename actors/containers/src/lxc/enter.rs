@@ -10,10 +10,10 @@
 //! the way (links, mounts, file systems that never answer) it does to itself; the child has a deadline.
 
 use std::{
-    ffi::CString,
+    ffi::{CStr, CString},
     fs::File,
     io,
-    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd},
     path::Path,
     time::Duration,
 };
@@ -24,8 +24,8 @@ use crate::{
     Running,
     error::{Doing, StepError},
     sys::{
-        confined::{open_in_root, prefixes},
-        fork::{self, Failed},
+        confined::{self, open_in_root, prefixes},
+        fork::{self, Failed, Inherits, Terms},
         mount::{self, Detached},
         pidfd::{self, PidFd},
     },
@@ -45,6 +45,8 @@ pub(crate) enum Kind {
 pub(crate) struct Inside {
     user: File,
     mounts: File,
+    /// Which life this is.
+    boot: String,
 }
 
 impl Inside {
@@ -65,6 +67,7 @@ impl Inside {
         Ok(Some(Self {
             user: user.doing(&doing)?,
             mounts: mounts.doing(&doing)?,
+            boot: life.boot.clone(),
         }))
     }
 
@@ -76,8 +79,8 @@ impl Inside {
         let way = Way::to(target).doing(&doing)?;
         let name = CString::new(name).map_err(io::Error::from).doing(&doing)?;
         // SAFETY: `bring_inside` makes system calls only; everything it needs was allocated above.
-        unsafe { fork::run(|| bring_inside(self, &name, &way, kind), DEADLINE) }
-            .and_then(tell)
+        unsafe { self.send(|| bring_inside(self, &name, &way, kind)) }
+            .map(drop)
             .doing(&doing)
     }
 
@@ -86,9 +89,38 @@ impl Inside {
         let doing = format!("unmount {} in the container", target.display());
         let way = Way::to(target).doing(&doing)?;
         // SAFETY: as above.
-        unsafe { fork::run(|| take_away_inside(self, &way), DEADLINE) }
-            .and_then(tell)
+        unsafe { self.send(|| take_away_inside(self, &way)) }
+            .map(drop)
             .doing(&doing)
+    }
+
+    /// The pid namespace that the proc mounted in `root`, a directory in the container, belongs to, by
+    /// the number that `/proc/<pid>/ns/pid` shows. What the container shows there may be a lie. `None`
+    /// when nothing of the kind is there.
+    pub(crate) fn pid_namespace(&self, root: &Path) -> Result<Option<u64>, StepError> {
+        let doing = format!("look into {} in the container", root.display());
+        let namespaces = confined::relative(&root.join("proc/1/ns")).doing(&doing)?;
+        // SAFETY: as above.
+        let number = unsafe { self.send(|| pid_namespace_inside(self, &namespaces)) };
+        number
+            .map(|number| (number != 0).then_some(number))
+            .doing(&doing)
+    }
+
+    /// Sends a child in. It takes nothing along but the namespaces: it may be held up for as long as
+    /// the container lives, and so would be every lock and socket of ours.
+    ///
+    /// # Safety
+    /// As for [`fork::run`].
+    unsafe fn send(&self, errand: impl FnOnce() -> Result<u64, Failed>) -> io::Result<u64> {
+        let kept = [self.user.as_raw_fd(), self.mounts.as_raw_fd()];
+        let terms = Terms {
+            owner: &self.boot,
+            inherits: Inherits::Only(&kept),
+            at_most: DEADLINE,
+        };
+        // SAFETY: the caller's promise.
+        unsafe { fork::run(&terms, errand) }.and_then(tell)
     }
 }
 
@@ -113,7 +145,7 @@ impl Way {
     }
 }
 
-const STEPS: [&str; 9] = [
+const STEPS: [&str; 10] = [
     "tell what went wrong",
     "join the container's user namespace",
     "lock the mount's flags",
@@ -123,9 +155,10 @@ const STEPS: [&str; 9] = [
     "find the directory",
     "make or clear the mount point",
     "attach the mount",
+    "read the link",
 ];
 
-fn tell(outcome: Result<(), Failed>) -> io::Result<()> {
+fn tell(outcome: Result<u64, Failed>) -> io::Result<u64> {
     outcome.map_err(|Failed { step, errno }| {
         let error = io::Error::from_raw_os_error(errno);
         let step = usize::try_from(step)
@@ -145,12 +178,7 @@ fn setns(namespace: &File, kind: libc::c_int) -> io::Result<()> {
 }
 
 /// System calls only: runs in a forked child.
-fn bring_inside(
-    inside: &Inside,
-    name: &std::ffi::CStr,
-    way: &Way,
-    kind: Kind,
-) -> Result<(), Failed> {
+fn bring_inside(inside: &Inside, name: &CStr, way: &Way, kind: Kind) -> Result<u64, Failed> {
     Failed::at(1, setns(&inside.user, libc::CLONE_NEWUSER))?;
     // SAFETY: one integer. The copy belongs to the user namespace just joined: that is the lock.
     let copied = match unsafe { libc::unshare(libc::CLONE_NEWNS) } {
@@ -159,32 +187,66 @@ fn bring_inside(
     };
     Failed::at(2, copied)?;
     let mount = Failed::at(3, Detached::clone_at(None, name))?;
-    Failed::at(4, setns(&inside.mounts, libc::CLONE_NEWNS))?;
-    Failed::at(5, become_root())?;
-    let root = Failed::at(6, open_root())?;
+    let root = join_mounts(inside)?;
     let above = find_above(&root, way, true)?;
     let target = Failed::at(7, clear_target(&root, &above, way, kind))?;
-    Failed::at(8, mount.attach(target.as_fd()))
+    Failed::at(8, mount.attach(target.as_fd()))?;
+    Ok(0)
 }
 
 /// System calls only: runs in a forked child.
-fn take_away_inside(inside: &Inside, way: &Way) -> Result<(), Failed> {
+fn take_away_inside(inside: &Inside, way: &Way) -> Result<u64, Failed> {
     Failed::at(1, setns(&inside.user, libc::CLONE_NEWUSER))?;
-    Failed::at(4, setns(&inside.mounts, libc::CLONE_NEWNS))?;
-    Failed::at(5, become_root())?;
-    let root = Failed::at(6, open_root())?;
+    let root = join_mounts(inside)?;
     let above = match find_above(&root, way, false) {
         Err(Failed {
             errno: libc::ENOENT | libc::ENOTDIR,
             ..
-        }) => return Ok(()),
+        }) => return Ok(0),
         found => found?,
     };
     Failed::at(7, unmount_all(&above, &way.target.1))?;
     // Left over if something is in it, which then is the container's own.
     // SAFETY: a descriptor and a string that ends in NUL.
     unsafe { libc::unlinkat(above.as_raw_fd(), way.target.1.as_ptr(), libc::AT_REMOVEDIR) };
-    Ok(())
+    Ok(0)
+}
+
+/// System calls only: runs in a forked child. 0 when there is nothing to read.
+fn pid_namespace_inside(inside: &Inside, namespaces: &CStr) -> Result<u64, Failed> {
+    Failed::at(1, setns(&inside.user, libc::CLONE_NEWUSER))?;
+    let root = join_mounts(inside)?;
+    let flags = libc::O_PATH | libc::O_DIRECTORY;
+    let Ok(dir) = open_in_root(root.as_fd(), namespaces, flags) else {
+        return Ok(0);
+    };
+    let mut text = [0_u8; 64];
+    // SAFETY: a descriptor, a string that ends in NUL, and a place of the length that is passed with it.
+    let length = unsafe {
+        libc::readlinkat(
+            dir.as_raw_fd(),
+            c"pid".as_ptr(),
+            text.as_mut_ptr().cast(),
+            text.len(),
+        )
+    };
+    let text = usize::try_from(length)
+        .ok()
+        .and_then(|length| text.get(..length));
+    Ok(text.and_then(number_of_pid_namespace).unwrap_or(0))
+}
+
+/// The number in `pid:[4026531836]`. Allocates nothing.
+fn number_of_pid_namespace(link: &[u8]) -> Option<u64> {
+    let digits = link.strip_prefix(b"pid:[")?.strip_suffix(b"]")?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// Joins the container's mounts as its root, and opens the topmost directory.
+fn join_mounts(inside: &Inside) -> Result<OwnedFd, Failed> {
+    Failed::at(4, setns(&inside.mounts, libc::CLONE_NEWNS))?;
+    Failed::at(5, become_root())?;
+    Failed::at(6, open_root())
 }
 
 /// Raw calls: libc's own would try to change every thread of a process that has only this one left.
@@ -256,7 +318,7 @@ fn clear_target(root: &OwnedFd, above: &OwnedFd, way: &Way, kind: Kind) -> io::R
 }
 
 /// Detaches every mount stacked on `name` below `above`; each takes with it what is mounted below.
-fn unmount_all(above: &OwnedFd, name: &std::ffi::CStr) -> io::Result<()> {
+fn unmount_all(above: &OwnedFd, name: &CStr) -> io::Result<()> {
     // SAFETY: a descriptor. The path of an unmount can only be relative to the working directory.
     if unsafe { libc::fchdir(above.as_raw_fd()) } != 0 {
         return Err(io::Error::last_os_error());
@@ -280,16 +342,25 @@ fn unmount_all(above: &OwnedFd, name: &std::ffi::CStr) -> io::Result<()> {
     Ok(())
 }
 
-/// The container's root as the host sees it through its pid 1, for reading names only.
-pub(crate) fn root_of(life: &Running) -> io::Result<OwnedFd> {
-    mount::open_path(Path::new(&format!("/proc/{}/root", life.init_pid)))
-}
+#[cfg(test)]
+mod tests {
+    use super::number_of_pid_namespace;
 
-/// Reads a link that lies below a container's root without following it, `/proc`'s magic ones included.
-pub(crate) fn read_link(root: BorrowedFd<'_>, path: &Path) -> io::Result<String> {
-    let above = crate::sys::confined::relative(path.parent().unwrap_or(path))?;
-    let above = open_in_root(root, &above, libc::O_PATH | libc::O_DIRECTORY)?;
-    let name = path.file_name().unwrap_or_default();
-    let target = nix::fcntl::readlinkat(&above, name)?;
-    Ok(target.to_string_lossy().into_owned())
+    #[test]
+    fn only_a_link_of_the_kernels_own_shape_names_a_pid_namespace() {
+        assert_eq!(
+            number_of_pid_namespace(b"pid:[4026531836]"),
+            Some(4_026_531_836)
+        );
+        for lie in [
+            &b"pid:[]"[..],
+            b"mnt:[1]",
+            b"pid:[1",
+            b"pid:[-1]",
+            b"/proc/1",
+            b"",
+        ] {
+            assert_eq!(number_of_pid_namespace(lie), None);
+        }
+    }
 }

@@ -109,6 +109,23 @@ pub(crate) fn make_dirs(layout: &HostLayout) -> io::Result<()> {
     make(&layout.stage(), 0o711)
 }
 
+/// Files and folders that a container's record names, and files that a loop device of this host has,
+/// whoever attached it.
+pub(crate) fn files_in_use(layout: &HostLayout) -> Result<Vec<PathBuf>, StepError> {
+    let mut found: Vec<PathBuf> = loop_device::in_use()
+        .doing("list the loop devices")?
+        .into_iter()
+        .map(|device| device.file)
+        .collect();
+    for instance in Record::instances(layout)? {
+        if let Some(record) = Record::load(layout, &instance) {
+            found.push(record.spec.layer_dir);
+            found.extend(record.images.into_keys());
+        }
+    }
+    Ok(found)
+}
+
 /// Unmounts every image that no record names; returns what was unmounted, with the outcome.
 pub(crate) fn sweep(
     layout: &HostLayout,

@@ -15,7 +15,7 @@ use std::{
 use lxc_sys::{lxc_container, lxc_container_new, lxc_container_put, lxc_get_version};
 
 use crate::sys::{
-    fork::{self, Failed},
+    fork::{self, Failed, Inherits, Terms},
     title,
 };
 
@@ -59,19 +59,22 @@ fn missing(call: &str) -> io::Error {
 /// called and goes on in the child with all it needs, allocation too, which glibc makes safe; so one
 /// more fork before it asks for nothing new.
 pub(crate) fn start(name: &str, lxc_path: &Path) -> io::Result<bool> {
+    let terms = Terms {
+        owner: name,
+        // liblxc may hold some from before, and closes what its monitor shall not have.
+        inherits: Inherits::All,
+        at_most: START_DEADLINE,
+    };
     // SAFETY: beyond system calls the child runs liblxc alone, which is made to run after a fork of a
     // process with threads; nothing of ours that holds a lock is entered.
     let outcome = unsafe {
-        fork::run(
-            || match start_titled(name, lxc_path) {
-                Ok(()) => Ok(()),
-                Err(_) => Err(Failed {
-                    step: 0,
-                    errno: libc::ECANCELED,
-                }),
-            },
-            START_DEADLINE,
-        )
+        fork::run(&terms, || match start_titled(name, lxc_path) {
+            Ok(()) => Ok(0),
+            Err(_) => Err(Failed {
+                step: 0,
+                errno: libc::ECANCELED,
+            }),
+        })
     };
     outcome.map(|outcome| outcome.is_ok())
 }

@@ -16,6 +16,8 @@ use std::{
     time::Duration,
 };
 
+use coppice_remove_tree::remove_tree;
+
 use crate::{
     ContainerSpec, CreateError, Inspection, Running, Segment,
     cgroup::{self, Hierarchies},
@@ -27,14 +29,16 @@ use crate::{
         record::{Record, write_private},
         root,
     },
-    sys::{
-        pidfd::{self, PidFd},
-        remove_tree::remove_tree,
-    },
+    sys::pidfd::{self, PidFd},
 };
 
 /// Longest wait for a process after SIGKILL.
 const KILL_WAIT: Duration = Duration::from_secs(10);
+
+/// How long a container has to die before everything inside is killed one by one, and how often that is
+/// tried. A large one takes seconds on a small machine: its memory has to be given back.
+const KILL_ROUND: Duration = Duration::from_secs(2);
+const KILL_ROUNDS: usize = 12;
 
 /// Builds and starts a container.
 pub(crate) fn create(host: &Host, spec: &ContainerSpec) -> Result<Running, CreateError> {
@@ -133,15 +137,16 @@ fn build(host: &Host, spec: &ContainerSpec, files: &BTreeSet<PathBuf>) -> Result
     root::make_upper(&layout.root_dir(instance), spec.id_base)?;
     let idmap = host.range(spec.id_base)?;
     let hierarchies = Hierarchies::detect()?;
-    for controller in spec.limits.unmet(&hierarchies) {
-        tracing::warn!(%instance, controller, "this host cannot limit it; the service runs without");
-    }
     // Until pid 1 runs, the cgroups' parent could look unused.
     let parents = host
         .cgroup_parents
         .read()
         .unwrap_or_else(PoisonError::into_inner);
-    hierarchies.delegate(&layout.cgroup_parent())?;
+    let parent = layout.cgroup_parent();
+    hierarchies.delegate(&parent)?;
+    for controller in spec.limits.unmet(&hierarchies, &parent) {
+        tracing::warn!(%instance, controller, "this host cannot limit it; the service runs without");
+    }
     let started = on_own_thread("container start", || {
         let stage = root::make_stage(layout)?;
         let devices = root::assemble(layout, &stage, &record, idmap.as_fd())?;
@@ -162,22 +167,34 @@ fn build(host: &Host, spec: &ContainerSpec, files: &BTreeSet<PathBuf>) -> Result
     Ok(life)
 }
 
-/// What runs now. Needs no answer from a monitor except once, after a creator died before writing down
-/// what it had started.
+/// What runs now. Needs an answer from a monitor only while a creator has not written down yet what it
+/// started. Changes nothing, so it may be asked at any time: a record written from here could come back
+/// after its container was removed.
 pub(crate) fn inspect(host: &Host, instance: &Segment) -> Result<Inspection, StepError> {
-    let Some(mut record) = Record::load(&host.layout, instance) else {
+    let Some(record) = Record::load(&host.layout, instance) else {
         return Ok(Inspection::Stopped);
     };
-    if record.life.is_none() {
-        record.life = ask_liblxc(host, &record)?;
-        if record.life.is_some() {
-            record.save(&host.layout)?;
-        }
-    }
-    Ok(match record.life {
+    let life = match record.life {
+        Some(life) => Some(life),
+        None => ask_liblxc(host, &record)?,
+    };
+    Ok(match life {
         Some(life) if is_alive(&life) => Inspection::Running(life),
         _ => Inspection::Stopped,
     })
+}
+
+/// What runs now, and writes it down if its creator died before it did. Nothing else may go on.
+pub(crate) fn settle(host: &Host, instance: &Segment) -> Result<Inspection, StepError> {
+    let found = inspect(host, instance)?;
+    if let Inspection::Running(life) = &found
+        && let Some(mut record) = Record::load(&host.layout, instance)
+        && record.life.is_none()
+    {
+        record.life = Some(life.clone());
+        record.save(&host.layout)?;
+    }
+    Ok(found)
 }
 
 /// Whether this very process runs.
@@ -256,6 +273,30 @@ pub(crate) fn kill_and_wait(process: &PidFd) -> io::Result<()> {
     }
 }
 
+/// Kills a container's pid 1, and so everything inside, and waits until it has ended.
+///
+/// v1's freezer keeps a process from dying, and the container may use it on itself, over and over: then
+/// whoever does that is killed, too.
+pub(crate) fn kill_init(host: &Host, instance: &Segment, init: &PidFd) -> Result<(), StepError> {
+    let doing = format!("kill pid 1 of `{instance}`");
+    let hierarchies = Hierarchies::detect()?;
+    let path = host.layout.cgroup(instance);
+    for _ in 0..KILL_ROUNDS {
+        match init.signal(libc::SIGKILL) {
+            Err(error) if error.raw_os_error() != Some(libc::ESRCH) => {
+                return Err(error).doing(doing);
+            }
+            _ => {}
+        }
+        cgroup::thaw(&hierarchies, &path);
+        if init.wait(KILL_ROUND).doing(&doing)? {
+            return Ok(());
+        }
+        cgroup::kill(&hierarchies, &path);
+    }
+    Err(io::Error::from(io::ErrorKind::TimedOut)).doing(doing)
+}
+
 /// Kills what runs and removes every trace but volumes and logs.
 pub(crate) fn destroy(host: &Host, instance: &Segment) -> Result<(), StepError> {
     let layout = &host.layout;
@@ -263,7 +304,7 @@ pub(crate) fn destroy(host: &Host, instance: &Segment) -> Result<(), StepError> 
     if let Inspection::Running(life) = inspect(host, instance)?
         && let Some(init) = open_init(&life)
     {
-        kill_and_wait(&init).doing(format!("kill pid 1 of `{instance}`"))?;
+        kill_init(host, instance, &init)?;
     }
     finish_monitors(&monitors)?;
     remove_cgroups(host, instance)?;

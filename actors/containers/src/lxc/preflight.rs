@@ -6,6 +6,7 @@ use std::{
     path::Path,
 };
 
+use coppice_remove_tree::remove_tree;
 use nix::{
     sched::{CloneFlags, unshare},
     sys::statvfs::statvfs,
@@ -21,7 +22,7 @@ use crate::{
         prepare::check_prepared,
         root,
     },
-    sys::{mount::Detached, remove_tree::remove_tree},
+    sys::mount::Detached,
 };
 
 /// Ids that no server uses: the range below the first service's.

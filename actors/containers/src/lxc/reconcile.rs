@@ -9,13 +9,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use coppice_remove_tree::remove_tree;
+
 use crate::{
     Inspection, Leftover, Receipt, Running, Segment,
     cgroup::{self, Hierarchies},
     error::StepError,
     layout::ENDED,
     lxc::{host::Host, images, lifecycle, links, record::Record, subcontainer},
-    sys::{loop_device, mountinfo, pidfd::PidFd, remove_tree::remove_tree},
+    sys::{loop_device, mountinfo, pidfd::PidFd},
 };
 
 /// Removes everything that belongs to no known running container.
@@ -48,7 +50,7 @@ fn keeps(kept: &Kept, instance: &Segment) -> bool {
 fn kept(host: &Host, known: &[Segment], receipt: &mut Receipt) -> Kept {
     let mut kept = Vec::new();
     for instance in known {
-        match lifecycle::inspect(host, instance) {
+        match lifecycle::settle(host, instance) {
             Ok(Inspection::Running(life)) => kept.push((instance.clone(), life)),
             Ok(Inspection::Stopped) => {}
             Err(error) => {

@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use coppice_remove_tree::remove_tree;
 use nix::sys::stat::{SFlag, fstat};
 
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
     error::{Doing, StepError},
     idmap::FlatMap,
     lxc::{
-        enter::{self, Inside, Kind},
+        enter::{Inside, Kind},
         host::{Host, on_own_thread},
         images, lifecycle,
         record::Record,
@@ -27,7 +28,6 @@ use crate::{
         mount::{Detached, NODEV, RDONLY},
         mountinfo,
         pidfd::PidFd,
-        remove_tree::remove_tree,
         userns,
     },
 };
@@ -136,7 +136,7 @@ pub(crate) fn destroy_fs(host: &Host, instance: &Segment, guid: &Segment) -> Res
     if let Inspection::Running(life) = lifecycle::inspect(host, instance)?
         && let Some(inside) = Inside::of(&life)?
     {
-        kill_leader(host, instance, &life, guid)?;
+        kill_leader(host, instance, &life, &inside, guid)?;
         on_own_thread("subcontainer", || inside.take_away(&path_of(guid)))?;
     }
     let dir = host.layout.sub_dir(instance).join(guid);
@@ -153,28 +153,29 @@ fn kill_leader(
     host: &Host,
     instance: &Segment,
     life: &Running,
+    inside: &Inside,
     guid: &Segment,
 ) -> Result<(), StepError> {
-    let shown = path_of(guid).join("proc/1/ns/pid");
-    let Ok(namespace) =
-        enter::root_of(life).and_then(|root| enter::read_link(root.as_fd(), &shown))
-    else {
-        return Ok(());
+    let namespace = match inside.pid_namespace(&path_of(guid)) {
+        Ok(Some(number)) => PathBuf::from(format!("pid:[{number}]")),
+        Ok(None) => return Ok(()),
+        // A container that hides the leader keeps it; its root is taken away all the same.
+        Err(error) => {
+            tracing::warn!(%instance, %guid, %error, cause = %error.source, "its leader was not looked for");
+            return Ok(());
+        }
     };
-    let own = fs::read_link(format!("/proc/{}/ns/pid", life.init_pid)).unwrap_or_default();
-    if own == Path::new(&namespace) {
+    let shown = |pid: i32| fs::read_link(format!("/proc/{pid}/ns/pid"));
+    if shown(life.init_pid).is_ok_and(|own| own == namespace) {
         return Ok(());
     }
     let hierarchies = Hierarchies::detect()?;
-    let in_namespace = |pid: i32| {
-        fs::read_link(format!("/proc/{pid}/ns/pid")).is_ok_and(|link| link == Path::new(&namespace))
-    };
     for pid in cgroup::members(&hierarchies, &host.layout.cgroup(instance)) {
         let Ok(process) = PidFd::open(pid) else {
             continue;
         };
         // Looked at after opening, so that the descriptor is of the process looked at.
-        if in_namespace(pid) && is_pid_1(pid) {
+        if shown(pid).is_ok_and(|link| link == namespace) && is_pid_1(pid) {
             lifecycle::kill_and_wait(&process)
                 .doing(format!("kill pid 1 of subcontainer {guid}"))?;
         }

@@ -22,6 +22,9 @@ use nix::{
 
 use crate::sys::{mount::open_path, owned};
 
+/// How often the kernel is asked again for a path in a tree that is being renamed.
+const MOST_TRIES: u32 = 1000;
+
 /// Opens `path` below `root` with nothing of it leading out. Allocates nothing.
 pub(crate) fn open_in_root(
     root: BorrowedFd<'_>,
@@ -32,7 +35,9 @@ pub(crate) fn open_in_root(
     let mut how: libc::open_how = unsafe { std::mem::zeroed() };
     how.flags = u64::from((flags | libc::O_CLOEXEC).unsigned_abs());
     how.resolve = libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_MAGICLINKS;
+    let mut tries = 0;
     loop {
+        tries += 1;
         // SAFETY: the string ends in NUL, the structure has the size that is passed with it.
         let answer = unsafe {
             owned(libc::syscall(
@@ -44,8 +49,11 @@ pub(crate) fn open_in_root(
             ))
         };
         match answer {
-            // The tree was renamed under us or a signal came: the kernel asks to try again.
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR)) => {}
+            // The tree was renamed under us or a signal came: the kernel asks to try again. Whoever
+            // owns the tree could go on renaming, so not for ever.
+            Err(error)
+                if tries < MOST_TRIES
+                    && matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR)) => {}
             answer => return answer,
         }
     }

@@ -8,6 +8,7 @@
 
 mod crash;
 mod host;
+mod hostile;
 mod inside;
 mod lifecycle;
 mod limits;
@@ -59,6 +60,9 @@ tests![
     inside::files_and_subpaths_are_mounted_and_replaced,
     inside::mounts_that_come_later_reach_processes_with_mounts_of_their_own,
     inside::links_in_a_volume_lead_nowhere_else,
+    hostile::a_file_system_that_never_answers_holds_nobody_up_for_long,
+    hostile::cgroups_longer_than_any_path_are_removed,
+    hostile::a_container_that_froze_itself_ends_when_told,
     limits::limits_bind_and_usage_is_counted,
     limits::an_oom_kill_is_counted,
     crash::a_container_outlives_its_creator_and_is_adopted,

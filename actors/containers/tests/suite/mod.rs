@@ -19,6 +19,7 @@ pub(crate) async fn everything(backend: &dyn Backend, spec: &mut dyn FnMut(&str)
     a_created_container_runs_until_it_is_stopped(backend, spec("stops")).await;
     creating_over_a_running_container_is_refused(backend, spec("twice")).await;
     a_stopped_container_is_created_anew_with_another_life(backend, spec("anew")).await;
+    a_container_stopped_while_it_is_made_is_gone_afterwards(backend, spec("hasty")).await;
     stopping_killing_and_destroying_what_is_not_there_is_fine(backend).await;
     what_needs_a_running_container_says_so(backend, &spec("absent")).await;
     an_exit_is_told_to_everyone_who_waits(backend, spec("waits")).await;
@@ -31,6 +32,10 @@ async fn a_created_container_runs_until_it_is_stopped(backend: &dyn Backend, spe
     let life = backend.create(&spec).await.unwrap();
     let found = backend.inspect(&spec.instance).await.unwrap();
     assert_eq!(found, Inspection::Running(life.clone()));
+    let used = backend.files_in_use().await.unwrap();
+    for file in [&spec.base_image, &spec.layer_dir, &spec.images[0].file] {
+        assert!(used.contains(file), "{file:?} is not in {used:?}");
+    }
     backend
         .set_limits(
             &spec.instance,
@@ -52,6 +57,8 @@ async fn a_created_container_runs_until_it_is_stopped(backend: &dyn Backend, spe
     // Of a life that is over the exit comes at once.
     backend.wait_exit(&spec.instance, &life).await.unwrap();
     backend.destroy(&spec.instance).await.unwrap();
+    let used = backend.files_in_use().await.unwrap();
+    assert!(!used.contains(&spec.layer_dir), "{used:?}");
 }
 
 async fn creating_over_a_running_container_is_refused(backend: &dyn Backend, spec: ContainerSpec) {
@@ -78,6 +85,28 @@ async fn a_stopped_container_is_created_anew_with_another_life(
     assert_ne!(first.boot, second.boot);
     backend.wait_exit(&spec.instance, &first).await.unwrap();
     backend.destroy(&spec.instance).await.unwrap();
+}
+
+async fn a_container_stopped_while_it_is_made_is_gone_afterwards(
+    backend: &dyn Backend,
+    spec: ContainerSpec,
+) {
+    // A start takes some tens of milliseconds: the stop falls into its parts.
+    for wait_ms in [0, 5, 10, 20, 40, 80] {
+        let stop_and_destroy = async {
+            tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+            backend.stop(&spec.instance, Duration::from_secs(1)).await?;
+            backend.destroy(&spec.instance).await
+        };
+        let (created, destroyed) = tokio::join!(backend.create(&spec), stop_and_destroy);
+        created.unwrap();
+        destroyed.unwrap();
+        assert_eq!(
+            backend.inspect(&spec.instance).await.unwrap(),
+            Inspection::Stopped
+        );
+        assert_eq!(backend.reconcile(&[]).await.findings, []);
+    }
 }
 
 async fn stopping_killing_and_destroying_what_is_not_there_is_fine(backend: &dyn Backend) {
@@ -167,6 +196,16 @@ async fn paths_that_climb_are_refused(backend: &dyn Backend, spec: ContainerSpec
             matches!(refused, Err(OpError::UnusablePath { .. })),
             "{refused:?}"
         );
+    }
+    let endless = "/a".repeat(1 << 20);
+    for (subpath, target) in [(endless.as_str(), "/mnt"), ("a", &endless)] {
+        let mut mount = volume_mount(&spec, target);
+        mount.subpath = subpath.into();
+        let refused = backend.mount_into(&spec.instance, &mount).await;
+        let Err(OpError::UnusablePath { path, .. }) = refused else {
+            panic!("{refused:?}")
+        };
+        assert!(path.as_os_str().len() < 100, "nobody reads all of it");
     }
     let mut mount = volume_mount(&spec, "/mnt/ids");
     mount.idmap = (0..400)

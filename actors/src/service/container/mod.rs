@@ -6,6 +6,7 @@
 
 pub mod step;
 
+mod limits;
 mod spec;
 
 use std::{sync::Arc, time::Duration};

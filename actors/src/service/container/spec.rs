@@ -2,14 +2,10 @@
 
 use std::{io, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 
-use coppice_containers::{ContainerSpec, Device, ImageSpec, Init, Limits, Segment, VolumeSpec};
+use coppice_containers::{ContainerSpec, Device, ImageSpec, Init, Segment, VolumeSpec};
 
-use super::super::ServiceContext;
+use super::{super::ServiceContext, limits};
 use crate::problem::{Kind, Problem};
-
-/// Processes and threads of one service. No package comes near it; a fork bomb ends there, long
-/// before the machine does. Memory and processor are bounded once a person can say how.
-const MAX_PIDS: u32 = 8192;
 
 /// Pid 1 of every container.
 const AGENT: &str = "/usr/bin/coppice-agent";
@@ -67,10 +63,7 @@ pub(super) async fn build(service: &Arc<ServiceContext>) -> Result<ContainerSpec
         network: Some(host.network.container_link(allocation)?),
         resolv_conf: format!("nameserver {}\n", host.network.bridge_address()),
         devices,
-        limits: Limits {
-            pids: Some(MAX_PIDS),
-            ..Limits::default()
-        },
+        limits: limits::of_this_machine(),
         init: Init {
             argv: vec![AGENT.to_owned()],
             env: vec![("LANG".to_owned(), host.lang())],

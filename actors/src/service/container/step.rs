@@ -154,6 +154,15 @@ impl State {
         }
     }
 
+    /// Being ended by a command that is begun at this time or before.
+    fn stopping(begun: Mono, grace: Duration) -> (Self, Vec<Effect>) {
+        let deadline = begun + grace + DESTROY_DEADLINE;
+        (
+            Self::Stopping { deadline },
+            vec![Effect::Destroy { grace }, Effect::WakeAt(deadline)],
+        )
+    }
+
     /// The next state and what to do. The same arguments always give the same answer.
     #[must_use]
     pub fn step(self, input: Input, now: Mono) -> (Self, Vec<Effect>) {
@@ -180,16 +189,12 @@ impl State {
                 }),
                 vec![],
             ),
-            // What was made so far is known to the backend: removing it is safe at any moment.
-            (
-                Self::Looking { .. } | Self::Creating { .. } | Self::Up { .. },
-                Input::Stop { grace },
-            ) => {
-                let deadline = now + grace + DESTROY_DEADLINE;
-                (
-                    Self::Stopping { deadline },
-                    vec![Effect::Destroy { grace }, Effect::WakeAt(deadline)],
-                )
+            (Self::Looking { .. } | Self::Up { .. }, Input::Stop { grace }) => {
+                Self::stopping(now, grace)
+            }
+            // Removing waits until the making has ended, so it has that long more.
+            (Self::Creating { deadline }, Input::Stop { grace }) => {
+                Self::stopping(deadline.max(now), grace)
             }
             (Self::Stopping { .. }, Input::Destroyed(Ok(()))) => {
                 (Self::Gone, vec![Effect::AnnounceGone])

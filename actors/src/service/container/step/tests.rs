@@ -39,6 +39,9 @@ fn a_stop_while_it_is_being_made_removes_it() {
     let grace = Duration::from_secs(5);
     let (state, effects) = creating().step(Input::Stop { grace }, NOW);
     assert_eq!(effects[0], Effect::Destroy { grace });
+    // It is made to its end first, however long that takes.
+    let deadline = NOW + CREATE_DEADLINE + grace + DESTROY_DEADLINE;
+    assert_eq!(state, State::Stopping { deadline });
     let (state, effects) = state.step(Input::Created(Ok(())), NOW);
     assert!(effects.is_empty());
     let (state, effects) = state.step(Input::Destroyed(Ok(())), NOW);
