@@ -18,7 +18,7 @@ use tokio::sync::{broadcast, watch};
 
 use super::{
     actions::Forms,
-    callbacks::{Callbacks, Watched},
+    callbacks::{Callbacks, Changed, Watched},
     container::ContainerMsg,
     health::Reports,
     runtime::RuntimeMsg,
@@ -37,6 +37,8 @@ use crate::{
 const RECORDS_KEPT: usize = 50;
 /// Log lines kept with a restart record.
 const LINES_KEPT: usize = 20;
+/// How long a runtime may leave its callbacks unread.
+const DELIVERY_PATIENCE: Duration = Duration::from_secs(10);
 /// Events of processes that a slow reader may miss before it must ask for the list.
 const PROCESS_EVENTS: usize = 1024;
 
@@ -251,17 +253,33 @@ impl ServiceContext {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Delivers what these changes fire.
-    pub async fn fire(&self, changed: &[Watched]) {
+    /// Delivers what these changes fire, beside the caller: whoever tells of a change tells every
+    /// service, and none may wait for one that does not read.
+    pub fn fire(self: &Arc<Self>, changed: &[Changed]) {
         let due = self.callbacks().fire(changed);
         let link = self.runtime.borrow().clone();
-        let Some(link) = link else { return };
-        for id in due {
-            let params = json!({ "id": id, "args": [] });
-            link.peer
-                .notify(coppice_wire::runtime::CALLBACK, params)
-                .await;
-        }
+        let Some(link) = link.filter(|_| !due.is_empty()) else {
+            return;
+        };
+        let service = Arc::clone(self);
+        tokio::spawn(async move {
+            let deliver = async {
+                for id in due {
+                    let params = json!({ "id": id, "args": [] });
+                    link.peer
+                        .notify(coppice_wire::runtime::CALLBACK, params)
+                        .await;
+                }
+            };
+            if tokio::time::timeout(DELIVERY_PATIENCE, deliver)
+                .await
+                .is_err()
+            {
+                // It redials if it lives, and then fires all its callbacks: nothing is lost.
+                tracing::warn!(service = service.id, "closing a runtime that does not read");
+                link.peer.close();
+            }
+        });
     }
 
     /// The live subcontainers, by guid.

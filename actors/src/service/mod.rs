@@ -24,7 +24,7 @@ mod slot;
 pub mod tasks;
 
 pub use actions::Asker;
-pub use callbacks::{Clear, Watched};
+pub use callbacks::{Changed, Clear, Watched};
 pub use context::{
     ContainerPhase, ProcessEvent, RuntimeLink, RuntimePhase, ServiceContext, Subcontainer,
 };

@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use self::step::{Effect, Ending, Failure, Input, State};
-use super::{ContainerPhase, ProcessEvent, RuntimeLink, ServiceContext};
+use super::{Changed, ContainerPhase, ProcessEvent, RuntimeLink, ServiceContext, Watched};
 use crate::{
     effects::Effects,
     link::{Accepted, Handler, Peer, ServiceListener},
@@ -155,6 +155,10 @@ impl ContainerShell {
             ),
             Effect::Announce => {
                 self.service.container.send_replace(ContainerPhase::Up);
+                let up = Changed::One(Watched::ContainerIp(self.service.id.clone()));
+                for other in self.service.host.services() {
+                    other.fire(std::slice::from_ref(&up));
+                }
                 answer(myself, async move {
                     Input::Ended {
                         how: watch_end(&service).await,
