@@ -99,7 +99,7 @@ async fn begin(host: &Arc<Host>, opened: &Opened, journal: &Journal) -> Result<(
         tasks: std::collections::BTreeMap::new(),
         hosts: std::collections::BTreeMap::new(),
         outbound_gateway: None,
-        restarts: Vec::new(),
+        restarts: std::collections::BTreeMap::new(),
         parked: None,
     };
     let kept_data = host.layout.data.join("services").join(&id).join("volumes");

@@ -21,6 +21,7 @@ use super::{
     callbacks::{Callbacks, Changed, Watched},
     container::ContainerMsg,
     health::Reports,
+    records,
     runtime::RuntimeMsg,
     slot::Slot,
     tasks::TasksMsg,
@@ -33,10 +34,6 @@ use crate::{
     problem::{Kind, Problem},
 };
 
-/// Restart records kept per service.
-const RECORDS_KEPT: usize = 50;
-/// Log lines kept with a restart record.
-const LINES_KEPT: usize = 20;
 /// How long a runtime may leave its callbacks unread.
 const DELIVERY_PATIENCE: Duration = Duration::from_secs(10);
 /// Events of processes that a slow reader may miss before it must ask for the list.
@@ -307,28 +304,26 @@ impl ServiceContext {
         ServiceLogs::in_folder(&self.folder().join("logs"))
     }
 
-    /// Appends a restart record, with the last lines that `src` wrote (any source when `None`).
+    /// Adds a restart record, with the last lines of the service's log.
     pub async fn record(&self, what: &str, cause: Cause, action: &str, ran: Option<Duration>) {
         let logs = self.logs();
-        let lines = tokio::task::spawn_blocking(move || logs.tail(LINES_KEPT)).await;
+        let lines = tokio::task::spawn_blocking(move || logs.tail(records::LINES)).await;
         let lines = lines.ok().and_then(Result::ok).unwrap_or_default();
         let (what, action) = (what.to_owned(), action.to_owned());
         tracing::info!(service = self.id, what, ?cause, action, "restart record");
         let at = coppice_clock::Wall::now();
         let written = self
             .update("restart-record", move |entry| {
-                let seq = entry.restarts.last().map_or(1, |last| last.seq + 1);
-                entry.restarts.push(RestartRecord {
-                    seq,
+                let record = RestartRecord {
+                    seq: 0,
                     at,
                     what,
                     cause,
                     action,
                     ran_ms: ran.and_then(|ran| u64::try_from(ran.as_millis()).ok()),
                     logs: lines.into_iter().map(|line| line.line.line).collect(),
-                });
-                let surplus = entry.restarts.len().saturating_sub(RECORDS_KEPT);
-                entry.restarts.drain(..surplus);
+                };
+                records::add(&mut entry.restarts, record);
                 Ok(())
             })
             .await;

@@ -19,6 +19,7 @@ pub mod daemons;
 pub mod health;
 mod instance;
 pub mod matching;
+mod records;
 pub mod runtime;
 mod slot;
 pub mod tasks;

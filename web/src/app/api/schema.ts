@@ -206,7 +206,7 @@ export const packageEntry = z.object({
   tasks: z.record(z.string(), taskEntry),
   hosts: z.record(z.string(), z.object({ bindings: z.record(z.string(), binding) })),
   currentDependencies: z.record(z.string(), dependency),
-  restarts: z.array(restartRecord),
+  restarts: z.record(z.string(), restartRecord),
   parked: z.nullable(parked),
 });
 export type PackageEntry = Read<typeof packageEntry, sent.PackageEntry>;

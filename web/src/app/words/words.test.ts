@@ -114,7 +114,7 @@ describe('restart records', () => {
   ])('%o reads as a sentence', (cause, words) => expect(restartStory(record(1, { cause })).headline).toBe(words));
   it('say what was done as a sentence', () => expect(restartStory(record(1)).done).toBe('It is started again.'));
   it('are shown newest first', () => {
-    expect(restartStories([record(9), record(1), record(5)]).map(s => s.at)).toEqual([before(1), before(5), before(9)]);
+    expect(restartStories({ '7': record(9), '9': record(1), '8': record(5) }).map(s => s.at)).toEqual([before(1), before(5), before(9)]);
   });
 });
 

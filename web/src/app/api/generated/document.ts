@@ -447,9 +447,9 @@ hosts: { [key in string]: Host },
  */
 outboundGateway: string | null, 
 /**
- * The newest restart records, newest last; at most 50.
+ * The newest restart records, by their number; at most 50.
  */
-restarts: Array<RestartRecord>, 
+restarts: { [key in string]: RestartRecord }, 
 /**
  * Set while the service failed too often and waits.
  */
@@ -585,7 +585,7 @@ action: string,
  */
 ranMs: number | null, 
 /**
- * The last lines it wrote.
+ * The last lines of the service's log, cut short; only the newest records keep theirs.
  */
 logs: Array<string>, };
 
