@@ -61,6 +61,11 @@ pub enum Cause {
         /// What it said.
         message: String,
     },
+    /// It did not end in good order; what was left of it was ended by force.
+    StopFailed {
+        /// What it said.
+        message: String,
+    },
     /// It did not come up, or did not end, in time.
     Deadline {
         /// What was waited for.

@@ -304,6 +304,18 @@ impl ServiceContext {
         ServiceLogs::in_folder(&self.folder().join("logs"))
     }
 
+    /// As [`Self::record`], beside the caller: a handler never waits for the disk.
+    pub fn record_later(
+        self: &Arc<Self>,
+        what: &'static str,
+        cause: Cause,
+        action: &'static str,
+        ran: Option<Duration>,
+    ) {
+        let service = Arc::clone(self);
+        tokio::spawn(async move { service.record(what, cause, action, ran).await });
+    }
+
     /// Adds a restart record, with the last lines of the service's log.
     pub async fn record(&self, what: &str, cause: Cause, action: &str, ran: Option<Duration>) {
         let logs = self.logs();
@@ -332,3 +344,6 @@ impl ServiceContext {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

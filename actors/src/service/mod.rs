@@ -23,6 +23,8 @@ mod records;
 pub mod runtime;
 mod slot;
 pub mod tasks;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use actions::Asker;
 pub use callbacks::{Changed, Clear, Watched};

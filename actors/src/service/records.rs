@@ -51,7 +51,9 @@ fn cut_lines(mut lines: Vec<String>) -> Vec<String> {
 
 fn cut_message(cause: &mut Cause) {
     match cause {
-        Cause::StartFailed { message } | Cause::Internal { message } => cut(message, MESSAGE_BYTES),
+        Cause::StartFailed { message }
+        | Cause::StopFailed { message }
+        | Cause::Internal { message } => cut(message, MESSAGE_BYTES),
         Cause::Exit { .. }
         | Cause::Signal { .. }
         | Cause::Oom
@@ -63,7 +65,7 @@ fn cut_message(cause: &mut Cause) {
 }
 
 /// Cuts `text` to at most `bytes`, with a mark that something is missing.
-fn cut(text: &mut String, bytes: usize) {
+pub(super) fn cut(text: &mut String, bytes: usize) {
     const MARK: &str = "…";
     if text.len() > bytes {
         text.truncate(text.floor_char_boundary(bytes.saturating_sub(MARK.len())));

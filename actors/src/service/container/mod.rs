@@ -112,7 +112,7 @@ impl Actor for ContainerActor {
             ContainerMsg::Connected(accepted) => shell.connected(*accepted),
         }
         match &shell.state {
-            Some(State::Failed(failure)) => Err(shell.die(failure.clone()).await),
+            Some(State::Failed(failure)) => Err(shell.die(failure.clone())),
             _ => Ok(()),
         }
     }
@@ -219,10 +219,14 @@ impl ContainerShell {
         }
     }
 
-    async fn die(&mut self, failure: Failure) -> ActorProcessingErr {
+    fn die(&mut self, failure: Failure) -> ActorProcessingErr {
         self.state = None;
         let service = &self.service;
         service.container.send_replace(ContainerPhase::Down);
+        // Nothing that ran in it may be shown as running until its successor is up.
+        service.reports.clear();
+        let noted = Arc::clone(service);
+        tokio::spawn(async move { note_down(&noted).await });
         let (cause, ran, text) = match failure {
             Failure::Ended { how, ran } => {
                 let text = format!("the container ended: {how}");
@@ -233,8 +237,15 @@ impl ContainerShell {
                 };
                 (cause, Some(ran), text)
             }
-            Failure::Create(message) | Failure::Destroy(message) => (
+            Failure::Create(message) => (
                 Cause::StartFailed {
+                    message: message.clone(),
+                },
+                None,
+                message,
+            ),
+            Failure::Destroy(message) => (
+                Cause::StopFailed {
                     message: message.clone(),
                 },
                 None,
@@ -252,15 +263,25 @@ impl ContainerShell {
             *count += 1;
             last.clone_from(&text);
         });
-        service
-            .record(
-                "container",
-                cause,
-                "the container and everything in it is started again",
-                ran,
-            )
-            .await;
+        service.record_later(
+            "container",
+            cause,
+            "the container and everything in it is started again",
+            ran,
+        );
         ExitReason::Abnormal(coppice_supervision::Failure::text(text)).into()
+    }
+}
+
+async fn note_down(service: &Arc<ServiceContext>) {
+    let written = service
+        .update("container-down", |entry| {
+            entry.status_info.started = None;
+            Ok(())
+        })
+        .await;
+    if let Err(error) = written {
+        tracing::warn!(service = service.id, %error, "a container's end was not noted");
     }
 }
 

@@ -6,7 +6,7 @@
 
 pub mod step;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use coppice_clock::{Mono, Wall};
 use coppice_supervision::ExitReason;
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
 use self::step::{Effect, Failure, Input, State};
-use super::{ContainerPhase, ProcessEvent, RuntimePhase, ServiceContext};
+use super::{ContainerPhase, ProcessEvent, RuntimePhase, ServiceContext, records};
 use crate::{
     ids,
     link::Peer,
@@ -30,6 +30,11 @@ use crate::{
 
 /// The agent answers from memory and `fork`; a slow disk may hold Node's binary.
 const AGENT_PATIENCE: Duration = Duration::from_secs(30);
+/// Bytes of a package's own words in the error that is shown.
+const SHOWN_BYTES: usize = 2048;
+/// How long the runtime's connection may be away before its process is looked for; it redials after
+/// a quarter of a second at most.
+const LINK_PATIENCE: Duration = Duration::from_secs(10);
 /// Between two tries of a question that the agent or the store did not answer.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -40,6 +45,8 @@ pub enum RuntimeMsg {
     Input(Input),
     /// The agent's connection came or went.
     Agent(Option<Peer>),
+    /// Something may have been missed: ask the agent whether the runtime still lives.
+    Look,
     /// Read the wish from the document; `again` when it counts even if it did not change.
     Wish {
         /// Whether to send it on although it is the same.
@@ -96,6 +103,7 @@ impl Actor for RuntimeActor {
         match message {
             RuntimeMsg::Agent(Some(agent)) => shell.look_for_runtime(agent, &myself),
             RuntimeMsg::Agent(None) => {}
+            RuntimeMsg::Look => shell.look_again(&myself),
             RuntimeMsg::Wish { again } => {
                 if let Ok(entry) = shell.service.entry() {
                     let wish = entry.status_info.desired;
@@ -111,7 +119,7 @@ impl Actor for RuntimeActor {
             }
         }
         match &shell.state {
-            Some(State::Failed(failure)) => Err(shell.die(failure.clone()).await),
+            Some(State::Failed(failure)) => Err(shell.die(failure.clone())),
             _ => Ok(()),
         }
     }
@@ -224,7 +232,8 @@ impl RuntimeShell {
                 service.reports.clear();
                 self.note(|status| status.started = None);
             }
-            Effect::ShowError(details) => {
+            Effect::ShowError(mut details) => {
+                records::cut(&mut details, SHOWN_BYTES);
                 let debug = format!("generation {}", generation.unwrap_or_default());
                 self.note(move |status| {
                     status.error = Some(ErrorInfo {
@@ -293,10 +302,14 @@ impl RuntimeShell {
                     Ok(())
                 })
                 .await;
-            if let Err(error) = written {
-                tracing::warn!(service = service.id, %error, "a service's start was not written");
+            match written {
+                Ok(()) => tell(&myself, RuntimeMsg::Wish { again: true }),
+                // The document still asks for the restart that is done: reading it now would go
+                // round for as long as the disk is full. A new wish is heard all the same.
+                Err(error) => {
+                    tracing::warn!(service = service.id, %error, "a service's start was not written");
+                }
             }
-            tell(&myself, RuntimeMsg::Wish { again: true });
         });
     }
 
@@ -324,6 +337,21 @@ impl RuntimeShell {
         });
     }
 
+    /// Asks the agent whether our runtime lives; `None` of the two is the container's affair.
+    fn look_again(&self, myself: &ActorRef<RuntimeMsg>) {
+        let generation = self.state.as_ref().and_then(State::generation);
+        let agent = self.service.agent.borrow().clone();
+        let (Some(generation), Some(agent)) = (generation, agent) else {
+            return;
+        };
+        answer(myself, async move {
+            // Not answered: the question comes again for as long as the runtime is away.
+            let list = ask_list(&agent).await.ok()?;
+            let lives = live_runtime(&list).is_some_and(|live| live == generation);
+            (!lives).then_some(Input::RuntimeMissing { generation })
+        });
+    }
+
     /// A runtime that dialled before the agent was heard has said its hello to nobody.
     fn greet_waiting_runtime(&mut self, myself: &ActorRef<RuntimeMsg>) {
         let dialled = self
@@ -337,7 +365,7 @@ impl RuntimeShell {
         }
     }
 
-    async fn die(&mut self, failure: Failure) -> ActorProcessingErr {
+    fn die(&mut self, failure: Failure) -> ActorProcessingErr {
         self.state = None;
         let ran = Mono::now().since(self.since);
         self.service.failures.send_modify(|(count, last)| {
@@ -347,27 +375,33 @@ impl RuntimeShell {
         // While the container is going down or is gone, its actor tells the story.
         let alone = *self.service.container.borrow() == ContainerPhase::Up;
         if alone {
-            let cause = match &failure {
-                Failure::Ended {
-                    signal: Some(signal),
-                    ..
-                } => Cause::Signal { signal: *signal },
-                Failure::Ended { code, .. } => Cause::Exit {
-                    code: code.unwrap_or(-1),
-                },
-                Failure::Deadline(waited_for) => Cause::Deadline {
-                    waited_for: (*waited_for).to_owned(),
-                },
-                Failure::Init(message) | Failure::Spawn(message) => Cause::StartFailed {
-                    message: message.clone(),
-                },
-            };
             let action = "the runtime is started again; what the old one had started was ended";
             self.service
-                .record("runtime", cause, action, Some(ran))
-                .await;
+                .record_later("runtime", cause(&failure), action, Some(ran));
         }
         ExitReason::Abnormal(coppice_supervision::Failure::text(words(&failure))).into()
+    }
+}
+
+fn cause(failure: &Failure) -> Cause {
+    match failure {
+        Failure::Ended {
+            signal: Some(signal),
+            ..
+        } => Cause::Signal { signal: *signal },
+        Failure::Ended { code, .. } => Cause::Exit {
+            code: code.unwrap_or(-1),
+        },
+        Failure::Deadline(waited_for) => Cause::Deadline {
+            waited_for: (*waited_for).to_owned(),
+        },
+        Failure::Init(message) | Failure::Spawn(message) => Cause::StartFailed {
+            message: message.clone(),
+        },
+        Failure::Vanished => Cause::RuntimeDied,
+        Failure::Stop(message) | Failure::Uninit(message) => Cause::StopFailed {
+            message: message.clone(),
+        },
     }
 }
 
@@ -382,7 +416,10 @@ fn words(failure: &Failure) -> String {
             code.unwrap_or(-1)
         ),
         Failure::Deadline(waited_for) => format!("{waited_for} took too long"),
+        Failure::Vanished => "the Node runtime ended while nobody watched".to_owned(),
         Failure::Init(why) => why.clone(),
+        Failure::Stop(why) => format!("stop failed: {why}"),
+        Failure::Uninit(why) => format!("uninit failed: {why}"),
         Failure::Spawn(why) => format!("the Node runtime could not be started: {why}"),
     }
 }
@@ -414,16 +451,34 @@ fn outcome(result: Result<Value, crate::link::CallError>) -> Option<Result<(), S
     }
 }
 
+async fn ask_list(agent: &Peer) -> Result<ProcessList, String> {
+    let list = agent.call(LIST, Value::Null, AGENT_PATIENCE).await;
+    serde_json::from_value(list.map_err(|error| error.to_string())?)
+        .map_err(|error| error.to_string())
+}
+
+/// The generation of the Node process that lives.
+fn live_runtime(list: &ProcessList) -> Option<u64> {
+    let processes = list.processes.iter();
+    let runtimes = processes.filter(|one| one.kind == ProcessKind::Runtime);
+    runtimes.filter_map(|one| one.generation).max()
+}
+
+/// The generations to kill before `next` starts: all that have something living, however old (a try
+/// that fails uses up a number), and the two before, of which only processes that nobody reported
+/// may be left.
+fn outlived(list: &ProcessList, next: u64) -> BTreeSet<u64> {
+    let known = list.processes.iter().filter_map(|one| one.generation);
+    let before = (0..next).rev().take(2);
+    known
+        .chain(before)
+        .filter(|generation| *generation != next)
+        .collect()
+}
+
 /// What lives in the container, and the generation that comes next.
 async fn find_runtime(service: &Arc<ServiceContext>, agent: &Peer) -> Result<Input, String> {
-    let list = agent.call(LIST, Value::Null, AGENT_PATIENCE).await;
-    let list: ProcessList = serde_json::from_value(list.map_err(|error| error.to_string())?)
-        .map_err(|error| error.to_string())?;
-    let runtimes = list
-        .processes
-        .iter()
-        .filter(|one| one.kind == ProcessKind::Runtime);
-    let live = runtimes.filter_map(|one| one.generation).max();
+    let live = live_runtime(&ask_list(agent).await?);
     if let Some(generation) = live {
         service.callbacks().begin(generation);
     }
@@ -458,7 +513,7 @@ async fn call_init(
 
 async fn spawn(service: &Arc<ServiceContext>, generation: u64) -> Result<(), String> {
     let agent = service.agent.borrow().clone().ok_or("the agent hung up")?;
-    for old in (0..generation).rev().take(2) {
+    for old in outlived(&ask_list(&agent).await?, generation) {
         let params = json!(KillGeneration { generation: old });
         agent
             .call(KILL_GENERATION, params, AGENT_PATIENCE)
@@ -520,16 +575,23 @@ fn watch_links(service: &Arc<ServiceContext>, myself: &ActorRef<RuntimeMsg>) {
     });
     let (mut runtimes, actor) = (service.runtime.subscribe(), myself.clone());
     tokio::spawn(async move {
-        while runtimes.changed().await.is_ok() {
-            let Some(generation) = runtimes
-                .borrow_and_update()
-                .as_ref()
-                .map(|link| link.generation)
-            else {
-                continue;
+        loop {
+            let away = runtimes.borrow().is_none();
+            let message = tokio::select! {
+                changed = runtimes.changed() => {
+                    if changed.is_err() {
+                        break;
+                    }
+                    let dialled = runtimes.borrow_and_update();
+                    let Some(generation) = dialled.as_ref().map(|link| link.generation) else {
+                        continue;
+                    };
+                    RuntimeMsg::Input(Input::RuntimeUp { generation })
+                }
+                // The end of the process is reported, unless the report was lost.
+                () = tokio::time::sleep(LINK_PATIENCE), if away => RuntimeMsg::Look,
             };
-            let input = Input::RuntimeUp { generation };
-            if actor.send_message(RuntimeMsg::Input(input)).is_err() {
+            if actor.send_message(message).is_err() {
                 break;
             }
         }
@@ -541,9 +603,13 @@ fn watch_processes(mut events: broadcast::Receiver<ProcessEvent>, actor: ActorRe
         loop {
             let event = match events.recv().await {
                 Ok(event) => event,
-                // What was missed is a storm of short-lived processes; the runtime's own end also
-                // ends its connection and is seen by the deadline of whatever was asked of it.
-                Err(broadcast::error::RecvError::Lagged(_)) => continue,
+                // The runtime's own end may be among what was missed in a storm of processes.
+                Err(broadcast::error::RecvError::Lagged(_)) => {
+                    if actor.send_message(RuntimeMsg::Look).is_err() {
+                        break;
+                    }
+                    continue;
+                }
                 Err(broadcast::error::RecvError::Closed) => break,
             };
             let ProcessEvent::Exited(exit) = event else {
@@ -563,3 +629,6 @@ fn watch_processes(mut events: broadcast::Receiver<ProcessEvent>, actor: ActorRe
         }
     });
 }
+
+#[cfg(test)]
+mod tests;

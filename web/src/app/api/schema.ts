@@ -173,6 +173,7 @@ const cause = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('runtime-died') }),
   z.object({ kind: z.literal('operator'), by: z.string() }),
   z.object({ kind: z.literal('start-failed'), message: z.string() }),
+  z.object({ kind: z.literal('stop-failed'), message: z.string() }),
   z.object({ kind: z.literal('deadline'), waitedFor: z.string() }),
   z.object({ kind: z.literal('internal'), message: z.string() }),
 ]) satisfies z.ZodMiniType<sent.Cause>;

@@ -79,6 +79,12 @@ function causeWords(cause: Cause): Words {
         'The log usually says why.',
         'bad',
       ];
+    case 'stop-failed':
+      return [
+        `did not stop in good order: ${sentenceEnd(cause.message)}`,
+        'What was left of it was ended by force. The log usually says why.',
+        'bad',
+      ];
     case 'deadline':
       return [`took too long (${cause.waitedFor}).`, 'The log usually says what it was doing.', 'bad'];
     case 'internal':

@@ -201,6 +201,10 @@ by: string, } | { "kind": "start-failed",
 /**
  * What it said.
  */
+message: string, } | { "kind": "stop-failed", 
+/**
+ * What it said.
+ */
 message: string, } | { "kind": "deadline", 
 /**
  * What was waited for.
