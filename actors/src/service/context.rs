@@ -85,6 +85,28 @@ pub enum ProcessEvent {
     Exited(ProcessExited),
 }
 
+impl ProcessEvent {
+    /// The report's number.
+    #[must_use]
+    pub const fn seq(&self) -> u64 {
+        match self {
+            Self::Started(started) => started.seq,
+            Self::Exited(exited) => exited.seq,
+        }
+    }
+}
+
+/// One report of one agent.
+#[derive(Clone, Debug)]
+pub struct ProcessReport {
+    /// The container life it belongs to: numbers and ids begin anew with each.
+    pub life: Arc<str>,
+    /// The connection it came on, which takes the acknowledgement.
+    pub agent: Peer,
+    /// What it says.
+    pub event: ProcessEvent,
+}
+
 /// A live subcontainer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subcontainer {
@@ -113,8 +135,8 @@ pub struct ServiceContext {
     /// How often the container or the runtime failed since this process knows the service, and the
     /// last words.
     pub failures: watch::Sender<(u64, String)>,
-    /// Reports of processes, as they come.
-    pub processes: broadcast::Sender<ProcessEvent>,
+    /// Reports of processes, as they come; the `processes` actor acknowledges them.
+    pub processes: broadcast::Sender<ProcessReport>,
     /// Raised when the wish in the document may have changed.
     pub wishes: watch::Sender<u64>,
     /// One action or backup at a time.

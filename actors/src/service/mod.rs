@@ -5,8 +5,8 @@
 //! ├─ container     container/   its LXC container and its socket
 //! └─ work          one_for_one
 //!     ├─ runtime       runtime/     the Node runtime: init, start, stop
-//!     ├─ daemons       daemons.rs   one actor per process
-//!     ├─ processes     daemons.rs   listens to the agent and fills `daemons`
+//!     ├─ daemons       daemons/     one actor per process
+//!     ├─ processes     daemons/     listens to the agent and fills `daemons`
 //!     ├─ health        health.rs    what the checks say and when they last said it
 //!     └─ tasks         tasks.rs     what is asked of people
 //! ```
@@ -29,6 +29,7 @@ pub(crate) mod testing;
 pub use actions::Asker;
 pub use callbacks::{Changed, Clear, Watched};
 pub use context::{
-    ContainerPhase, ProcessEvent, RuntimeLink, RuntimePhase, ServiceContext, Subcontainer,
+    ContainerPhase, ProcessEvent, ProcessReport, RuntimeLink, RuntimePhase, ServiceContext,
+    Subcontainer,
 };
 pub use instance::instance_spec;

@@ -6,6 +6,7 @@
 
 pub mod step;
 
+mod reports;
 mod spec;
 
 use std::{sync::Arc, time::Duration};
@@ -15,20 +16,18 @@ use coppice_containers::{ExitStatus, Inspection};
 use coppice_supervision::ExitReason;
 use coppice_wire::{
     Role,
-    agent::{
-        ACK, PROCESS_EXITED, PROCESS_STARTED, ProcessExited, ProcessStarted, SHUTDOWN, Shutdown,
-    },
+    agent::{SHUTDOWN, Shutdown},
 };
-use futures_util::{FutureExt, future::BoxFuture};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::mpsc;
 
+use self::reports::AgentReports;
 use self::step::{Effect, Ending, Failure, Input, State};
-use super::{Changed, ContainerPhase, ProcessEvent, RuntimeLink, ServiceContext, Watched};
+use super::{Changed, ContainerPhase, RuntimeLink, ServiceContext, Watched};
 use crate::{
     effects::Effects,
-    link::{Accepted, Handler, Peer, ServiceListener},
+    link::{Accepted, Peer, ServiceListener},
     model::Cause,
 };
 
@@ -183,10 +182,7 @@ impl ContainerShell {
         let hello = accepted.hello.clone();
         match hello.role {
             Role::Agent => {
-                let reports = Arc::new(AgentReports {
-                    service: Arc::clone(service),
-                });
-                let peer = Peer::serve(accepted, reports);
+                let peer = AgentReports::serve(accepted, Arc::clone(service));
                 service.agent.send_replace(Some(peer.clone()));
                 let service = Arc::clone(service);
                 tokio::spawn(async move {
@@ -351,63 +347,4 @@ async fn destroy(service: &Arc<ServiceContext>, grace: Duration) -> Result<(), S
         .destroy(&service.instance)
         .await
         .map_err(|error| error.to_string())
-}
-
-/// What the agent says of processes.
-#[derive(Debug)]
-struct AgentReports {
-    service: Arc<ServiceContext>,
-}
-
-impl AgentReports {
-    fn take(&self, method: &str, params: Value) -> Option<u64> {
-        let (seq, event) = match method {
-            PROCESS_STARTED => {
-                let started: ProcessStarted = serde_json::from_value(params).ok()?;
-                (started.seq, ProcessEvent::Started(started))
-            }
-            PROCESS_EXITED => {
-                let exited: ProcessExited = serde_json::from_value(params).ok()?;
-                (exited.seq, ProcessEvent::Exited(exited))
-            }
-            _ => return None,
-        };
-        // Nobody listens while the work below is restarted; it asks for the list when it is back.
-        let _ = self.service.processes.send(event);
-        Some(seq)
-    }
-}
-
-impl Handler for AgentReports {
-    fn request(
-        self: Arc<Self>,
-        method: String,
-        params: Value,
-    ) -> BoxFuture<'static, Result<Value, coppice_wire::RpcError>> {
-        async move {
-            match self.take(&method, params) {
-                Some(_) => Ok(Value::Null),
-                None => Err(coppice_wire::RpcError::method_not_found(&method)),
-            }
-        }
-        .boxed()
-    }
-
-    fn notification(&self, method: String, params: Value) {
-        let Some(seq) = self.take(&method, params) else {
-            tracing::warn!(
-                service = self.service.id,
-                method,
-                "an agent said something unreadable"
-            );
-            return;
-        };
-        let service = Arc::clone(&self.service);
-        tokio::spawn(async move {
-            let agent = service.agent.borrow().clone();
-            if let Some(agent) = agent {
-                agent.notify(ACK, json!({ "seq": seq })).await;
-            }
-        });
-    }
 }

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
 use self::step::{Effect, Failure, Input, State};
-use super::{ContainerPhase, ProcessEvent, RuntimePhase, ServiceContext, records};
+use super::{ContainerPhase, ProcessEvent, ProcessReport, RuntimePhase, ServiceContext, records};
 use crate::{
     ids,
     link::Peer,
@@ -598,11 +598,11 @@ fn watch_links(service: &Arc<ServiceContext>, myself: &ActorRef<RuntimeMsg>) {
     });
 }
 
-fn watch_processes(mut events: broadcast::Receiver<ProcessEvent>, actor: ActorRef<RuntimeMsg>) {
+fn watch_processes(mut events: broadcast::Receiver<ProcessReport>, actor: ActorRef<RuntimeMsg>) {
     tokio::spawn(async move {
         loop {
             let event = match events.recv().await {
-                Ok(event) => event,
+                Ok(report) => report.event,
                 // The runtime's own end may be among what was missed in a storm of processes.
                 Err(broadcast::error::RecvError::Lagged(_)) => {
                     if actor.send_message(RuntimeMsg::Look).is_err() {
