@@ -17,7 +17,7 @@ use crate::{
     logs::ServiceLogs,
     model::{DesiredStatus, PackageEntry, StateInfo},
     problem::{Kind, Problem},
-    service::{Asker, ServiceContext, actions, tasks},
+    service::{Asker, ServiceContext, actions, parking, tasks},
 };
 
 /// The server, as the gateway has it.
@@ -140,8 +140,7 @@ impl Coppice {
                 Ok(())
             })
             .await?;
-        // Harmless when it is not parked.
-        let _ = self.jobs.services.unpark(id).await;
+        parking::wake(&self.jobs.services, &service).await;
         service.raise_wish();
         Ok(())
     }
@@ -158,6 +157,7 @@ impl Coppice {
                 Ok(())
             })
             .await?;
+        parking::rest(&self.jobs.services, &service).await;
         service.reports.clear();
         service.raise_wish();
         Ok(())
@@ -182,6 +182,7 @@ impl Coppice {
                 Ok(())
             })
             .await?;
+        parking::wake(&self.jobs.services, &service).await;
         service.reports.clear();
         service.raise_wish();
         Ok(())
@@ -391,7 +392,9 @@ fn describe(entry: &PackageEntry) -> (&'static str, Option<String>) {
     if !matches!(entry.state_info, StateInfo::Installed { .. }) {
         return (entry.state_info.name(), None);
     }
-    if let Some(parked) = &entry.parked {
+    if let Some(parked) = &entry.parked
+        && status.desired.wants_running()
+    {
         return ("parked", Some(parked.reason.clone()));
     }
     if let Some(error) = &status.error {

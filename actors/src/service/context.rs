@@ -20,6 +20,7 @@ use super::{
     actions::Forms,
     callbacks::{Callbacks, Changed, Watched},
     container::ContainerMsg,
+    custody::Custody,
     health::Reports,
     records,
     runtime::RuntimeMsg,
@@ -126,6 +127,8 @@ pub struct ServiceContext {
     pub host: Arc<Host>,
     /// The container's phase.
     pub container: watch::Sender<ContainerPhase>,
+    /// Whether the container may be adopted.
+    pub custody: Custody,
     /// The agent, while it is connected.
     pub agent: watch::Sender<Option<Peer>>,
     /// The runtime, while it is connected.
@@ -177,6 +180,7 @@ impl ServiceContext {
             instance,
             host,
             container: watch::Sender::new(ContainerPhase::Down),
+            custody: Custody::default(),
             agent: watch::Sender::new(None),
             runtime: watch::Sender::new(None),
             phase: watch::Sender::new(RuntimePhase::Booting),

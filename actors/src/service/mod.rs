@@ -1,7 +1,7 @@
 //! One service: the actors that make it up and what they share.
 //!
 //! ```text
-//! <instance>   rest_for_one
+//! <instance>   one_for_all
 //! ├─ container     container/   its LXC container and its socket
 //! └─ work          one_for_one
 //!     ├─ runtime       runtime/     the Node runtime: init, start, stop
@@ -15,10 +15,12 @@ pub mod actions;
 pub mod callbacks;
 pub mod container;
 mod context;
+pub mod custody;
 pub mod daemons;
 pub mod health;
 mod instance;
 pub mod matching;
+pub mod parking;
 mod records;
 pub mod runtime;
 mod slot;

@@ -2,29 +2,25 @@
 //!
 //! It also holds the service's socket: the container dials, this actor listens, and hands each
 //! connection on by its role. Ending this actor touches neither container nor processes; its
-//! successor adopts them.
+//! successor adopts them, unless they are condemned ([`custody`]).
 
 pub mod step;
 
 mod reports;
 mod spec;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use coppice_clock::Mono;
 use coppice_containers::{ExitStatus, Inspection};
 use coppice_supervision::ExitReason;
-use coppice_wire::{
-    Role,
-    agent::{SHUTDOWN, Shutdown},
-};
+use coppice_wire::Role;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use serde_json::json;
 use tokio::sync::mpsc;
 
 use self::reports::AgentReports;
 use self::step::{Effect, Ending, Failure, Input, State};
-use super::{Changed, ContainerPhase, RuntimeLink, ServiceContext, Watched};
+use super::{Changed, ContainerPhase, RuntimeLink, ServiceContext, Watched, custody};
 use crate::{
     effects::Effects,
     link::{Accepted, Peer, ServiceListener},
@@ -87,7 +83,7 @@ impl Actor for ContainerActor {
                 }
             }
         });
-        let (state, effects) = State::looking(Mono::now());
+        let (state, effects) = State::begin(service.custody.is_condemned(), Mono::now());
         let mut shell = ContainerShell {
             service,
             state: Some(state),
@@ -96,7 +92,6 @@ impl Actor for ContainerActor {
         for effect in effects {
             shell.perform(effect, &myself);
         }
-        shell.look(&myself);
         Ok(shell)
     }
 
@@ -148,6 +143,10 @@ impl ContainerShell {
             Effect::WakeAt(at) => {
                 myself.send_after(at.since(Mono::now()), || ContainerMsg::Input(Input::Wake));
             }
+            Effect::Look => self.look(myself),
+            Effect::Clear { grace } => answer(myself, async move {
+                Input::Cleared(custody::clear(&service, grace).await)
+            }),
             Effect::Create => answer(
                 myself,
                 async move { Input::Created(create(&service).await) },
@@ -167,7 +166,7 @@ impl ContainerShell {
             Effect::Destroy { grace } => {
                 self.service.container.send_replace(ContainerPhase::Down);
                 answer(myself, async move {
-                    Input::Destroyed(destroy(&service, grace).await)
+                    Input::Destroyed(custody::remove(&service, grace).await)
                 });
             }
             Effect::AnnounceGone => {
@@ -178,6 +177,11 @@ impl ContainerShell {
 
     /// Hands a connection on by its role; a newer one replaces an older of the same role.
     fn connected(&self, accepted: Accepted) {
+        let taken = self.state.as_ref().is_some_and(State::takes_connections);
+        if !taken {
+            // Closed with this: what dials here has no future, or redials when it has one.
+            return;
+        }
         let service = &self.service;
         let hello = accepted.hello.clone();
         match hello.role {
@@ -327,24 +331,4 @@ async fn watch_end(service: &Arc<ServiceContext>) -> Ending {
         Ok(_) => Ending::Unseen("it ended before it could be watched".to_owned()),
         Err(error) => Ending::Unseen(error.to_string()),
     }
-}
-
-async fn destroy(service: &Arc<ServiceContext>, grace: Duration) -> Result<(), String> {
-    let agent = service.agent.borrow().clone();
-    if let Some(agent) = agent {
-        let params = json!(Shutdown {
-            grace_ms: u64::try_from(grace.as_millis()).unwrap_or(u64::MAX)
-        });
-        // An agent that does not answer is killed with the container in the next line.
-        let _ = agent.call(SHUTDOWN, params, Duration::from_secs(5)).await;
-    }
-    let backend = &service.host.backend;
-    backend
-        .stop(&service.instance, grace)
-        .await
-        .map_err(|error| error.to_string())?;
-    backend
-        .destroy(&service.instance)
-        .await
-        .map_err(|error| error.to_string())
 }
