@@ -4,32 +4,36 @@
 //! performs the effects, and tells the others the phase. It never waits inside its handler: calls
 //! run in tasks and come back as messages.
 
+mod agent;
+mod failure;
 pub mod step;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use coppice_clock::{Mono, Wall};
 use coppice_supervision::ExitReason;
 use coppice_wire::{
-    agent::{KILL_GENERATION, KillGeneration, LIST, ProcessKind, ProcessList, SPAWN, Spawn},
+    agent::ProcessKind,
     runtime::{EXIT, Exit, INIT, Init, InitKind, START, STOP},
 };
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
-use self::step::{Effect, Failure, Input, State};
+use self::{
+    agent::{ask_list, find_runtime, kill_generation, live_runtime, spawn},
+    failure::Failure,
+    step::{Effect, Input, State},
+};
 use super::{ContainerPhase, ProcessEvent, ProcessReport, RuntimePhase, ServiceContext, records};
 use crate::{
     ids,
     link::Peer,
-    model::{Cause, DesiredStatus, ErrorInfo},
+    model::{DesiredStatus, ErrorInfo},
     problem::Problem,
     relay::relay,
 };
 
-/// The agent answers from memory and `fork`; a slow disk may hold Node's binary.
-const AGENT_PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes of a package's own words in the error that is shown.
 const SHOWN_BYTES: usize = 2048;
 /// How long the runtime's connection may be away before its process is looked for; it redials after
@@ -157,7 +161,7 @@ impl RuntimeShell {
             }
             State::Running { .. } => RuntimePhase::Running,
             State::Exited => RuntimePhase::Exited,
-            State::Failed(failure) => RuntimePhase::Failed(words(failure)),
+            State::Failed(failure) => RuntimePhase::Failed(failure.words()),
         };
         self.service.phase.send_if_modified(|now| {
             let changed = *now != phase;
@@ -370,57 +374,16 @@ impl RuntimeShell {
         let ran = Mono::now().since(self.since);
         self.service.failures.send_modify(|(count, last)| {
             *count += 1;
-            *last = words(&failure);
+            *last = failure.words();
         });
         // While the container is going down or is gone, its actor tells the story.
         let alone = *self.service.container.borrow() == ContainerPhase::Up;
         if alone {
             let action = "the runtime is started again; what the old one had started was ended";
             self.service
-                .record_later("runtime", cause(&failure), action, Some(ran));
+                .record_later("runtime", failure.cause(), action, Some(ran));
         }
-        ExitReason::Abnormal(coppice_supervision::Failure::text(words(&failure))).into()
-    }
-}
-
-fn cause(failure: &Failure) -> Cause {
-    match failure {
-        Failure::Ended {
-            signal: Some(signal),
-            ..
-        } => Cause::Signal { signal: *signal },
-        Failure::Ended { code, .. } => Cause::Exit {
-            code: code.unwrap_or(-1),
-        },
-        Failure::Deadline(waited_for) => Cause::Deadline {
-            waited_for: (*waited_for).to_owned(),
-        },
-        Failure::Init(message) | Failure::Spawn(message) => Cause::StartFailed {
-            message: message.clone(),
-        },
-        Failure::Vanished => Cause::RuntimeDied,
-        Failure::Stop(message) | Failure::Uninit(message) => Cause::StopFailed {
-            message: message.clone(),
-        },
-    }
-}
-
-fn words(failure: &Failure) -> String {
-    match failure {
-        Failure::Ended {
-            signal: Some(signal),
-            ..
-        } => format!("the Node runtime was ended by signal {signal}"),
-        Failure::Ended { code, .. } => format!(
-            "the Node runtime ended with exit code {}",
-            code.unwrap_or(-1)
-        ),
-        Failure::Deadline(waited_for) => format!("{waited_for} took too long"),
-        Failure::Vanished => "the Node runtime ended while nobody watched".to_owned(),
-        Failure::Init(why) => why.clone(),
-        Failure::Stop(why) => format!("stop failed: {why}"),
-        Failure::Uninit(why) => format!("uninit failed: {why}"),
-        Failure::Spawn(why) => format!("the Node runtime could not be started: {why}"),
+        ExitReason::Abnormal(coppice_supervision::Failure::text(failure.words())).into()
     }
 }
 
@@ -451,47 +414,6 @@ fn outcome(result: Result<Value, crate::link::CallError>) -> Option<Result<(), S
     }
 }
 
-async fn ask_list(agent: &Peer) -> Result<ProcessList, String> {
-    let list = agent.call(LIST, Value::Null, AGENT_PATIENCE).await;
-    serde_json::from_value(list.map_err(|error| error.to_string())?)
-        .map_err(|error| error.to_string())
-}
-
-/// The generation of the Node process that lives.
-fn live_runtime(list: &ProcessList) -> Option<u64> {
-    let processes = list.processes.iter();
-    let runtimes = processes.filter(|one| one.kind == ProcessKind::Runtime);
-    runtimes.filter_map(|one| one.generation).max()
-}
-
-/// The generations to kill before `next` starts: all that have something living, however old (a try
-/// that fails uses up a number), and the two before, of which only processes that nobody reported
-/// may be left.
-fn outlived(list: &ProcessList, next: u64) -> BTreeSet<u64> {
-    let known = list.processes.iter().filter_map(|one| one.generation);
-    let before = (0..next).rev().take(2);
-    known
-        .chain(before)
-        .filter(|generation| *generation != next)
-        .collect()
-}
-
-/// What lives in the container, and the generation that comes next.
-async fn find_runtime(service: &Arc<ServiceContext>, agent: &Peer) -> Result<Input, String> {
-    let live = live_runtime(&ask_list(agent).await?);
-    if let Some(generation) = live {
-        service.callbacks().begin(generation);
-    }
-    let next = match live {
-        Some(generation) => generation,
-        None => {
-            let next = service.host.document.next_generation(&service.id).await;
-            next.map_err(|error| error.to_string())?
-        }
-    };
-    Ok(Input::AgentUp { live, next })
-}
-
 /// As [`outcome`]; a success is durable before anybody hears of it.
 async fn call_init(
     service: &Arc<ServiceContext>,
@@ -509,58 +431,6 @@ async fn call_init(
     super::tasks::reevaluate_later(service, None);
     let noted = service.host.document.init_done(&service.id).await;
     Some(noted.map_err(|error| error.to_string()))
-}
-
-async fn spawn(service: &Arc<ServiceContext>, generation: u64) -> Result<(), String> {
-    let agent = service.agent.borrow().clone().ok_or("the agent hung up")?;
-    for old in outlived(&ask_list(&agent).await?, generation) {
-        let params = json!(KillGeneration { generation: old });
-        agent
-            .call(KILL_GENERATION, params, AGENT_PATIENCE)
-            .await
-            .map_err(|error| error.to_string())?;
-    }
-    service.subcontainers().clear();
-    let request = Spawn {
-        id: format!("runtime-{generation}"),
-        generation: Some(generation),
-        leaf: format!("runtime-{generation}"),
-        argv: [
-            "/usr/bin/node",
-            "--experimental-detect-module",
-            "--trace-warnings",
-            "/usr/lib/startos/init/index.js",
-        ]
-        .map(str::to_owned)
-        .to_vec(),
-        env: [
-            (
-                "PATH",
-                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
-            ),
-            ("LANG", service.host.lang()),
-            ("HOME", "/root".to_owned()),
-            ("COPPICE_GENERATION", generation.to_string()),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into(),
-        cwd: None,
-    };
-    agent
-        .call(SPAWN, json!(request), AGENT_PATIENCE)
-        .await
-        .map_err(|error| error.to_string())?;
-    Ok(())
-}
-
-async fn kill_generation(service: &Arc<ServiceContext>, generation: u64) {
-    let agent = service.agent.borrow().clone();
-    // Without an agent there is no container, and nothing of any generation in it.
-    let Some(agent) = agent else { return };
-    let params = json!(KillGeneration { generation });
-    if let Err(error) = agent.call(KILL_GENERATION, params, AGENT_PATIENCE).await {
-        tracing::warn!(service = service.id, generation, %error, "an old generation was not ended");
-    }
 }
 
 fn watch_links(service: &Arc<ServiceContext>, myself: &ActorRef<RuntimeMsg>) {
@@ -629,6 +499,3 @@ fn watch_processes(mut events: broadcast::Receiver<ProcessReport>, actor: ActorR
         }
     });
 }
-
-#[cfg(test)]
-mod tests;

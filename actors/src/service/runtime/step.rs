@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use coppice_clock::Mono;
 
+use super::failure::Failure;
 use crate::model::DesiredStatus;
 
 /// From the agent's answer to the runtime's hello. Node boots in well under a second on a slow disk.
@@ -98,30 +99,6 @@ pub enum State {
     Exited,
     /// Over; the actor ends with this reason and its successor begins anew.
     Failed(Failure),
-}
-
-/// Why a runtime is over.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// The Node process ended.
-    Ended {
-        /// Its exit code, when it had one.
-        code: Option<i32>,
-        /// The signal that ended it, when one did.
-        signal: Option<i32>,
-    },
-    /// It did not do this in time.
-    Deadline(&'static str),
-    /// The package's `init` failed.
-    Init(String),
-    /// The package's `main` did not stop in good order.
-    Stop(String),
-    /// The package's `uninit` failed.
-    Uninit(String),
-    /// The agent could not start Node.
-    Spawn(String),
-    /// The Node process is gone, and nobody heard how it ended.
-    Vanished,
 }
 
 /// What happens to a runtime.
