@@ -142,7 +142,7 @@ impl Opened {
         let host = self.host;
         let dead = tidy(&host).await;
         sweep_base(&host).await;
-        let (observe, events) = observer::channel();
+        let (observe, events) = observer::channel(&host);
         tokio::spawn(observer::follow(Arc::clone(&host), events));
         let (known, knowing) = tokio::sync::watch::channel(None);
         let spec = forest::spec(&host, self.publish, gateway(knowing), observe);

@@ -18,7 +18,7 @@ use crate::{
     model::{DesiredStatus, PackageEntry, StateInfo},
     network::Watch,
     problem::{Kind, Problem},
-    service::{Asker, ServiceContext, actions, tasks},
+    service::{Asker, ServiceContext, actions, parking, tasks},
 };
 
 /// What a package has to end by itself when everything is stopped: the SDK gives a daemon 60 s.
@@ -136,8 +136,7 @@ impl Coppice {
                 Ok(())
             })
             .await?;
-        // Harmless when it is not parked.
-        let _ = self.jobs.services.unpark(id).await;
+        parking::wake(&self.jobs.services, &service).await;
         service.raise_wish();
         Ok(())
     }
@@ -154,6 +153,7 @@ impl Coppice {
                 Ok(())
             })
             .await?;
+        parking::rest(&self.jobs.services, &service).await;
         service.reports.clear();
         service.raise_wish();
         Ok(())
@@ -178,6 +178,7 @@ impl Coppice {
                 Ok(())
             })
             .await?;
+        parking::wake(&self.jobs.services, &service).await;
         service.reports.clear();
         service.raise_wish();
         Ok(())
@@ -374,7 +375,9 @@ fn describe(entry: &PackageEntry) -> (&'static str, Option<String>) {
     if !matches!(entry.state_info, StateInfo::Installed { .. }) {
         return (entry.state_info.name(), None);
     }
-    if let Some(parked) = &entry.parked {
+    if let Some(parked) = &entry.parked
+        && status.desired.wants_running()
+    {
         return ("parked", Some(parked.reason.clone()));
     }
     if let Some(error) = &status.error {

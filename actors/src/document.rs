@@ -479,7 +479,7 @@ mod tests {
             tasks: BTreeMap::new(),
             hosts: BTreeMap::new(),
             outbound_gateway: None,
-            restarts: Vec::new(),
+            restarts: BTreeMap::new(),
             parked: None,
         }
     }

@@ -1,24 +1,32 @@
 //! Reading the log segments that the agents write.
 //!
 //! The folder belongs to the container: every file is opened beneath the folder without following
-//! links, and a line that is not ours is skipped. A position (cursor) is a segment number and a byte
+//! links, and a line that is not ours is skipped. Whatever else lies there costs little: only so many
+//! names, the newest few segments, and so many bytes of each are ever looked at. A position (cursor) is a segment number and a byte
 //! offset; it stays valid as long as the segment is kept.
 
 use std::{
+    collections::{BTreeSet, VecDeque},
     fs::File,
-    io::{self, BufRead, BufReader, Seek, SeekFrom},
+    io::{self, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
     str::FromStr,
 };
 
-use coppice_wire::logs::{LogLine, segment_name};
+use coppice_wire::logs::{LogLine, SEGMENT_BYTES, SEGMENTS_KEPT, segment_name, segment_number};
 use nix::{
     fcntl::{OFlag, OpenHow, ResolveFlag, openat2},
     sys::stat::Mode,
 };
 
 /// A line longer than this in the file is not ours: the agent cuts at 16 KiB.
-const MAX_RAW_LINE: u64 = 128 * 1024;
+const MAX_RAW_LINE: usize = 128 * 1024;
+/// A longer segment is not ours: the agent begins a new one long before.
+const MAX_SEGMENT: u64 = 2 * SEGMENT_BYTES;
+/// The agent keeps so many, and has one more while it begins the next.
+const SEGMENTS_READ: usize = SEGMENTS_KEPT + 1;
+/// Names looked at in the folder, which has some ten.
+const NAMES_READ: usize = 4096;
 
 /// Where a reader stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -100,19 +108,26 @@ impl ServiceLogs {
     /// # Errors
     /// As [`Self::tail`].
     pub fn before(&self, end: Cursor, limit: usize) -> io::Result<Vec<Positioned>> {
-        let mut found: Vec<Positioned> = Vec::new();
+        let mut found = VecDeque::new();
         for segment in self.segments()?.into_iter().rev() {
-            if segment > end.segment || found.len() >= limit {
+            if segment > end.segment {
                 continue;
             }
-            let mut lines = self.read_segment(segment, 0, usize::MAX)?;
-            lines.retain(|line| line.at < end);
-            let missing = limit - found.len();
-            let mut newest = lines.split_off(lines.len().saturating_sub(missing));
-            newest.append(&mut found);
-            found = newest;
+            if found.len() >= limit {
+                break;
+            }
+            let bytes = self.read_segment(segment, 0)?;
+            let mut offset = bytes.len();
+            for raw in bytes.split_inclusive(|byte| *byte == b'\n').rev() {
+                if found.len() >= limit {
+                    break;
+                }
+                offset -= raw.len();
+                let line = parse(segment, offset as u64, raw).filter(|line| line.at < end);
+                line.into_iter().for_each(|line| found.push_front(line));
+            }
         }
-        Ok(found)
+        Ok(found.into())
     }
 
     /// At most `limit` lines from `start` on.
@@ -122,15 +137,26 @@ impl ServiceLogs {
     pub fn after(&self, start: Cursor, limit: usize) -> io::Result<Vec<Positioned>> {
         let mut found = Vec::new();
         for segment in self.segments()? {
-            if segment < start.segment || found.len() >= limit {
+            if segment < start.segment {
                 continue;
+            }
+            if found.len() >= limit {
+                break;
             }
             let from = if segment == start.segment {
                 start.offset
             } else {
                 0
             };
-            found.append(&mut self.read_segment(segment, from, limit - found.len())?);
+            let bytes = self.read_segment(segment, from)?;
+            let mut offset = from;
+            for raw in bytes.split_inclusive(|byte| *byte == b'\n') {
+                if found.len() >= limit {
+                    break;
+                }
+                found.extend(parse(segment, offset, raw));
+                offset = offset.saturating_add(raw.len() as u64);
+            }
         }
         Ok(found)
     }
@@ -150,51 +176,35 @@ impl ServiceLogs {
         ))
     }
 
-    fn segments(&self) -> io::Result<Vec<u64>> {
+    /// The newest segments, oldest first.
+    fn segments(&self) -> io::Result<BTreeSet<u64>> {
         let entries = match std::fs::read_dir(&self.folder) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
             Err(error) => return Err(error),
         };
-        let mut numbers = Vec::new();
-        for entry in entries {
-            let name = entry?.file_name();
-            let number = name.to_str().and_then(|name| name.strip_suffix(".jsonl"));
-            numbers.extend(number.and_then(|number| number.parse::<u64>().ok()));
+        let mut newest = BTreeSet::new();
+        for entry in entries.take(NAMES_READ) {
+            newest.extend(entry?.file_name().to_str().and_then(segment_number));
+            if newest.len() > SEGMENTS_READ {
+                newest.pop_first();
+            }
         }
-        numbers.sort_unstable();
-        Ok(numbers)
+        Ok(newest)
     }
 
-    fn read_segment(&self, segment: u64, from: u64, limit: usize) -> io::Result<Vec<Positioned>> {
-        let mut file = match self.open(segment) {
-            Ok(file) => file,
-            // The agent dropped its oldest segment between our listing and now; or the container
-            // put something else there, which is none of ours.
-            Err(_) => return Ok(Vec::new()),
+    /// What a segment holds from `from` on.
+    fn read_segment(&self, segment: u64, from: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        // The agent dropped its oldest segment between our listing and now; or the container put
+        // something else there, which is none of ours.
+        let Ok(mut file) = self.open(segment) else {
+            return Ok(bytes);
         };
         file.seek(SeekFrom::Start(from))?;
-        let mut reader = BufReader::new(file);
-        let mut offset = from;
-        let mut lines = Vec::new();
-        let mut raw = Vec::new();
-        while lines.len() < limit {
-            raw.clear();
-            let length = io::Read::take(&mut reader, MAX_RAW_LINE).read_until(b'\n', &mut raw)?;
-            if !raw.ends_with(b"\n") {
-                break;
-            }
-            let at = Cursor { segment, offset };
-            offset += length as u64;
-            if let Ok(line) = serde_json::from_slice(&raw) {
-                lines.push(Positioned {
-                    line,
-                    at,
-                    next: Cursor { segment, offset },
-                });
-            }
-        }
-        Ok(lines)
+        file.take(MAX_SEGMENT.saturating_sub(from))
+            .read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 
     fn open(&self, segment: u64) -> io::Result<File> {
@@ -205,11 +215,26 @@ impl ServiceLogs {
             .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_BENEATH);
         let fd = openat2(&folder, segment_name(segment).as_str(), how)?;
         let file = File::from(fd);
-        if !file.metadata()?.is_file() {
+        let found = file.metadata()?;
+        if !found.is_file() || found.len() > MAX_SEGMENT {
             return Err(io::Error::from(io::ErrorKind::InvalidData));
         }
         Ok(file)
     }
+}
+
+/// A line of ours that has its end: `None` for anything else.
+fn parse(segment: u64, offset: u64, raw: &[u8]) -> Option<Positioned> {
+    let whole = raw.ends_with(b"\n") && raw.len() <= MAX_RAW_LINE;
+    let line = whole.then(|| serde_json::from_slice(raw).ok())??;
+    Some(Positioned {
+        line,
+        at: Cursor { segment, offset },
+        next: Cursor {
+            segment,
+            offset: offset.saturating_add(raw.len() as u64),
+        },
+    })
 }
 
 #[cfg(test)]

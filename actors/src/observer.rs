@@ -1,35 +1,75 @@
-//! What supervisors decide, turned into what people can read.
+//! What supervisors decide, turned into what people can read and into the fate of containers.
 //!
 //! Supervisors call the observer from their own tasks and must not wait, so events pass through a
 //! channel to [`follow`], which writes parking and the failures of Coppice's own actors into the
 //! document. Deaths of containers, runtimes and daemons are recorded by the actors that saw them.
+//!
+//! One thing cannot wait for the channel: a container that supervisors gave up on is condemned in
+//! the very call, before whoever is started next could adopt it (`docs/decisions/0014`).
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use coppice_clock::{Mono, Wall};
-use coppice_supervision::{Decision, ExitReason, SupervisionEvent, What};
+use coppice_supervision::{ExitReason, ShutdownDetail, SupervisionEvent, What};
 use tokio::sync::mpsc;
 
 use crate::{
     host::Host,
     model::{Cause, Parked},
+    service::custody,
 };
 
 /// Events that may wait; beyond, they are dropped and counted in the log.
 const QUEUE: usize = 4096;
+/// What the processes of a service that is being parked have to end by themselves.
+const PARKING_GRACE: Duration = Duration::from_secs(20);
 
 /// The two ends: what supervisors call, and what [`follow`] reads.
-pub fn channel() -> (
+pub fn channel(
+    host: &Arc<Host>,
+) -> (
     impl Fn(SupervisionEvent) + Send + Sync + Clone + 'static,
     mpsc::Receiver<SupervisionEvent>,
 ) {
     let (sender, receiver) = mpsc::channel(QUEUE);
+    let host = Arc::clone(host);
     let observe = move |event: SupervisionEvent| {
+        if let Some(service) = given_up_on(&event).and_then(|id| host.service(id)) {
+            custody::condemn(&service);
+        }
         if sender.try_send(event).is_err() {
             tracing::warn!("a supervision event was dropped: too many at once");
         }
     };
     (observe, receiver)
+}
+
+/// The service whose container must not be adopted any more, if this event says so.
+fn given_up_on(event: &SupervisionEvent) -> Option<&str> {
+    let names = event.supervisor.names();
+    let place: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
+    match (&place[..], &event.what) {
+        // A parked service is watched by nobody, so nothing of it is left running.
+        ([_, "services"], What::Parked { child, .. }) => Some(child.as_str()),
+        ([_, "services", _] | [_, "services", _, "work"], What::Ending { reason })
+            if blames_the_container(reason) =>
+        {
+            names.get(2).map(|name| name.as_str())
+        }
+        _ => None,
+    }
+}
+
+/// Whether a supervisor gave up because of what runs in the container, rather than because an actor
+/// of Coppice itself kept failing: that is no reason to end anybody's processes.
+fn blames_the_container(reason: &ExitReason) -> bool {
+    let ExitReason::Shutdown(ShutdownDetail::Intensity { child, last }) = reason else {
+        return false;
+    };
+    match child.as_str() {
+        "container" | "runtime" => matches!(**last, ExitReason::Abnormal(_)),
+        _ => blames_the_container(last),
+    }
 }
 
 /// Writes what supervisors decide until they are gone.
@@ -46,13 +86,13 @@ pub async fn follow(host: Arc<Host>, mut events: mpsc::Receiver<SupervisionEvent
         match (&names[..], &event.what) {
             (
                 [_, "services"],
-                What::Exited {
+                What::Parked {
                     child,
                     reason,
-                    decision: Decision::Park { next_probe },
-                    ..
+                    next_probe,
                 },
             ) => {
+                stop_parked(&host, child.as_str());
                 park(&host, child.as_str(), reason, *next_probe).await;
             }
             ([_, "services"], What::Unparked { child }) => unpark(&host, child.as_str()).await,
@@ -70,6 +110,22 @@ pub async fn follow(host: Arc<Host>, mut events: mpsc::Receiver<SupervisionEvent
             _ => {}
         }
     }
+}
+
+/// Removes the container of a parked service, unless the next try has come first and did it.
+fn stop_parked(host: &Arc<Host>, id: &str) {
+    let Some(service) = host.service(id) else {
+        return;
+    };
+    tokio::spawn(async move {
+        if let Err(error) = custody::clear(&service, PARKING_GRACE).await {
+            tracing::warn!(
+                service = service.id,
+                error,
+                "the container of a parked service was not removed; the next try removes it"
+            );
+        }
+    });
 }
 
 async fn park(host: &Host, id: &str, reason: &ExitReason, next_probe: Mono) {
@@ -95,6 +151,8 @@ async fn park(host: &Host, id: &str, reason: &ExitReason, next_probe: Mono) {
     if let Err(error) = written {
         tracing::warn!(service = id, %error, "parking was not noted");
     }
+    // The actor that showed these is gone with the tree.
+    host.document.publish_health(id, &BTreeMap::new());
 }
 
 async fn unpark(host: &Host, id: &str) {
@@ -130,3 +188,6 @@ async fn internal(host: &Host, service: &str, actor: &str, reason: &ExitReason, 
             .await;
     }
 }
+
+#[cfg(test)]
+mod tests;

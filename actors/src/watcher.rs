@@ -7,7 +7,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use crate::{
     host::Host,
-    service::{Watched, callbacks::touched},
+    service::{Changed, callbacks::touched},
 };
 
 const PACKAGES: &str = "/public/packageData";
@@ -46,7 +46,7 @@ impl Actor for WatcherActor {
         message: WatcherMsg,
         host: &mut Arc<Host>,
     ) -> Result<(), ActorProcessingErr> {
-        let mut watched: Vec<Watched> = match message {
+        let mut changed: Vec<Changed> = match message {
             WatcherMsg::Changed(paths) => paths
                 .iter()
                 .flat_map(|path| touched(&path.iter().map(String::as_str).collect::<Vec<_>>()))
@@ -61,14 +61,13 @@ impl Actor for WatcherActor {
                     .collect()
             }
         };
-        watched.sort();
-        watched.dedup();
-        let network = watched.iter().any(|one| matches!(one, Watched::Hosts(_)));
-        if network {
+        changed.sort();
+        changed.dedup();
+        if changed.iter().any(Changed::is_of_hosts) {
             host.network.changed();
         }
         for service in host.services() {
-            service.fire(&watched).await;
+            service.fire(&changed);
         }
         Ok(())
     }

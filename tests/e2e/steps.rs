@@ -91,6 +91,7 @@ chapters! {
         a_killed_runtime_comes_back_under_its_living_neighbours,
         a_killed_pid_1_brings_a_new_container,
         a_killed_monitor_brings_a_new_container,
+        a_runtime_that_cannot_be_kept_up_gets_a_new_container,
     }
     survival {
         the_core_is_killed_and_nothing_of_the_services_notices,

@@ -103,7 +103,7 @@ function entry(over: JsonObject): JsonObject {
     tasks: {},
     hosts: {},
     outboundGateway: null,
-    restarts: [],
+    restarts: {},
     parked: null,
     ...over,
   };
@@ -143,8 +143,8 @@ const hello = (): JsonObject =>
       settings: action('Settings', 'Every kind of field there is.', { hasInput: true }),
     },
     hosts: { main: host({ '80': binding('hello', 49200, true, { ui: iface('ui', 'Web UI', 'ui', 'Says hello.', 'http', 'https') }) }) },
-    restarts: [
-      {
+    restarts: {
+      '2': {
         seq: 2,
         at: ago(50),
         what: 'daemon main',
@@ -153,8 +153,8 @@ const hello = (): JsonObject =>
         ranMs: 90_000_000,
         logs: ['10:12:01 listening on 0.0.0.0:80', '10:14:37 GET / 200'],
       },
-      { seq: 1, at: ago(2000), what: 'container', cause: { kind: 'operator', by: 'admin' }, action: 'it is started again', ranMs: null, logs: [] },
-    ],
+      '1': { seq: 1, at: ago(2000), what: 'container', cause: { kind: 'operator', by: 'admin' }, action: 'it is started again', ranMs: null, logs: [] },
+    },
   });
 
 const miniflux = (): JsonObject =>

@@ -160,9 +160,9 @@ describe('the page of a service', () => {
     server.commit({
       op: 'replace',
       path: '/packageData/hello/restarts',
-      value: [
-        { seq: 3, at: new Date().toISOString(), what: 'runtime', cause: { kind: 'oom' }, action: 'it is started again', ranMs: 4000, logs: ['allocating'] },
-      ],
+      value: {
+        '3': { seq: 3, at: new Date().toISOString(), what: 'runtime', cause: { kind: 'oom' }, action: 'it is started again', ranMs: 4000, logs: ['allocating'] },
+      },
     });
     await page.getByRole('heading', { name: 'The runtime ran out of memory and was ended by the kernel.' }).waitFor();
     await page.getByText('allocating').waitFor();

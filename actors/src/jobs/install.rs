@@ -126,7 +126,7 @@ async fn begin(host: &Arc<Host>, opened: &Opened, journal: &Journal) -> Result<(
         tasks: std::collections::BTreeMap::new(),
         hosts: std::collections::BTreeMap::new(),
         outbound_gateway: None,
-        restarts: Vec::new(),
+        restarts: std::collections::BTreeMap::new(),
         parked: None,
     };
     let kind = match read_version(&volumes(host, &id)) {

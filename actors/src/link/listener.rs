@@ -72,6 +72,34 @@ pub struct Accepted {
     pub(super) share: Arc<Share>,
 }
 
+#[cfg(test)]
+impl Accepted {
+    /// A connection that said it is this, with nothing read beyond; what it costs is counted in `budget`.
+    pub(crate) fn as_role(
+        stream: UnixStream,
+        role: Role,
+        generation: Option<u64>,
+        budget: &Budget,
+    ) -> Self {
+        let seats = Arc::new(Semaphore::new(1));
+        Self {
+            stream,
+            decoder: Decoder::new(),
+            hello: Hello {
+                protocol: coppice_wire::PROTOCOL,
+                oldest: coppice_wire::PROTOCOL,
+                build: String::new(),
+                boot: "life".to_owned(),
+                role,
+                generation,
+            },
+            caller: Caller { uid: 0, pid: None },
+            seat: seats.try_acquire_owned().expect("one seat is free"),
+            share: budget.share(role),
+        }
+    }
+}
+
 /// What the kernel says of the other side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caller {

@@ -32,8 +32,9 @@ pub struct PackageEntry {
     pub hosts: BTreeMap<String, Host>,
     /// The gateway it goes out by, where the user chose one.
     pub outbound_gateway: Option<String>,
-    /// The newest restart records, newest last; at most 50.
-    pub restarts: Vec<RestartRecord>,
+    /// The newest restart records, by their number; at most 50.
+    #[ts(as = "BTreeMap<String, RestartRecord>")]
+    pub restarts: BTreeMap<u64, RestartRecord>,
     /// Set while the service failed too often and waits.
     pub parked: Option<Parked>,
 }

@@ -23,7 +23,7 @@ pub struct RestartRecord {
     /// How long it had been up, in milliseconds, where that is known.
     #[ts(type = "number | null")]
     pub ran_ms: Option<u64>,
-    /// The last lines it wrote.
+    /// The last lines of the service's log, cut short; only the newest records keep theirs.
     pub logs: Vec<String>,
 }
 
@@ -58,6 +58,11 @@ pub enum Cause {
     },
     /// It did not come up.
     StartFailed {
+        /// What it said.
+        message: String,
+    },
+    /// It did not end in good order; what was left of it was ended by force.
+    StopFailed {
         /// What it said.
         message: String,
     },

@@ -44,6 +44,33 @@ const MAX_REGISTRATIONS: usize = 8192;
 )]
 pub struct TooManyCallbacks;
 
+/// What a change of the document may have changed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Changed {
+    /// Just this.
+    One(Watched),
+    /// Every host of this package, and which there are.
+    AllHosts(String),
+}
+
+impl Changed {
+    /// Whether addresses or ways to services may have changed.
+    #[must_use]
+    pub const fn is_of_hosts(&self) -> bool {
+        matches!(self, Self::One(Watched::Hosts(_)) | Self::AllHosts(_))
+    }
+
+    fn concerns(&self, watched: &Watched) -> bool {
+        match (self, watched) {
+            (Self::One(changed), watched) => changed == watched,
+            (Self::AllHosts(changed), Watched::Host { package, .. } | Watched::Hosts(package)) => {
+                changed == package
+            }
+            (Self::AllHosts(_), _) => false,
+        }
+    }
+}
+
 /// Registrations of one service.
 #[derive(Debug, Default)]
 pub struct Callbacks {
@@ -74,12 +101,15 @@ impl Callbacks {
     }
 
     /// Takes the callbacks that one of `changed` fires.
-    pub fn fire(&mut self, changed: &[Watched]) -> Vec<u64> {
-        let mut due: Vec<u64> = changed
-            .iter()
-            .filter_map(|watched| self.by_watched.remove(watched))
-            .flatten()
-            .collect();
+    pub fn fire(&mut self, changed: &[Changed]) -> Vec<u64> {
+        let mut due = Vec::new();
+        self.by_watched.retain(|watched, ids| {
+            let fires = changed.iter().any(|one| one.concerns(watched));
+            if fires {
+                due.extend(std::mem::take(ids));
+            }
+            !fires
+        });
         due.sort_unstable();
         due.dedup();
         due
@@ -109,25 +139,29 @@ pub enum Clear {
 
 /// What a change of the document at `path` (segments below `/public/packageData`) may have changed.
 #[must_use]
-pub fn touched(path: &[&str]) -> Vec<Watched> {
+pub fn touched(path: &[&str]) -> Vec<Changed> {
     let Some((package, below)) = path.split_first() else {
         return Vec::new();
     };
-    let package = (*package).to_owned();
-    let host = |host: &str| Watched::Host {
-        package: package.clone(),
-        host: host.to_owned(),
-    };
+    let package = || (*package).to_owned();
+    let one = Changed::One;
     match below {
         [] => vec![
-            Watched::Status(package.clone()),
-            Watched::Manifest(package.clone()),
-            Watched::Hosts(package.clone()),
+            one(Watched::Status(package())),
+            one(Watched::Manifest(package())),
+            one(Watched::ContainerIp(package())),
+            Changed::AllHosts(package()),
         ],
-        ["statusInfo", ..] => vec![Watched::Status(package.clone())],
-        ["stateInfo", ..] => vec![Watched::Manifest(package.clone())],
-        ["hosts"] => vec![Watched::Hosts(package.clone())],
-        ["hosts", id, ..] => vec![host(id), Watched::Hosts(package.clone())],
+        ["statusInfo", ..] => vec![one(Watched::Status(package()))],
+        ["stateInfo", ..] => vec![one(Watched::Manifest(package()))],
+        ["hosts"] => vec![Changed::AllHosts(package())],
+        ["hosts", host, ..] => vec![
+            one(Watched::Host {
+                package: package(),
+                host: (*host).to_owned(),
+            }),
+            one(Watched::Hosts(package())),
+        ],
         _ => Vec::new(),
     }
 }
@@ -140,14 +174,18 @@ mod tests {
         Watched::Status(package.into())
     }
 
+    fn changed(package: &str) -> Changed {
+        Changed::One(status(package))
+    }
+
     #[test]
     fn a_callback_fires_at_most_once_and_again_after_a_new_registration() {
         let mut callbacks = Callbacks::default();
         callbacks.register(status("a"), 1).unwrap();
-        assert_eq!(callbacks.fire(&[status("a")]), [1]);
-        assert!(callbacks.fire(&[status("a")]).is_empty());
+        assert_eq!(callbacks.fire(&[changed("a")]), [1]);
+        assert!(callbacks.fire(&[changed("a")]).is_empty());
         callbacks.register(status("a"), 2).unwrap();
-        assert_eq!(callbacks.fire(&[status("a"), status("a")]), [2]);
+        assert_eq!(callbacks.fire(&[changed("a"), changed("a")]), [2]);
     }
 
     #[test]
@@ -168,10 +206,10 @@ mod tests {
         callbacks.begin(1);
         callbacks.register(status("a"), 1).unwrap();
         callbacks.begin(1);
-        assert_eq!(callbacks.fire(&[status("a")]), [1]);
+        assert_eq!(callbacks.fire(&[changed("a")]), [1]);
         callbacks.register(status("a"), 1).unwrap();
         callbacks.begin(2);
-        assert!(callbacks.fire(&[status("a")]).is_empty());
+        assert!(callbacks.fire(&[changed("a")]).is_empty());
     }
 
     #[test]
@@ -184,7 +222,7 @@ mod tests {
         callbacks.clear(&Clear::Only([7].into()));
         callbacks.register(status("a"), 9000).unwrap();
         assert_eq!(callbacks.register(status("b"), 9001), Err(TooManyCallbacks));
-        assert_eq!(callbacks.fire(&[status("a")]), [9000]);
+        assert_eq!(callbacks.fire(&[changed("a")]), [9000]);
         callbacks.register(status("b"), 9001).unwrap();
     }
 
@@ -196,13 +234,48 @@ mod tests {
         }
         callbacks.clear(&Clear::Only([1].into()));
         callbacks.clear(&Clear::Except([3].into()));
-        assert_eq!(callbacks.fire(&[status("a")]), [3]);
+        assert_eq!(callbacks.fire(&[changed("a")]), [3]);
     }
 
     #[test]
     fn a_package_that_appears_or_goes_touches_all_that_is_watched_of_it() {
-        let touched = touched(&["a"]);
-        assert!(touched.contains(&Watched::Manifest("a".into())));
-        assert!(touched.contains(&Watched::Hosts("a".into())));
+        let host = |package: &str, host: &str| Watched::Host {
+            package: package.into(),
+            host: host.into(),
+        };
+        let watched = [
+            status("a"),
+            Watched::Manifest("a".into()),
+            Watched::Hosts("a".into()),
+            Watched::ContainerIp("a".into()),
+            host("a", "main"),
+            host("a", "other"),
+        ];
+        let mut callbacks = Callbacks::default();
+        for (id, one) in (0..).zip(watched) {
+            callbacks.register(one, id).unwrap();
+        }
+        callbacks.register(host("b", "main"), 99).unwrap();
+        assert_eq!(callbacks.fire(&touched(&["a"])), [0, 1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn a_change_of_one_host_fires_for_it_and_for_all_hosts_and_a_change_of_all_for_each() {
+        let host = |host: &str| Watched::Host {
+            package: "a".into(),
+            host: host.into(),
+        };
+        let mut callbacks = Callbacks::default();
+        let register = |callbacks: &mut Callbacks| {
+            callbacks.register(host("main"), 1).unwrap();
+            callbacks.register(host("other"), 2).unwrap();
+            callbacks.register(Watched::Hosts("a".into()), 3).unwrap();
+        };
+        register(&mut callbacks);
+        let one = touched(&["a", "hosts", "main", "bindings", "80"]);
+        assert_eq!(callbacks.fire(&one), [1, 3]);
+        register(&mut callbacks);
+        assert_eq!(callbacks.fire(&touched(&["a", "hosts"])), [1, 2, 3]);
+        assert!(one.iter().any(Changed::is_of_hosts));
     }
 }

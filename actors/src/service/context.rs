@@ -18,9 +18,11 @@ use tokio::sync::{broadcast, watch};
 
 use super::{
     actions::Forms,
-    callbacks::{Callbacks, Watched},
+    callbacks::{Callbacks, Changed},
     container::ContainerMsg,
+    custody::Custody,
     health::Reports,
+    records,
     runtime::RuntimeMsg,
     slot::Slot,
     tasks::TasksMsg,
@@ -33,10 +35,8 @@ use crate::{
     problem::{Kind, Problem},
 };
 
-/// Restart records kept per service.
-const RECORDS_KEPT: usize = 50;
-/// Log lines kept with a restart record.
-const LINES_KEPT: usize = 20;
+/// How long a runtime may leave its callbacks unread.
+const DELIVERY_PATIENCE: Duration = Duration::from_secs(10);
 /// Events of processes that a slow reader may miss before it must ask for the list.
 const PROCESS_EVENTS: usize = 1024;
 
@@ -86,6 +86,28 @@ pub enum ProcessEvent {
     Exited(ProcessExited),
 }
 
+impl ProcessEvent {
+    /// The report's number.
+    #[must_use]
+    pub const fn seq(&self) -> u64 {
+        match self {
+            Self::Started(started) => started.seq,
+            Self::Exited(exited) => exited.seq,
+        }
+    }
+}
+
+/// One report of one agent.
+#[derive(Clone, Debug)]
+pub struct ProcessReport {
+    /// The container life it belongs to: numbers and ids begin anew with each.
+    pub life: Arc<str>,
+    /// The connection it came on, which takes the acknowledgement.
+    pub agent: Peer,
+    /// What it says.
+    pub event: ProcessEvent,
+}
+
 /// A live subcontainer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subcontainer {
@@ -105,6 +127,8 @@ pub struct ServiceContext {
     pub host: Arc<Host>,
     /// The container's phase.
     pub container: watch::Sender<ContainerPhase>,
+    /// Whether the container may be adopted.
+    pub custody: Custody,
     /// The agent, while it is connected.
     pub agent: watch::Sender<Option<Peer>>,
     /// The runtime, while it is connected.
@@ -114,8 +138,8 @@ pub struct ServiceContext {
     /// How often the container or the runtime failed since this process knows the service, and the
     /// last words.
     pub failures: watch::Sender<(u64, String)>,
-    /// Reports of processes, as they come.
-    pub processes: broadcast::Sender<ProcessEvent>,
+    /// Reports of processes, as they come; the `processes` actor acknowledges them.
+    pub processes: broadcast::Sender<ProcessReport>,
     /// Raised when the wish in the document may have changed.
     pub wishes: watch::Sender<u64>,
     /// One action or backup at a time.
@@ -156,6 +180,7 @@ impl ServiceContext {
             instance,
             host,
             container: watch::Sender::new(ContainerPhase::Down),
+            custody: Custody::default(),
             agent: watch::Sender::new(None),
             runtime: watch::Sender::new(None),
             phase: watch::Sender::new(RuntimePhase::Booting),
@@ -244,17 +269,33 @@ impl ServiceContext {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Delivers what these changes fire.
-    pub async fn fire(&self, changed: &[Watched]) {
+    /// Delivers what these changes fire, beside the caller: whoever tells of a change tells every
+    /// service, and none may wait for one that does not read.
+    pub fn fire(self: &Arc<Self>, changed: &[Changed]) {
         let due = self.callbacks().fire(changed);
         let link = self.runtime.borrow().clone();
-        let Some(link) = link else { return };
-        for id in due {
-            let params = json!({ "id": id, "args": [] });
-            link.peer
-                .notify(coppice_wire::runtime::CALLBACK, params)
-                .await;
-        }
+        let Some(link) = link.filter(|_| !due.is_empty()) else {
+            return;
+        };
+        let service = Arc::clone(self);
+        tokio::spawn(async move {
+            let deliver = async {
+                for id in due {
+                    let params = json!({ "id": id, "args": [] });
+                    link.peer
+                        .notify(coppice_wire::runtime::CALLBACK, params)
+                        .await;
+                }
+            };
+            if tokio::time::timeout(DELIVERY_PATIENCE, deliver)
+                .await
+                .is_err()
+            {
+                // It redials if it lives, and then fires all its callbacks: nothing is lost.
+                tracing::warn!(service = service.id, "closing a runtime that does not read");
+                link.peer.close();
+            }
+        });
     }
 
     /// The live subcontainers, by guid.
@@ -282,28 +323,38 @@ impl ServiceContext {
         ServiceLogs::in_folder(&self.folder().join("logs"))
     }
 
-    /// Appends a restart record, with the last lines that `src` wrote (any source when `None`).
+    /// As [`Self::record`], beside the caller: a handler never waits for the disk.
+    pub fn record_later(
+        self: &Arc<Self>,
+        what: &'static str,
+        cause: Cause,
+        action: &'static str,
+        ran: Option<Duration>,
+    ) {
+        let service = Arc::clone(self);
+        tokio::spawn(async move { service.record(what, cause, action, ran).await });
+    }
+
+    /// Adds a restart record, with the last lines of the service's log.
     pub async fn record(&self, what: &str, cause: Cause, action: &str, ran: Option<Duration>) {
         let logs = self.logs();
-        let lines = tokio::task::spawn_blocking(move || logs.tail(LINES_KEPT)).await;
+        let lines = tokio::task::spawn_blocking(move || logs.tail(records::LINES)).await;
         let lines = lines.ok().and_then(Result::ok).unwrap_or_default();
         let (what, action) = (what.to_owned(), action.to_owned());
         tracing::info!(service = self.id, what, ?cause, action, "restart record");
         let at = coppice_clock::Wall::now();
         let written = self
             .update("restart-record", move |entry| {
-                let seq = entry.restarts.last().map_or(1, |last| last.seq + 1);
-                entry.restarts.push(RestartRecord {
-                    seq,
+                let record = RestartRecord {
+                    seq: 0,
                     at,
                     what,
                     cause,
                     action,
                     ran_ms: ran.and_then(|ran| u64::try_from(ran.as_millis()).ok()),
                     logs: lines.into_iter().map(|line| line.line.line).collect(),
-                });
-                let surplus = entry.restarts.len().saturating_sub(RECORDS_KEPT);
-                entry.restarts.drain(..surplus);
+                };
+                records::add(&mut entry.restarts, record);
                 Ok(())
             })
             .await;
@@ -312,3 +363,6 @@ impl ServiceContext {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

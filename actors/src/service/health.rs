@@ -207,6 +207,17 @@ impl Actor for HealthActor {
         });
         relay(service.phase.subscribe(), &myself, || HealthMsg::Reported);
         myself.send_message(HealthMsg::Reported)?;
+        // What an earlier incarnation showed outlives it in the document. This one knows no check
+        // yet, so nothing would clear what the container or the runtime took down with it.
+        if !matches!(
+            *service.phase.borrow(),
+            RuntimePhase::Changing | RuntimePhase::Running
+        ) {
+            service
+                .host
+                .document
+                .publish_health(&service.id, &BTreeMap::new());
+        }
         Ok(HealthState {
             service,
             checks: Checks::default(),
@@ -302,6 +313,27 @@ mod tests {
             NOW + SILENCE * 2
         ));
         assert_eq!(checks.shown()["web"].result, HealthResult::Success);
+    }
+
+    #[tokio::test]
+    async fn what_an_earlier_incarnation_showed_is_gone_unless_main_is_still_up() {
+        let at = crate::service::testing::host();
+        let service = at.installed("a").await;
+        let shown = BTreeMap::from([("web".to_owned(), report(HealthResult::Success))]);
+        let health = || service.entry().unwrap().status_info.health;
+        for (phase, expected) in [
+            (RuntimePhase::Running, shown.clone()),
+            (RuntimePhase::Booting, BTreeMap::new()),
+        ] {
+            at.host.document.publish_health("a", &shown);
+            service.phase.send_replace(phase);
+            let (actor, ended) = Actor::spawn(None, HealthActor, Arc::clone(&service))
+                .await
+                .unwrap();
+            assert_eq!(health(), expected);
+            actor.stop(None);
+            ended.await.unwrap();
+        }
     }
 
     #[test]

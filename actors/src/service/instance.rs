@@ -1,9 +1,14 @@
 //! The tree of one service, as specifications.
 //!
-//! Intensities, innermost first: a part of `work` that fails more than 5 times in a minute takes
-//! `work` and with it the container down; a container that fails more than 3 times in two minutes
-//! ends the tree, and `services` parks it. A package whose `init` always throws is therefore parked
-//! after about 24 tries in some minutes, each with its reason on record.
+//! Intensities, innermost first: a part of `work` that fails more than 5 times in a minute ends
+//! `work`, and with it the container's actor; when it was the package that failed, the container is
+//! condemned and made anew ([`super::custody`]). More than 3 such rounds in two minutes end the tree;
+//! `services` starts it again twice and then parks it, without a container. A package whose `init`
+//! always throws is therefore parked after at most 6 x 4 x 3 tries in some minutes, each with its
+//! reason on record.
+//!
+//! `one_for_all`, because neither half is of use without the other: work needs the container it
+//! began in, and a container in which no work can be kept up has to be looked at anew.
 
 use std::{sync::Arc, time::Duration};
 
@@ -30,7 +35,7 @@ pub fn instance_spec(service: &Arc<ServiceContext>) -> SupervisorSpec {
         // An actor that ends leaves its container alone: there is nothing to wait for.
         .shutdown(Shutdown::Timeout(Duration::from_secs(2)))
     };
-    SupervisorSpec::rest_for_one(service.id.as_str())
+    SupervisorSpec::one_for_all(service.id.as_str())
         .intensity(3, Duration::from_secs(120))
         .backoff(Backoff::doubling(
             Duration::from_millis(200),
@@ -89,3 +94,6 @@ where
     ChildSpec::worker(id, move |context| start(context, Arc::clone(&service)))
         .shutdown(Shutdown::Timeout(Duration::from_secs(2)))
 }
+
+#[cfg(test)]
+mod tests;

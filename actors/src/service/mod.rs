@@ -1,12 +1,12 @@
 //! One service: the actors that make it up and what they share.
 //!
 //! ```text
-//! <instance>   rest_for_one
+//! <instance>   one_for_all
 //! ├─ container     container/   its LXC container and its socket
 //! └─ work          one_for_one
 //!     ├─ runtime       runtime/     the Node runtime: init, start, stop
-//!     ├─ daemons       daemons.rs   one actor per process
-//!     ├─ processes     daemons.rs   listens to the agent and fills `daemons`
+//!     ├─ daemons       daemons/     one actor per process
+//!     ├─ processes     daemons/     listens to the agent and fills `daemons`
 //!     ├─ health        health.rs    what the checks say and when they last said it
 //!     └─ tasks         tasks.rs     what is asked of people
 //! ```
@@ -15,17 +15,23 @@ pub mod actions;
 pub mod callbacks;
 pub mod container;
 mod context;
+pub mod custody;
 pub mod daemons;
 pub mod health;
 mod instance;
 pub mod matching;
+pub mod parking;
+mod records;
 pub mod runtime;
 mod slot;
 pub mod tasks;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use actions::Asker;
-pub use callbacks::{Clear, Watched};
+pub use callbacks::{Changed, Clear, Watched};
 pub use context::{
-    ContainerPhase, ProcessEvent, RuntimeLink, RuntimePhase, ServiceContext, Subcontainer,
+    ContainerPhase, ProcessEvent, ProcessReport, RuntimeLink, RuntimePhase, ServiceContext,
+    Subcontainer,
 };
 pub use instance::instance_spec;

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -174,6 +175,10 @@ impl Backend for Inhabited {
 
     fn reconcile<'a>(&'a self, known: &'a [Segment]) -> Pending<'a, Receipt> {
         self.containers.reconcile(known)
+    }
+
+    fn files_in_use(&self) -> Pending<'_, Result<Vec<PathBuf>, OpError>> {
+        self.containers.files_in_use()
     }
 
     fn preflight(&self) -> Pending<'_, Vec<Check>> {

@@ -18,7 +18,7 @@ use std::{
     sync::Arc,
 };
 
-use coppice_containers::{HostLayout, Segment};
+use coppice_containers::{Backend, HostLayout, Segment};
 use coppice_net::subnet::Subnet;
 use coppice_s9pk::{Content, Draft};
 use coppice_supervision::{ChildSpec, Supervisor, SupervisorSpec};
@@ -124,45 +124,58 @@ impl World {
     }
 
     async fn core(&self, fuse: Arc<Fuse>) -> Jobs {
-        let (layout, data) = (self.layout(), self.data());
-        let store = Store::open(data.join("state"), Options::default()).unwrap();
-        let secrets = SecretStore::open(data.join("secrets")).unwrap();
-        let document = Document::new(store).with_fuse(fuse);
-        let subnet = Subnet::choose("abcdef", &[]).unwrap();
-        if document.server().is_none() {
-            boot::settle(&document, subnet).await.unwrap();
+        let host = open_host(self.layout(), Arc::clone(&self.containers) as _, fuse);
+        if host.document.server().is_none() {
+            let subnet = host.network.subnet;
+            boot::settle(&host.document, subnet).await.unwrap();
         }
-        let listening = Listening {
-            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            http: 80,
-            https: 443,
-            dns: 53,
-        };
-        let host = Host::new(Parts {
-            packages: Packages::open(&data.join("store"), &data.join("uploads"), document.clone())
-                .unwrap(),
-            document,
-            leaves: Leaves::open(secrets.clone(), "abcdef").unwrap(),
-            secrets,
-            reserve: Reserve::in_folder(&data),
-            backend: Arc::clone(&self.containers) as _,
-            network: Network::new(
-                subnet,
-                layout.bridge.clone(),
-                "coppice".to_owned(),
-                listening,
-            ),
-            base_image: data.join("base/base.squashfs"),
-            layer: data.join("base/layer"),
-            layout,
-            language: "en_US".to_owned(),
-        });
         let spec = SupervisorSpec::rest_for_one("core")
             .child(ChildSpec::supervisor(forest::services()))
             .child(ChildSpec::supervisor(forest::jobs()));
         let (root, _ended) = Supervisor::start(spec).await.unwrap();
         Jobs::below(&Supervisor::new(root), host).await.unwrap()
     }
+}
+
+/// A server with the data folder of `layout`, without a forest.
+pub(crate) fn open_host(
+    layout: HostLayout,
+    backend: Arc<dyn Backend>,
+    fuse: Arc<Fuse>,
+) -> Arc<Host> {
+    let data = layout.data.clone();
+    let store = Store::open(data.join("state"), Options::default()).unwrap();
+    let secrets = SecretStore::open(data.join("secrets")).unwrap();
+    let document = Document::new(store).with_fuse(fuse);
+    let listening = Listening {
+        address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        http: 80,
+        https: 443,
+        dns: 53,
+    };
+    let (short, subnet) = (
+        layout.short.as_str(),
+        Subnet::choose(layout.short.as_str(), &[]).unwrap(),
+    );
+    let packages = Packages::open(&data.join("store"), &data.join("uploads"), document.clone());
+    Host::new(Parts {
+        packages: packages.unwrap(),
+        document,
+        leaves: Leaves::open(secrets.clone(), short).unwrap(),
+        secrets,
+        reserve: Reserve::in_folder(&data),
+        backend,
+        network: Network::new(
+            subnet,
+            layout.bridge.clone(),
+            "coppice".to_owned(),
+            listening,
+        ),
+        base_image: data.join("base/base.squashfs"),
+        layer: data.join("base/layer"),
+        layout,
+        language: "en_US".to_owned(),
+    })
 }
 
 /// A signed package with all its parts, none of which is ever mounted.

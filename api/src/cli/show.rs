@@ -82,6 +82,7 @@ pub(super) fn cause(cause: &Value) -> String {
         "runtime-died" => "the Node runtime ended under it".to_owned(),
         "operator" => format!("{} asked for it", say("by")),
         "start-failed" => format!("it did not come up: {}", say("message")),
+        "stop-failed" => format!("it did not end in good order: {}", say("message")),
         "deadline" => format!("{} took too long", say("waitedFor")),
         _ => say("message"),
     }

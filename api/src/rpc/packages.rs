@@ -107,7 +107,8 @@ pub(super) async fn restart(call: Call) -> Result<Value, Failure> {
 pub(super) async fn why(call: Call) -> Result<Value, Failure> {
     let Id { id } = call.params()?;
     let (summary, entry) = call.coppice().status(&id)?;
-    Ok(json!({ "summary": summary, "parked": entry.parked, "restarts": entry.restarts }))
+    let restarts: Vec<_> = entry.restarts.into_values().collect();
+    Ok(json!({ "summary": summary, "parked": entry.parked, "restarts": restarts }))
 }
 
 #[derive(Deserialize)]

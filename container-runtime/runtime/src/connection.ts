@@ -8,8 +8,9 @@
  * ```
  *
  * Invariant: an effect, once called, is answered or still waiting, whatever happens to the host
- * meanwhile: what is unanswered goes out again after every hello, under the same id, and the host
- * takes each id of a generation once. The host's own requests belong to the connection they came on:
+ * meanwhile: what is unanswered goes out again after every hello, under the same id. The host may then
+ * run it a second time, and effects are made for that (`docs/decisions/0010-effects-are-idempotent.md`,
+ * with the two exceptions). The host's own requests belong to the connection they came on:
  * an answer that finds it gone is dropped, and the next host asks again.
  */
 import { createConnection, type Socket } from 'node:net';

@@ -163,6 +163,15 @@ pub struct ProcessExited {
     /// Out-of-memory kills counted in its leaf while it lived; absent where nothing counts them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oom_kills: Option<u64>,
+    /// As in [`ProcessStarted::root`]: a host that has forgotten the start still knows what ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
+    /// The program as it was given; absent for a leader without a command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
+    /// As in [`ProcessStarted::daemon`].
+    #[serde(default)]
+    pub daemon: bool,
 }
 
 /// Answer to [`LIST`].

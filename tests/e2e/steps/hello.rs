@@ -231,12 +231,17 @@ pub(super) fn a_service_is_stopped_and_started_again(world: &mut World) {
     assert!(said.contains("start it instead"), "{said}");
     world.server.cli(&["service", "start", "hello"]);
     world.healthy("hello");
-    let daemon = world.server.process("hello", "hello");
+    let launches = || {
+        let logs = world.server.cli(&["service", "logs", "hello", "-n", "500"]);
+        logs.matches("listening on port 8080").count()
+    };
+    let (daemon, before) = (world.server.process("hello", "hello"), launches());
     world.server.cli(&["service", "restart", "hello"]);
     until("the daemon was restarted", seconds(20), || {
         (!daemon.lives()).then_some(())
     });
     world.healthy("hello");
+    assert_eq!(launches(), before + 1, "one restart is one round");
     assert_eq!(world.client().get(NAME, "/").unwrap().status, 200);
 }
 

@@ -130,6 +130,11 @@ pub(super) fn a_killed_pid_1_brings_a_new_container(world: &mut World) {
         json!({ "kind": "container-died" })
     };
     assert_eq!(record["cause"], cause, "{record:#}");
+    let meanwhile = world.server.json(&["service", "status", "hello"]);
+    assert_ne!(
+        meanwhile["summary"]["status"], "running",
+        "nothing of it is up: {meanwhile:#}"
+    );
     until("there is a new container", seconds(20), || {
         let all = world.server.processes("hello");
         all.iter()
@@ -158,6 +163,27 @@ pub(super) fn a_killed_monitor_brings_a_new_container(world: &mut World) {
         (!init.lives()).then_some(())
     });
     world.healthy("hello");
+    assert_eq!(world.client().get(NAME, "/").unwrap().status, 200);
+}
+
+/// Shot as soon as it is back, until its supervisors give up on what it runs in.
+pub(super) fn a_runtime_that_cannot_be_kept_up_gets_a_new_container(world: &mut World) {
+    let (init, before) = (
+        world.server.init("hello"),
+        world.server.last_restart("hello"),
+    );
+    let mut node = world.server.process("hello", "node");
+    let mut shots = 0;
+    while init.lives() && shots < 8 {
+        node.shoot();
+        shots += 1;
+        let next = successor(world, &node, seconds(60), Duration::from_millis(20));
+        node = next.expect("there is a new runtime, in the old container or in a new one");
+    }
+    assert!(!init.lives(), "the container outlived {shots} runtimes");
+    world.server.new_restart("hello", "runtime", &before);
+    world.healthy("hello");
+    assert_ne!(world.server.init("hello"), init);
     assert_eq!(world.client().get(NAME, "/").unwrap().status, 200);
 }
 

@@ -28,7 +28,7 @@ fn entry() -> PackageEntry {
         tasks: BTreeMap::new(),
         hosts: BTreeMap::new(),
         outbound_gateway: None,
-        restarts: Vec::new(),
+        restarts: BTreeMap::new(),
         parked: None,
     }
 }

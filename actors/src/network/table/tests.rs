@@ -79,7 +79,7 @@ fn service(id: &str, tls_port: u16) -> Service {
             tasks: BTreeMap::new(),
             hosts: BTreeMap::from([("main".to_owned(), host)]),
             outbound_gateway: None,
-            restarts: Vec::new(),
+            restarts: BTreeMap::new(),
             parked: None,
         },
     }

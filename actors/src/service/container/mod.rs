@@ -2,31 +2,26 @@
 //!
 //! It also holds the service's socket: the container dials, this actor listens, and hands each
 //! connection on by its role. Ending this actor touches neither container nor processes; its
-//! successor adopts them.
+//! successor adopts them, unless they are condemned ([`custody`]).
 
 pub mod step;
 
 mod limits;
+mod reports;
 mod spec;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use coppice_clock::Mono;
 use coppice_containers::{ExitStatus, Inspection};
 use coppice_supervision::ExitReason;
-use coppice_wire::{
-    Role,
-    agent::{
-        ACK, PROCESS_EXITED, PROCESS_STARTED, ProcessExited, ProcessStarted, SHUTDOWN, Shutdown,
-    },
-};
-use futures_util::{FutureExt, future::BoxFuture};
+use coppice_wire::Role;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use self::reports::AgentReports;
 use self::step::{Effect, Ending, Failure, Input, State};
-use super::{ContainerPhase, ProcessEvent, RuntimeLink, ServiceContext};
+use super::{Changed, ContainerPhase, RuntimeLink, ServiceContext, Watched, custody};
 use crate::{
     effects::Effects,
     link::{Accepted, Handler, Peer, ServiceListener},
@@ -91,7 +86,7 @@ impl Actor for ContainerActor {
                 }
             }
         });
-        let (state, effects) = State::looking(Mono::now());
+        let (state, effects) = State::begin(service.custody.is_condemned(), Mono::now());
         let mut shell = ContainerShell {
             effects: Arc::new(Effects::new(Arc::clone(&service))),
             service,
@@ -101,7 +96,6 @@ impl Actor for ContainerActor {
         for effect in effects {
             shell.perform(effect, &myself);
         }
-        shell.look(&myself);
         Ok(shell)
     }
 
@@ -116,7 +110,7 @@ impl Actor for ContainerActor {
             ContainerMsg::Connected(accepted) => shell.connected(*accepted),
         }
         match &shell.state {
-            Some(State::Failed(failure)) => Err(shell.die(failure.clone()).await),
+            Some(State::Failed(failure)) => Err(shell.die(failure.clone())),
             _ => Ok(()),
         }
     }
@@ -153,12 +147,20 @@ impl ContainerShell {
             Effect::WakeAt(at) => {
                 myself.send_after(at.since(Mono::now()), || ContainerMsg::Input(Input::Wake));
             }
+            Effect::Look => self.look(myself),
+            Effect::Clear { grace } => answer(myself, async move {
+                Input::Cleared(custody::clear(&service, grace).await)
+            }),
             Effect::Create => answer(
                 myself,
                 async move { Input::Created(create(&service).await) },
             ),
             Effect::Announce => {
                 self.service.container.send_replace(ContainerPhase::Up);
+                let up = Changed::One(Watched::ContainerIp(self.service.id.clone()));
+                for other in self.service.host.services() {
+                    other.fire(std::slice::from_ref(&up));
+                }
                 answer(myself, async move {
                     Input::Ended {
                         how: watch_end(&service).await,
@@ -168,7 +170,7 @@ impl ContainerShell {
             Effect::Destroy { grace } => {
                 self.service.container.send_replace(ContainerPhase::Down);
                 answer(myself, async move {
-                    Input::Destroyed(destroy(&service, grace).await)
+                    Input::Destroyed(custody::remove(&service, grace).await)
                 });
             }
             Effect::AnnounceGone => {
@@ -179,14 +181,16 @@ impl ContainerShell {
 
     /// Hands a connection on by its role; a newer one replaces an older of the same role.
     fn connected(&self, accepted: Accepted) {
+        let taken = self.state.as_ref().is_some_and(State::takes_connections);
+        if !taken {
+            // Closed with this: what dials here has no future, or redials when it has one.
+            return;
+        }
         let service = &self.service;
         let hello = accepted.hello.clone();
         match hello.role {
             Role::Agent => {
-                let reports = Arc::new(AgentReports {
-                    service: Arc::clone(service),
-                });
-                let peer = Peer::serve(accepted, reports);
+                let peer = AgentReports::serve(accepted, Arc::clone(service));
                 let older = service.agent.send_replace(Some(peer.clone()));
                 older.iter().for_each(Peer::close);
                 let service = Arc::clone(service);
@@ -220,10 +224,14 @@ impl ContainerShell {
         }
     }
 
-    async fn die(&mut self, failure: Failure) -> ActorProcessingErr {
+    fn die(&mut self, failure: Failure) -> ActorProcessingErr {
         self.state = None;
         let service = &self.service;
         service.container.send_replace(ContainerPhase::Down);
+        // Nothing that ran in it may be shown as running until its successor is up.
+        service.reports.clear();
+        let noted = Arc::clone(service);
+        tokio::spawn(async move { note_down(&noted).await });
         let (cause, ran, text) = match failure {
             Failure::Ended { how, ran } => {
                 let text = format!("the container ended: {how}");
@@ -234,8 +242,15 @@ impl ContainerShell {
                 };
                 (cause, Some(ran), text)
             }
-            Failure::Create(message) | Failure::Destroy(message) => (
+            Failure::Create(message) => (
                 Cause::StartFailed {
+                    message: message.clone(),
+                },
+                None,
+                message,
+            ),
+            Failure::Destroy(message) => (
+                Cause::StopFailed {
                     message: message.clone(),
                 },
                 None,
@@ -253,15 +268,25 @@ impl ContainerShell {
             *count += 1;
             last.clone_from(&text);
         });
-        service
-            .record(
-                "container",
-                cause,
-                "the container and everything in it is started again",
-                ran,
-            )
-            .await;
+        service.record_later(
+            "container",
+            cause,
+            "the container and everything in it is started again",
+            ran,
+        );
         ExitReason::Abnormal(coppice_supervision::Failure::text(text)).into()
+    }
+}
+
+async fn note_down(service: &Arc<ServiceContext>) {
+    let written = service
+        .update("container-down", |entry| {
+            entry.status_info.started = None;
+            Ok(())
+        })
+        .await;
+    if let Err(error) = written {
+        tracing::warn!(service = service.id, %error, "a container's end was not noted");
     }
 }
 
@@ -310,82 +335,5 @@ async fn watch_end(service: &Arc<ServiceContext>) -> Ending {
         },
         Ok(_) => Ending::Unseen("it ended before it could be watched".to_owned()),
         Err(error) => Ending::Unseen(error.to_string()),
-    }
-}
-
-async fn destroy(service: &Arc<ServiceContext>, grace: Duration) -> Result<(), String> {
-    let agent = service.agent.borrow().clone();
-    if let Some(agent) = agent {
-        let params = json!(Shutdown {
-            grace_ms: u64::try_from(grace.as_millis()).unwrap_or(u64::MAX)
-        });
-        // An agent that does not answer is killed with the container in the next line.
-        let _ = agent.call(SHUTDOWN, params, Duration::from_secs(5)).await;
-    }
-    let backend = &service.host.backend;
-    backend
-        .stop(&service.instance, grace)
-        .await
-        .map_err(|error| error.to_string())?;
-    backend
-        .destroy(&service.instance)
-        .await
-        .map_err(|error| error.to_string())
-}
-
-/// What the agent says of processes.
-#[derive(Debug)]
-struct AgentReports {
-    service: Arc<ServiceContext>,
-}
-
-impl AgentReports {
-    fn take(&self, method: &str, params: Value) -> Option<u64> {
-        let (seq, event) = match method {
-            PROCESS_STARTED => {
-                let started: ProcessStarted = serde_json::from_value(params).ok()?;
-                (started.seq, ProcessEvent::Started(started))
-            }
-            PROCESS_EXITED => {
-                let exited: ProcessExited = serde_json::from_value(params).ok()?;
-                (exited.seq, ProcessEvent::Exited(exited))
-            }
-            _ => return None,
-        };
-        // Nobody listens while the work below is restarted; it asks for the list when it is back.
-        let _ = self.service.processes.send(event);
-        Some(seq)
-    }
-}
-
-impl Handler for AgentReports {
-    fn request(
-        self: Arc<Self>,
-        method: String,
-        params: Value,
-    ) -> BoxFuture<'static, Result<Value, coppice_wire::RpcError>> {
-        async move {
-            match self.take(&method, params) {
-                Some(_) => Ok(Value::Null),
-                None => Err(coppice_wire::RpcError::method_not_found(&method)),
-            }
-        }
-        .boxed()
-    }
-
-    fn notification(&self, method: String, params: Value) {
-        let Some(seq) = self.take(&method, params) else {
-            tracing::warn!(
-                service = self.service.id,
-                method,
-                "an agent said something unreadable"
-            );
-            return;
-        };
-        let agent = self.service.agent.borrow().clone();
-        // One that is lost is made good by the next: it covers all before it.
-        if let Some(agent) = agent {
-            agent.mention(ACK, json!({ "seq": seq }));
-        }
     }
 }

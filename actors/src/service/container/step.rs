@@ -5,14 +5,16 @@
 //!     │ nothing runs                                  ▲ │
 //!     ▼                                               │ │ stop
 //!  Creating ──created────────────────────────────────┘ ▼
-//!     │ failed, or deadline                          Stopping ──gone──▶ Gone
-//!     ▼
-//!  Failed
+//!   ▲    │ failed, or deadline                       Stopping ──gone──▶ Gone
+//!   │    ▼
+//!   │  Failed
+//!   │ gone
+//!  Clearing (the old container is condemned)
 //! ```
 //!
 //! Invariants:
-//! - A container that runs is adopted, never made again.
-//! - Only a command ends a container; the end of this actor does not.
+//! - A container that runs is adopted, never made again; one that is condemned is removed first.
+//! - Only a command or a condemnation ends a container; the end of this actor does not.
 //! - Every state on the way has a deadline.
 
 use std::time::Duration;
@@ -23,6 +25,8 @@ use coppice_clock::Mono;
 pub const LOOK_DEADLINE: Duration = Duration::from_secs(30);
 /// Mounts, an overlay and liblxc: tenths of a second, seconds on an old disk.
 pub const CREATE_DEADLINE: Duration = Duration::from_secs(120);
+/// What the processes of a condemned container have to end by themselves.
+pub const CLEARING_GRACE: Duration = Duration::from_secs(20);
 /// Beyond the grace: SIGKILL, unmounting, removing the upper layer.
 pub const DESTROY_DEADLINE: Duration = Duration::from_secs(60);
 
@@ -31,6 +35,11 @@ pub const DESTROY_DEADLINE: Duration = Duration::from_secs(60);
 pub enum State {
     /// Asking the backend whether it runs already.
     Looking {
+        /// When to give up.
+        deadline: Mono,
+    },
+    /// The container of the incarnation before is condemned and being removed.
+    Clearing {
         /// When to give up.
         deadline: Mono,
     },
@@ -99,6 +108,8 @@ pub enum Failure {
 pub enum Input {
     /// The backend looked; `true` when it runs.
     Looked(Result<bool, String>),
+    /// The condemned container was removed, or not.
+    Cleared(Result<(), String>),
     /// The backend made it, or not.
     Created(Result<(), String>),
     /// Its pid 1 ended.
@@ -120,6 +131,13 @@ pub enum Input {
 /// What the shell does for the machine, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
+    /// Ask the backend whether it runs.
+    Look,
+    /// Remove the condemned container, its processes given this long.
+    Clear {
+        /// How long its processes have.
+        grace: Duration,
+    },
     /// Ask the backend to make it.
     Create,
     /// Tell the others that it runs, and watch its pid 1.
@@ -136,11 +154,29 @@ pub enum Effect {
 }
 
 impl State {
-    /// Where every container's actor begins.
+    /// Where a container's actor begins; `condemned` when what runs must not be adopted.
     #[must_use]
-    pub fn looking(now: Mono) -> (Self, Vec<Effect>) {
+    pub fn begin(condemned: bool, now: Mono) -> (Self, Vec<Effect>) {
+        if condemned {
+            let (grace, deadline) = (CLEARING_GRACE, now + CLEARING_GRACE + DESTROY_DEADLINE);
+            let effects = vec![Effect::Clear { grace }, Effect::WakeAt(deadline)];
+            return (Self::Clearing { deadline }, effects);
+        }
         let deadline = now + LOOK_DEADLINE;
-        (Self::Looking { deadline }, vec![Effect::WakeAt(deadline)])
+        let effects = vec![Effect::Look, Effect::WakeAt(deadline)];
+        (Self::Looking { deadline }, effects)
+    }
+
+    /// Whether what dials now may belong to the container this actor stands for.
+    #[must_use]
+    pub const fn takes_connections(&self) -> bool {
+        match self {
+            Self::Looking { .. }
+            | Self::Creating { .. }
+            | Self::Up { .. }
+            | Self::Stopping { .. } => true,
+            Self::Clearing { .. } | Self::Gone | Self::Failed(_) => false,
+        }
     }
 
     /// When this state gives up, and what it waits for.
@@ -148,6 +184,7 @@ impl State {
     pub const fn deadline(&self) -> Option<(Mono, &'static str)> {
         match self {
             Self::Looking { deadline } => Some((*deadline, "the container to be found")),
+            Self::Clearing { deadline } => Some((*deadline, "the old container to be removed")),
             Self::Creating { deadline } => Some((*deadline, "the container to be made")),
             Self::Stopping { deadline } => Some((*deadline, "the container to be removed")),
             Self::Up { .. } | Self::Gone | Self::Failed(_) => None,
@@ -171,7 +208,8 @@ impl State {
             | (Self::Creating { .. }, Input::Created(Ok(()))) => {
                 (Self::Up { since: now }, vec![Effect::Announce])
             }
-            (Self::Looking { .. }, Input::Looked(Ok(false))) => {
+            (Self::Looking { .. }, Input::Looked(Ok(false)))
+            | (Self::Clearing { .. }, Input::Cleared(Ok(()))) => {
                 let deadline = now + CREATE_DEADLINE;
                 (
                     Self::Creating { deadline },
@@ -189,9 +227,10 @@ impl State {
                 }),
                 vec![],
             ),
-            (Self::Looking { .. } | Self::Up { .. }, Input::Stop { grace }) => {
-                Self::stopping(now, grace)
-            }
+            (
+                Self::Looking { .. } | Self::Clearing { .. } | Self::Up { .. },
+                Input::Stop { grace },
+            ) => Self::stopping(now, grace),
             // Removing waits until the making has ended, so it has that long more.
             (Self::Creating { deadline }, Input::Stop { grace }) => {
                 Self::stopping(deadline.max(now), grace)
@@ -199,7 +238,8 @@ impl State {
             (Self::Stopping { .. }, Input::Destroyed(Ok(()))) => {
                 (Self::Gone, vec![Effect::AnnounceGone])
             }
-            (Self::Stopping { .. }, Input::Destroyed(Err(why))) => {
+            (Self::Stopping { .. }, Input::Destroyed(Err(why)))
+            | (Self::Clearing { .. }, Input::Cleared(Err(why))) => {
                 (Self::Failed(Failure::Destroy(why)), vec![])
             }
             (Self::Gone, Input::Stop { .. }) => (Self::Gone, vec![Effect::AnnounceGone]),
@@ -213,6 +253,7 @@ impl State {
             (
                 state,
                 Input::Looked(_)
+                | Input::Cleared(_)
                 | Input::Created(_)
                 | Input::Ended { .. }
                 | Input::Stop { .. }

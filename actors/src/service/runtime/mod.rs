@@ -4,6 +4,8 @@
 //! performs the effects, and tells the others the phase. It never waits inside its handler: calls
 //! run in tasks and come back as messages.
 
+mod agent;
+mod failure;
 pub mod step;
 
 use std::{sync::Arc, time::Duration};
@@ -11,25 +13,32 @@ use std::{sync::Arc, time::Duration};
 use coppice_clock::{Mono, Wall};
 use coppice_supervision::ExitReason;
 use coppice_wire::{
-    agent::{KILL_GENERATION, KillGeneration, LIST, ProcessKind, ProcessList, SPAWN, Spawn},
+    agent::ProcessKind,
     runtime::{EXIT, Exit, INIT, Init, InitKind, START, STOP},
 };
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
-use self::step::{Effect, Failure, Input, State};
-use super::{ContainerPhase, ProcessEvent, RuntimePhase, ServiceContext};
+use self::{
+    agent::{ask_list, find_runtime, kill_generation, live_runtime, spawn},
+    failure::Failure,
+    step::{Effect, Input, State},
+};
+use super::{ContainerPhase, ProcessEvent, ProcessReport, RuntimePhase, ServiceContext, records};
 use crate::{
     ids,
     link::Peer,
-    model::{Cause, DesiredStatus, ErrorInfo},
+    model::{DesiredStatus, ErrorInfo},
     problem::Problem,
     relay::relay,
 };
 
-/// The agent answers from memory and `fork`; a slow disk may hold Node's binary.
-const AGENT_PATIENCE: Duration = Duration::from_secs(30);
+/// Bytes of a package's own words in the error that is shown.
+const SHOWN_BYTES: usize = 2048;
+/// How long the runtime's connection may be away before its process is looked for; it redials after
+/// a quarter of a second at most.
+const LINK_PATIENCE: Duration = Duration::from_secs(10);
 /// Between two tries of a question that the agent or the store did not answer.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -40,6 +49,8 @@ pub enum RuntimeMsg {
     Input(Input),
     /// The agent's connection came or went.
     Agent(Option<Peer>),
+    /// Something may have been missed: ask the agent whether the runtime still lives.
+    Look,
     /// Read the wish from the document; `again` when it counts even if it did not change.
     Wish {
         /// Whether to send it on although it is the same.
@@ -96,6 +107,7 @@ impl Actor for RuntimeActor {
         match message {
             RuntimeMsg::Agent(Some(agent)) => shell.look_for_runtime(agent, &myself),
             RuntimeMsg::Agent(None) => {}
+            RuntimeMsg::Look => shell.look_again(&myself),
             RuntimeMsg::Wish { again } => {
                 if let Ok(entry) = shell.service.entry() {
                     let wish = entry.status_info.desired;
@@ -111,7 +123,7 @@ impl Actor for RuntimeActor {
             }
         }
         match &shell.state {
-            Some(State::Failed(failure)) => Err(shell.die(failure.clone()).await),
+            Some(State::Failed(failure)) => Err(shell.die(failure.clone())),
             _ => Ok(()),
         }
     }
@@ -149,7 +161,7 @@ impl RuntimeShell {
             }
             State::Running { .. } => RuntimePhase::Running,
             State::Exited => RuntimePhase::Exited,
-            State::Failed(failure) => RuntimePhase::Failed(words(failure)),
+            State::Failed(failure) => RuntimePhase::Failed(failure.words()),
         };
         self.service.phase.send_if_modified(|now| {
             let changed = *now != phase;
@@ -224,7 +236,8 @@ impl RuntimeShell {
                 service.reports.clear();
                 self.note(|status| status.started = None);
             }
-            Effect::ShowError(details) => {
+            Effect::ShowError(mut details) => {
+                records::cut(&mut details, SHOWN_BYTES);
                 let debug = format!("generation {}", generation.unwrap_or_default());
                 self.note(move |status| {
                     status.error = Some(ErrorInfo {
@@ -293,10 +306,14 @@ impl RuntimeShell {
                     Ok(())
                 })
                 .await;
-            if let Err(error) = written {
-                tracing::warn!(service = service.id, %error, "a service's start was not written");
+            match written {
+                Ok(()) => tell(&myself, RuntimeMsg::Wish { again: true }),
+                // The document still asks for the restart that is done: reading it now would go
+                // round for as long as the disk is full. A new wish is heard all the same.
+                Err(error) => {
+                    tracing::warn!(service = service.id, %error, "a service's start was not written");
+                }
             }
-            tell(&myself, RuntimeMsg::Wish { again: true });
         });
     }
 
@@ -324,6 +341,21 @@ impl RuntimeShell {
         });
     }
 
+    /// Asks the agent whether our runtime lives; `None` of the two is the container's affair.
+    fn look_again(&self, myself: &ActorRef<RuntimeMsg>) {
+        let generation = self.state.as_ref().and_then(State::generation);
+        let agent = self.service.agent.borrow().clone();
+        let (Some(generation), Some(agent)) = (generation, agent) else {
+            return;
+        };
+        answer(myself, async move {
+            // Not answered: the question comes again for as long as the runtime is away.
+            let list = ask_list(&agent).await.ok()?;
+            let lives = live_runtime(&list).is_some_and(|live| live == generation);
+            (!lives).then_some(Input::RuntimeMissing { generation })
+        });
+    }
+
     /// A runtime that dialled before the agent was heard has said its hello to nobody.
     fn greet_waiting_runtime(&mut self, myself: &ActorRef<RuntimeMsg>) {
         let dialled = self
@@ -337,53 +369,21 @@ impl RuntimeShell {
         }
     }
 
-    async fn die(&mut self, failure: Failure) -> ActorProcessingErr {
+    fn die(&mut self, failure: Failure) -> ActorProcessingErr {
         self.state = None;
         let ran = Mono::now().since(self.since);
         self.service.failures.send_modify(|(count, last)| {
             *count += 1;
-            *last = words(&failure);
+            *last = failure.words();
         });
         // While the container is going down or is gone, its actor tells the story.
         let alone = *self.service.container.borrow() == ContainerPhase::Up;
         if alone {
-            let cause = match &failure {
-                Failure::Ended {
-                    signal: Some(signal),
-                    ..
-                } => Cause::Signal { signal: *signal },
-                Failure::Ended { code, .. } => Cause::Exit {
-                    code: code.unwrap_or(-1),
-                },
-                Failure::Deadline(waited_for) => Cause::Deadline {
-                    waited_for: (*waited_for).to_owned(),
-                },
-                Failure::Init(message) | Failure::Spawn(message) => Cause::StartFailed {
-                    message: message.clone(),
-                },
-            };
             let action = "the runtime is started again; what the old one had started was ended";
             self.service
-                .record("runtime", cause, action, Some(ran))
-                .await;
+                .record_later("runtime", failure.cause(), action, Some(ran));
         }
-        ExitReason::Abnormal(coppice_supervision::Failure::text(words(&failure))).into()
-    }
-}
-
-fn words(failure: &Failure) -> String {
-    match failure {
-        Failure::Ended {
-            signal: Some(signal),
-            ..
-        } => format!("the Node runtime was ended by signal {signal}"),
-        Failure::Ended { code, .. } => format!(
-            "the Node runtime ended with exit code {}",
-            code.unwrap_or(-1)
-        ),
-        Failure::Deadline(waited_for) => format!("{waited_for} took too long"),
-        Failure::Init(why) => why.clone(),
-        Failure::Spawn(why) => format!("the Node runtime could not be started: {why}"),
+        ExitReason::Abnormal(coppice_supervision::Failure::text(failure.words())).into()
     }
 }
 
@@ -414,29 +414,6 @@ fn outcome(result: Result<Value, crate::link::CallError>) -> Option<Result<(), S
     }
 }
 
-/// What lives in the container, and the generation that comes next.
-async fn find_runtime(service: &Arc<ServiceContext>, agent: &Peer) -> Result<Input, String> {
-    let list = agent.call(LIST, Value::Null, AGENT_PATIENCE).await;
-    let list: ProcessList = serde_json::from_value(list.map_err(|error| error.to_string())?)
-        .map_err(|error| error.to_string())?;
-    let runtimes = list
-        .processes
-        .iter()
-        .filter(|one| one.kind == ProcessKind::Runtime);
-    let live = runtimes.filter_map(|one| one.generation).max();
-    if let Some(generation) = live {
-        service.callbacks().begin(generation);
-    }
-    let next = match live {
-        Some(generation) => generation,
-        None => {
-            let next = service.host.document.next_generation(&service.id).await;
-            next.map_err(|error| error.to_string())?
-        }
-    };
-    Ok(Input::AgentUp { live, next })
-}
-
 /// As [`outcome`]; a success is durable before anybody hears of it.
 async fn call_init(
     service: &Arc<ServiceContext>,
@@ -456,58 +433,6 @@ async fn call_init(
     Some(noted.map_err(|error| error.to_string()))
 }
 
-async fn spawn(service: &Arc<ServiceContext>, generation: u64) -> Result<(), String> {
-    let agent = service.agent.borrow().clone().ok_or("the agent hung up")?;
-    for old in (0..generation).rev().take(2) {
-        let params = json!(KillGeneration { generation: old });
-        agent
-            .call(KILL_GENERATION, params, AGENT_PATIENCE)
-            .await
-            .map_err(|error| error.to_string())?;
-    }
-    service.subcontainers().clear();
-    let request = Spawn {
-        id: format!("runtime-{generation}"),
-        generation: Some(generation),
-        leaf: format!("runtime-{generation}"),
-        argv: [
-            "/usr/bin/node",
-            "--experimental-detect-module",
-            "--trace-warnings",
-            "/usr/lib/startos/init/index.js",
-        ]
-        .map(str::to_owned)
-        .to_vec(),
-        env: [
-            (
-                "PATH",
-                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
-            ),
-            ("LANG", service.host.lang()),
-            ("HOME", "/root".to_owned()),
-            ("COPPICE_GENERATION", generation.to_string()),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into(),
-        cwd: None,
-    };
-    agent
-        .call(SPAWN, json!(request), AGENT_PATIENCE)
-        .await
-        .map_err(|error| error.to_string())?;
-    Ok(())
-}
-
-async fn kill_generation(service: &Arc<ServiceContext>, generation: u64) {
-    let agent = service.agent.borrow().clone();
-    // Without an agent there is no container, and nothing of any generation in it.
-    let Some(agent) = agent else { return };
-    let params = json!(KillGeneration { generation });
-    if let Err(error) = agent.call(KILL_GENERATION, params, AGENT_PATIENCE).await {
-        tracing::warn!(service = service.id, generation, %error, "an old generation was not ended");
-    }
-}
-
 fn watch_links(service: &Arc<ServiceContext>, myself: &ActorRef<RuntimeMsg>) {
     let (mut agents, actor) = (service.agent.subscribe(), myself.clone());
     tokio::spawn(async move {
@@ -520,30 +445,41 @@ fn watch_links(service: &Arc<ServiceContext>, myself: &ActorRef<RuntimeMsg>) {
     });
     let (mut runtimes, actor) = (service.runtime.subscribe(), myself.clone());
     tokio::spawn(async move {
-        while runtimes.changed().await.is_ok() {
-            let Some(generation) = runtimes
-                .borrow_and_update()
-                .as_ref()
-                .map(|link| link.generation)
-            else {
-                continue;
+        loop {
+            let away = runtimes.borrow().is_none();
+            let message = tokio::select! {
+                changed = runtimes.changed() => {
+                    if changed.is_err() {
+                        break;
+                    }
+                    let dialled = runtimes.borrow_and_update();
+                    let Some(generation) = dialled.as_ref().map(|link| link.generation) else {
+                        continue;
+                    };
+                    RuntimeMsg::Input(Input::RuntimeUp { generation })
+                }
+                // The end of the process is reported, unless the report was lost.
+                () = tokio::time::sleep(LINK_PATIENCE), if away => RuntimeMsg::Look,
             };
-            let input = Input::RuntimeUp { generation };
-            if actor.send_message(RuntimeMsg::Input(input)).is_err() {
+            if actor.send_message(message).is_err() {
                 break;
             }
         }
     });
 }
 
-fn watch_processes(mut events: broadcast::Receiver<ProcessEvent>, actor: ActorRef<RuntimeMsg>) {
+fn watch_processes(mut events: broadcast::Receiver<ProcessReport>, actor: ActorRef<RuntimeMsg>) {
     tokio::spawn(async move {
         loop {
             let event = match events.recv().await {
-                Ok(event) => event,
-                // What was missed is a storm of short-lived processes; the runtime's own end also
-                // ends its connection and is seen by the deadline of whatever was asked of it.
-                Err(broadcast::error::RecvError::Lagged(_)) => continue,
+                Ok(report) => report.event,
+                // The runtime's own end may be among what was missed in a storm of processes.
+                Err(broadcast::error::RecvError::Lagged(_)) => {
+                    if actor.send_message(RuntimeMsg::Look).is_err() {
+                        break;
+                    }
+                    continue;
+                }
                 Err(broadcast::error::RecvError::Closed) => break,
             };
             let ProcessEvent::Exited(exit) = event else {

@@ -19,7 +19,7 @@
 //!
 //! Invariants:
 //! - `init` is asked once per generation and before any `start`.
-//! - A new generation is spawned only after [`Effect::KillGenerations`] was asked for the old ones.
+//! - A new generation is spawned only after every other one was killed ([`Effect::Spawn`]).
 //! - Every state on the way has a deadline; its successor is `Failed`, which names what was waited for.
 //! - What the user wants is read when it matters, never queued: the last wish wins.
 
@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use coppice_clock::Mono;
 
+use super::failure::Failure;
 use crate::model::DesiredStatus;
 
 /// From the agent's answer to the runtime's hello. Node boots in well under a second on a slow disk.
@@ -100,24 +101,6 @@ pub enum State {
     Failed(Failure),
 }
 
-/// Why a runtime is over.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// The Node process ended.
-    Ended {
-        /// Its exit code, when it had one.
-        code: Option<i32>,
-        /// The signal that ended it, when one did.
-        signal: Option<i32>,
-    },
-    /// It did not do this in time.
-    Deadline(&'static str),
-    /// The package's `init` failed.
-    Init(String),
-    /// The agent could not start Node.
-    Spawn(String),
-}
-
 /// What happens to a runtime.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
@@ -146,6 +129,11 @@ pub enum Input {
         /// The signal that ended it, when one did.
         signal: Option<i32>,
     },
+    /// The agent was asked what lives, and this generation's Node process does not.
+    RuntimeMissing {
+        /// Its generation.
+        generation: u64,
+    },
     /// `init` answered.
     InitDone(Result<(), String>),
     /// `start` answered.
@@ -165,7 +153,7 @@ pub enum Input {
 /// What the shell does for the machine, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Kill everything that generations below this one left, then start Node as this one.
+    /// Kill everything of other generations that the agent knows of, then start Node as this one.
     Spawn {
         /// The new generation.
         generation: u64,
@@ -180,7 +168,8 @@ pub enum Effect {
     CallStop,
     /// Ask `exit`.
     CallExit,
-    /// Note that `main` is up: `started` is set, a restart is over or goes round once more.
+    /// Note that `main` is up (`started` is set, a restart is over or goes round once more), and
+    /// then send [`Input::Desired`] with what is wanted.
     NoteStarted,
     /// Note that `main` is down: `started` and health are cleared.
     NoteStopped,
@@ -250,6 +239,7 @@ impl State {
                 code,
                 signal,
             } => self.runtime_ended(generation, code, signal),
+            Input::RuntimeMissing { generation } => self.runtime_missing(generation),
             Input::InitDone(result) => self.init_done(result),
             Input::StartDone(result) => self.start_done(result, now),
             Input::StopDone(result) => self.stop_done(result),
@@ -362,9 +352,32 @@ impl State {
                 vec![Effect::KillGeneration { generation }, Effect::NoteStopped],
             ),
             Self::Failed(_) | Self::Exited | Self::Waiting => (self, vec![]),
+            // What it ran is killed with it: from here on nothing of it may be shown as current.
             other if other.generation() == Some(ended) => (
                 Self::Failed(Failure::Ended { code, signal }),
-                vec![Effect::KillGeneration { generation: ended }],
+                vec![
+                    Effect::KillGeneration { generation: ended },
+                    Effect::NoteStopped,
+                ],
+            ),
+            other => (other, vec![]),
+        }
+    }
+
+    fn runtime_missing(self, missing: u64) -> (Self, Vec<Effect>) {
+        match self {
+            // Asked before the agent had started it, perhaps; the deadline sees to it otherwise.
+            Self::Launching { .. } | Self::Failed(_) | Self::Exited | Self::Waiting => {
+                (self, vec![])
+            }
+            other if other.generation() == Some(missing) => (
+                Self::Failed(Failure::Vanished),
+                vec![
+                    Effect::KillGeneration {
+                        generation: missing,
+                    },
+                    Effect::NoteStopped,
+                ],
             ),
             other => (other, vec![]),
         }
@@ -394,7 +407,9 @@ impl State {
         match (self, result) {
             (Self::Starting { generation, .. }, Ok(())) => (
                 Self::Running { generation },
-                vec![Effect::ClearError, Effect::NoteStarted, Effect::AskDesired],
+                // The wish is read again once the note is durable: until then it still says that a
+                // restart is under way, and following it would stop what has just come up.
+                vec![Effect::ClearError, Effect::NoteStarted],
             ),
             (Self::Starting { generation, .. }, Err(why)) => {
                 let retry_at = now + START_RETRY;
@@ -422,7 +437,7 @@ impl State {
             // The runtime dropped its main whatever `term` said; what the failed stop left behind
             // would meet the next start, so this generation ends here.
             (Self::Stopping { generation, .. }, Err(why)) => (
-                Self::Failed(Failure::Init(format!("stop failed: {why}"))),
+                Self::Failed(Failure::Stop(why.clone())),
                 vec![
                     Effect::NoteStopped,
                     Effect::ShowError(why),
@@ -440,7 +455,7 @@ impl State {
                 vec![Effect::NoteStopped, Effect::KillGeneration { generation }],
             ),
             (Self::Exiting { generation, .. }, Err(why)) => (
-                Self::Failed(Failure::Init(format!("uninit failed: {why}"))),
+                Self::Failed(Failure::Uninit(why.clone())),
                 vec![
                     Effect::NoteStopped,
                     Effect::ShowError(why),
@@ -530,7 +545,7 @@ impl State {
                 .map(|generation| Effect::KillGeneration { generation });
             return (
                 Self::Failed(Failure::Deadline(waited_for)),
-                kill.into_iter().collect(),
+                kill.into_iter().chain([Effect::NoteStopped]).collect(),
             );
         }
         match self {

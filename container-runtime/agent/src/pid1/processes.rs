@@ -133,6 +133,9 @@ impl Process {
             ran_ms: u64::try_from(now.since(self.since).as_millis()).unwrap_or(u64::MAX),
             // A leaf that was made anew counts from zero again: then all of its kills are ours.
             oom_kills: oom_now.map(|now| now.saturating_sub(self.oom_before.unwrap_or(0))),
+            root: self.started.root.clone(),
+            program: self.started.argv.first().cloned(),
+            daemon: self.started.daemon,
         }
     }
 }

@@ -173,6 +173,7 @@ const cause = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('runtime-died') }),
   z.object({ kind: z.literal('operator'), by: z.string() }),
   z.object({ kind: z.literal('start-failed'), message: z.string() }),
+  z.object({ kind: z.literal('stop-failed'), message: z.string() }),
   z.object({ kind: z.literal('deadline'), waitedFor: z.string() }),
   z.object({ kind: z.literal('internal'), message: z.string() }),
 ]) satisfies z.ZodMiniType<sent.Cause>;
@@ -206,7 +207,7 @@ export const packageEntry = z.object({
   tasks: z.record(z.string(), taskEntry),
   hosts: z.record(z.string(), z.object({ bindings: z.record(z.string(), binding) })),
   currentDependencies: z.record(z.string(), dependency),
-  restarts: z.array(restartRecord),
+  restarts: z.record(z.string(), restartRecord),
   parked: z.nullable(parked),
 });
 export type PackageEntry = Read<typeof packageEntry, sent.PackageEntry>;

@@ -242,7 +242,7 @@ export class OverviewPage {
   });
 
   protected readonly lastRestart = computed(() => {
-    const [last] = restartStories(this.current.entry()?.restarts ?? []);
+    const [last] = restartStories(this.current.entry()?.restarts ?? {});
     return last && { headline: last.headline, when: ago(last.at, this.clock.now()) };
   });
 }

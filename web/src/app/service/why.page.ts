@@ -105,6 +105,6 @@ export class WhyPage {
   protected readonly current = inject(Current);
   protected readonly time = (at: string) => fullTime(at);
   protected readonly stories = computed(() =>
-    restartStories(this.current.entry()?.restarts ?? []).map(story => ({ ...story, when: ago(story.at, this.clock.now()) })),
+    restartStories(this.current.entry()?.restarts ?? {}).map(story => ({ ...story, when: ago(story.at, this.clock.now()) })),
   );
 }

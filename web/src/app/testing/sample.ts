@@ -31,7 +31,7 @@ export function entry(over: Record<string, unknown> = {}, status: Record<string,
     actions: {},
     tasks: {},
     hosts: {},
-    restarts: [],
+    restarts: {},
     parked: null,
     ...over,
   });

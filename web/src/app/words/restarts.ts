@@ -40,8 +40,8 @@ export function restartStory(record: RestartRecord): RestartStory {
 }
 
 /** Newest first, whatever order the server keeps. */
-export function restartStories(records: readonly RestartRecord[]): readonly RestartStory[] {
-  return [...records].sort((a, b) => Date.parse(b.at) - Date.parse(a.at)).map(restartStory);
+export function restartStories(records: Readonly<Record<string, RestartRecord>>): readonly RestartStory[] {
+  return Object.values(records).sort((a, b) => Date.parse(b.at) - Date.parse(a.at)).map(restartStory);
 }
 
 /** "daemon main" reads better as "The daemon main"; "container" as "The container". */
@@ -77,6 +77,12 @@ function causeWords(cause: Cause): Words {
       return [
         `could not start: ${sentenceEnd(cause.message)}`,
         'The log usually says why.',
+        'bad',
+      ];
+    case 'stop-failed':
+      return [
+        `did not stop in good order: ${sentenceEnd(cause.message)}`,
+        'What was left of it was ended by force. The log usually says why.',
         'bad',
       ];
     case 'deadline':

@@ -110,11 +110,12 @@ describe('restart records', () => {
     [{ kind: 'operator', by: 'the web UI' }, 'The daemon main was restarted by the web UI.'],
     [{ kind: 'start-failed', message: 'no image' }, 'The daemon main could not start: no image.'],
     [{ kind: 'deadline', waitedFor: 'the container' }, 'The daemon main took too long (the container).'],
+    [{ kind: 'stop-failed', message: 'busy' }, 'The daemon main did not stop in good order: busy.'],
     [{ kind: 'internal', message: 'lost a file' }, 'The daemon main stopped because of a fault in Coppice: lost a file.'],
   ])('%o reads as a sentence', (cause, words) => expect(restartStory(record(1, { cause })).headline).toBe(words));
   it('say what was done as a sentence', () => expect(restartStory(record(1)).done).toBe('It is started again.'));
   it('are shown newest first', () => {
-    expect(restartStories([record(9), record(1), record(5)]).map(s => s.at)).toEqual([before(1), before(5), before(9)]);
+    expect(restartStories({ '7': record(9), '9': record(1), '8': record(5) }).map(s => s.at)).toEqual([before(1), before(5), before(9)]);
   });
 });
 

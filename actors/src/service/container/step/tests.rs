@@ -5,12 +5,17 @@ use super::*;
 const NOW: Mono = Mono::from_millis(5_000);
 
 fn creating() -> State {
-    State::looking(NOW).0.step(Input::Looked(Ok(false)), NOW).0
+    State::begin(false, NOW)
+        .0
+        .step(Input::Looked(Ok(false)), NOW)
+        .0
 }
 
 #[test]
 fn a_running_container_is_adopted_and_not_made_again() {
-    let (state, effects) = State::looking(NOW).0.step(Input::Looked(Ok(true)), NOW);
+    let (state, effects) = State::begin(false, NOW)
+        .0
+        .step(Input::Looked(Ok(true)), NOW);
     assert_eq!(
         (state, effects),
         (State::Up { since: NOW }, vec![Effect::Announce])
@@ -59,11 +64,54 @@ fn stopping_what_is_gone_is_fine() {
     );
 }
 
+#[test]
+fn a_condemned_container_is_removed_before_the_next_is_made_and_never_adopted() {
+    let (state, effects) = State::begin(true, NOW);
+    let clear = Effect::Clear {
+        grace: CLEARING_GRACE,
+    };
+    assert_eq!(effects[0], clear);
+    assert!(!effects.contains(&Effect::Look));
+    let (state, effects) = state.step(Input::Looked(Ok(true)), NOW);
+    assert!(effects.is_empty(), "an answer to nobody's question");
+    let (state, effects) = state.step(Input::Cleared(Ok(())), NOW);
+    assert!(matches!(state, State::Creating { .. }));
+    assert_eq!(effects[0], Effect::Create);
+}
+
+#[test]
+fn what_dials_from_a_condemned_container_is_not_heard() {
+    assert!(!State::begin(true, NOW).0.takes_connections());
+    assert!(State::begin(false, NOW).0.takes_connections());
+    assert!(creating().takes_connections());
+}
+
+#[test]
+fn a_condemned_container_that_cannot_be_removed_is_not_replaced() {
+    let (state, effects) = State::begin(true, NOW)
+        .0
+        .step(Input::Cleared(Err("busy".into())), NOW);
+    assert_eq!(state, State::Failed(Failure::Destroy("busy".into())));
+    assert!(effects.is_empty());
+}
+
+#[test]
+fn a_stop_while_the_condemned_container_is_removed_makes_no_new_one() {
+    let grace = Duration::from_secs(5);
+    let (state, effects) = State::begin(true, NOW).0.step(Input::Stop { grace }, NOW);
+    assert_eq!(effects[0], Effect::Destroy { grace });
+    let (state, effects) = state.step(Input::Cleared(Ok(())), NOW);
+    assert!(effects.is_empty());
+    let (state, _) = state.step(Input::Destroyed(Ok(())), NOW);
+    assert_eq!(state, State::Gone);
+}
+
 fn any_input() -> impl Strategy<Value = Input> {
     let result = || prop_oneof![Just(Ok(())), Just(Err("no".to_owned()))];
     prop_oneof![
         prop_oneof![Just(Ok(true)), Just(Ok(false)), Just(Err("no".to_owned()))]
             .prop_map(Input::Looked),
+        result().prop_map(Input::Cleared),
         result().prop_map(Input::Created),
         Just(Input::Ended {
             how: Ending::Code(0)
@@ -79,9 +127,10 @@ fn any_input() -> impl Strategy<Value = Input> {
 proptest! {
     #[test]
     fn a_container_is_made_at_most_once_and_never_after_it_was_found(
+        condemned in any::<bool>(),
         script in prop::collection::vec((any_input(), 0u64..200_000), 0..64),
     ) {
-        let (mut state, _) = State::looking(NOW);
+        let (mut state, _) = State::begin(condemned, NOW);
         let (mut now, mut created, mut found) = (NOW, 0, false);
         for (input, wait) in script {
             now = now + Duration::from_millis(wait);

@@ -132,7 +132,40 @@ fn the_death_of_node_ends_the_actor_and_kills_what_its_generation_left() {
             signal: Some(9)
         })
     );
-    assert_eq!(effects, [Effect::KillGeneration { generation: 7 }]);
+    assert_eq!(
+        effects,
+        [
+            Effect::KillGeneration { generation: 7 },
+            Effect::NoteStopped
+        ]
+    );
+}
+
+#[test]
+fn a_runtime_that_missed_its_deadline_is_not_shown_as_running() {
+    let (state, _) = running().step(Input::Desired(DesiredStatus::Stopped), NOW);
+    let (state, effects) = state.step(Input::Wake, NOW + STOP_DEADLINE);
+    assert!(matches!(state, State::Failed(Failure::Deadline(_))));
+    assert!(effects.contains(&Effect::NoteStopped));
+}
+
+#[test]
+fn the_wish_is_not_read_between_a_start_and_its_note() {
+    let restarting = DesiredStatus::Restarting {
+        restart_again: false,
+    };
+    let (state, _) = running().step(Input::Desired(restarting), NOW);
+    let (state, _) = state.step(Input::StopDone(Ok(())), NOW);
+    let (state, effects) = state.step(Input::Desired(restarting), NOW);
+    assert_eq!(effects[0], Effect::CallStart);
+    let (state, effects) = state.step(Input::StartDone(Ok(())), NOW);
+    assert_eq!(effects, [Effect::ClearError, Effect::NoteStarted]);
+    // What the shell sends when the note is durable.
+    let (state, effects) = state.step(Input::Desired(DesiredStatus::Running), NOW);
+    assert_eq!(
+        (state, effects.len()),
+        (State::Running { generation: 7 }, 0)
+    );
 }
 
 #[test]
@@ -155,6 +188,31 @@ fn uninit_runs_from_rest_and_its_end_is_the_end() {
     assert_eq!(effects[0], Effect::CallExit);
     let (state, _) = state.step(Input::ExitDone(Ok(())), NOW);
     assert_eq!(state, State::Exited);
+}
+
+#[test]
+fn what_fails_at_the_end_is_told_apart_from_what_does_not_come_up() {
+    let (stopping, _) = running().step(Input::Desired(DesiredStatus::Stopped), NOW);
+    let (state, _) = stopping.step(Input::StopDone(Err("busy".into())), NOW);
+    assert_eq!(state, State::Failed(Failure::Stop("busy".into())));
+    let (exiting, _) = running().step(Input::Exit, NOW);
+    let (state, _) = exiting.step(Input::ExitDone(Err("no".into())), NOW);
+    assert_eq!(state, State::Failed(Failure::Uninit("no".into())));
+}
+
+#[test]
+fn a_runtime_that_the_agent_does_not_know_is_over_but_one_on_its_way_up_is_not() {
+    let missing = || Input::RuntimeMissing { generation: 7 };
+    let (state, effects) = running().step(missing(), NOW);
+    assert_eq!(state, State::Failed(Failure::Vanished));
+    assert!(effects.contains(&Effect::NoteStopped));
+    assert!(matches!(
+        idle().step(missing(), NOW).0,
+        State::Failed(Failure::Vanished)
+    ));
+    assert_eq!(launched().step(missing(), NOW).0, launched());
+    let other = Input::RuntimeMissing { generation: 6 };
+    assert_eq!(running().step(other, NOW).0, running());
 }
 
 fn any_desired() -> impl Strategy<Value = DesiredStatus> {
@@ -184,6 +242,7 @@ fn any_input() -> impl Strategy<Value = Input> {
             code: Some(1),
             signal: None
         }),
+        (6u64..8).prop_map(|generation| Input::RuntimeMissing { generation }),
         result().prop_map(Input::InitDone),
         result().prop_map(Input::StartDone),
         result().prop_map(Input::StopDone),

@@ -201,6 +201,10 @@ by: string, } | { "kind": "start-failed",
 /**
  * What it said.
  */
+message: string, } | { "kind": "stop-failed", 
+/**
+ * What it said.
+ */
 message: string, } | { "kind": "deadline", 
 /**
  * What was waited for.
@@ -447,9 +451,9 @@ hosts: { [key in string]: Host },
  */
 outboundGateway: string | null, 
 /**
- * The newest restart records, newest last; at most 50.
+ * The newest restart records, by their number; at most 50.
  */
-restarts: Array<RestartRecord>, 
+restarts: { [key in string]: RestartRecord }, 
 /**
  * Set while the service failed too often and waits.
  */
@@ -585,7 +589,7 @@ action: string,
  */
 ranMs: number | null, 
 /**
- * The last lines it wrote.
+ * The last lines of the service's log, cut short; only the newest records keep theirs.
  */
 logs: Array<string>, };
 

@@ -1,0 +1,332 @@
+//! The processes of one service, one actor each.
+//!
+//! [`DaemonsActor`] listens to the agent's reports and keeps one [`DaemonActor`] per living process
+//! below the `daemons` supervisor. Processes that package JavaScript starts are *observed*: the
+//! package restarts them, we record why they ended and show them in the tree.
+//!
+//! What the reports mean is decided by the [`ledger`]. What follows is done by one task, in order: an
+//! actor is not ended before it was added, and a report is acknowledged only once the restart record
+//! that it brought is durable, so that a death the core does not live to write down comes again.
+
+mod ledger;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use coppice_supervision::{ChildSpec, Supervisor};
+use coppice_wire::agent::{ACK, LIST, ProcessExited, ProcessList, ProcessStarted};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use serde_json::{Value, json};
+use tokio::sync::{broadcast, mpsc};
+
+use self::ledger::{Change, Ledger};
+use super::{ContainerPhase, ProcessReport, RuntimePhase, ServiceContext};
+use crate::{
+    link::Peer,
+    model::{Cause, DesiredStatus},
+};
+
+/// Name of the dynamic supervisor beside [`DaemonsActor`].
+pub const SUPERVISOR: &str = "daemons";
+const LIST_PATIENCE: Duration = Duration::from_secs(10);
+/// Between two tries to get the list from an agent that is still connected.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Messages of the actor that keeps the daemons' actors.
+#[derive(Debug)]
+pub enum DaemonsMsg {
+    /// The agent is connected, or reports were missed: what lives may differ from what we know.
+    Ask,
+    /// What lives now; `None` when the agent hung up before it answered.
+    Listed(Option<ProcessList>),
+    /// A report.
+    Report(Box<ProcessReport>),
+}
+
+/// Keeps one actor per process; see the module.
+#[derive(Debug)]
+pub struct DaemonsActor;
+
+/// What [`DaemonsActor`] keeps.
+#[derive(Debug)]
+pub struct DaemonsState {
+    service: Arc<ServiceContext>,
+    ledger: Ledger,
+    /// Names of the processes that have an actor, by id: the subcontainer that gave a name may be
+    /// gone before the process is.
+    names: BTreeMap<String, String>,
+    /// The connection that the last report came on: where acknowledgements go, and nowhere else,
+    /// because another container numbers its reports anew.
+    reporter: Option<Peer>,
+    work: mpsc::UnboundedSender<Task>,
+}
+
+/// Something to do, after everything before it.
+enum Task {
+    Add(ChildSpec),
+    Remove(String),
+    Record {
+        what: String,
+        cause: Cause,
+        action: &'static str,
+        ran: Duration,
+    },
+    Acknowledge {
+        agent: Peer,
+        seq: u64,
+    },
+}
+
+impl Actor for DaemonsActor {
+    type Msg = DaemonsMsg;
+    type State = DaemonsState;
+    type Arguments = (Arc<ServiceContext>, Supervisor);
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<DaemonsMsg>,
+        (service, supervisor): Self::Arguments,
+    ) -> Result<DaemonsState, ActorProcessingErr> {
+        let mut reports = service.processes.subscribe();
+        let actor = myself.clone();
+        tokio::spawn(async move {
+            loop {
+                let message = match reports.recv().await {
+                    Ok(report) => DaemonsMsg::Report(Box::new(report)),
+                    Err(broadcast::error::RecvError::Lagged(_)) => DaemonsMsg::Ask,
+                    Err(broadcast::error::RecvError::Closed) => break,
+                };
+                if actor.send_message(message).is_err() {
+                    break;
+                }
+            }
+        });
+        let (mut agents, actor) = (service.agent.subscribe(), myself);
+        tokio::spawn(async move {
+            loop {
+                let connected = agents.borrow_and_update().is_some();
+                if connected && actor.send_message(DaemonsMsg::Ask).is_err() {
+                    break;
+                }
+                if agents.changed().await.is_err() {
+                    break;
+                }
+            }
+        });
+        let (work, tasks) = mpsc::unbounded_channel();
+        tokio::spawn(perform(Arc::clone(&service), supervisor, tasks));
+        Ok(DaemonsState {
+            service,
+            ledger: Ledger::default(),
+            names: BTreeMap::new(),
+            reporter: None,
+            work,
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<DaemonsMsg>,
+        message: DaemonsMsg,
+        state: &mut DaemonsState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            DaemonsMsg::Ask => state.ask(&myself),
+            DaemonsMsg::Listed(None) => state.ledger.unanswered(),
+            DaemonsMsg::Listed(Some(list)) => {
+                let changes = state.ledger.listed(list);
+                state.follow(changes, &myself);
+            }
+            DaemonsMsg::Report(report) => {
+                let changes = state.ledger.reported(&report.life, report.event);
+                state.reporter = Some(report.agent);
+                state.follow(changes, &myself);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl DaemonsState {
+    fn ask(&mut self, myself: &ActorRef<DaemonsMsg>) {
+        let Some(agent) = self.service.agent.borrow().clone() else {
+            return;
+        };
+        self.ledger.asked();
+        let myself = myself.clone();
+        tokio::spawn(async move {
+            let list = loop {
+                match agent.call(LIST, Value::Null, LIST_PATIENCE).await {
+                    Ok(list) => match serde_json::from_value(list) {
+                        Ok(list) => break Some(list),
+                        Err(error) => tracing::warn!(%error, "an agent's list is unreadable"),
+                    },
+                    Err(_) if agent.has_ended() => break None,
+                    Err(error) => tracing::warn!(%error, "asking the agent again"),
+                }
+                tokio::time::sleep(ASK_AGAIN).await;
+            };
+            // An actor that is gone has a successor that asks for itself.
+            let _ = myself.send_message(DaemonsMsg::Listed(list));
+        });
+    }
+
+    fn follow(&mut self, changes: Vec<Change>, myself: &ActorRef<DaemonsMsg>) {
+        for change in changes {
+            match change {
+                Change::Began(process) => self.began(process),
+                Change::Gone { id } => drop(self.forget(&id)),
+                Change::Died { exit, watched } => self.died(&exit, watched),
+                Change::Safe { seq } => {
+                    if let Some(agent) = self.reporter.clone() {
+                        self.then(Task::Acknowledge { agent, seq });
+                    }
+                }
+                Change::Ask => self.ask(myself),
+            }
+        }
+    }
+
+    /// The task ends only with this actor.
+    fn then(&self, task: Task) {
+        let _ = self.work.send(task);
+    }
+
+    fn began(&mut self, process: ProcessStarted) {
+        let program = process.argv.first().map(String::as_str);
+        let name = name(&self.service, process.root.as_deref(), program);
+        let child = ChildSpec::worker(child(&name, &process.id), |context| async move {
+            context.spawn(DaemonActor, ()).await
+        });
+        self.names.insert(process.id, name);
+        self.then(Task::Add(child.temporary()));
+    }
+
+    /// Ends the actor of a process, if it has one; gives its name.
+    fn forget(&mut self, id: &str) -> Option<String> {
+        let name = self.names.remove(id)?;
+        self.then(Task::Remove(child(&name, id)));
+        Some(name)
+    }
+
+    fn died(&mut self, exit: &ProcessExited, watched: bool) {
+        let known = self.forget(&exit.id);
+        let told = if watched {
+            self.is_on_its_own()
+        } else {
+            self.was_on_its_own(exit)
+        };
+        let Some(cause) = cause(exit).filter(|_| told) else {
+            return;
+        };
+        let name = known
+            .unwrap_or_else(|| name(&self.service, exit.root.as_deref(), exit.program.as_deref()));
+        let action = if watched {
+            "the package starts it again"
+        } else {
+            "it ended while Coppice was away; the package starts it again"
+        };
+        self.then(Task::Record {
+            what: format!("daemon {name}"),
+            cause,
+            action,
+            ran: Duration::from_millis(exit.ran_ms),
+        });
+    }
+
+    /// Whether a daemon that dies now dies alone: neither wanted, nor with something larger whose
+    /// end is told by somebody else.
+    fn is_on_its_own(&self) -> bool {
+        let service = &self.service;
+        self.is_wanted()
+            && *service.container.borrow() == ContainerPhase::Up
+            && matches!(
+                *service.phase.borrow(),
+                RuntimePhase::Running | RuntimePhase::Changing
+            )
+            && service.runtime.borrow().is_some()
+    }
+
+    /// The same of one that died before we watched: `main` was up, and its Node process lives on.
+    fn was_on_its_own(&self, exit: &ProcessExited) -> bool {
+        let started = self
+            .service
+            .entry()
+            .is_ok_and(|entry| entry.status_info.started.is_some());
+        self.is_wanted() && started && self.ledger.had_its_runtime(exit.generation)
+    }
+
+    fn is_wanted(&self) -> bool {
+        let entry = self.service.entry();
+        entry.is_ok_and(|entry| entry.status_info.desired == DesiredStatus::Running)
+    }
+}
+
+/// Does what is asked, one after the other, until nobody can ask any more.
+async fn perform(
+    service: Arc<ServiceContext>,
+    supervisor: Supervisor,
+    mut tasks: mpsc::UnboundedReceiver<Task>,
+) {
+    while let Some(task) = tasks.recv().await {
+        match task {
+            // The supervisor may be going down; its successor is filled from the agent's list.
+            Task::Add(child) => drop(supervisor.add(child).await),
+            // Gone already when the supervisor was restarted in between.
+            Task::Remove(child) => drop(supervisor.terminate(child).await),
+            Task::Record {
+                what,
+                cause,
+                action,
+                ran,
+            } => service.record(&what, cause, action, Some(ran)).await,
+            Task::Acknowledge { agent, seq } => agent.notify(ACK, json!({ "seq": seq })).await,
+        }
+    }
+}
+
+/// The actor's name: several processes may have the same.
+fn child(name: &str, id: &str) -> String {
+    format!("{name} ({id})")
+}
+
+/// Why it ended, unless it is a oneshot that did its work.
+fn cause(exit: &ProcessExited) -> Option<Cause> {
+    match (exit.code, exit.signal) {
+        _ if exit.oom_kills.is_some_and(|kills| kills > 0) => Some(Cause::Oom),
+        (_, Some(signal)) => Some(Cause::Signal { signal }),
+        (Some(0), None) => None,
+        (code, None) => Some(Cause::Exit {
+            code: code.unwrap_or(-1),
+        }),
+    }
+}
+
+/// The subcontainer's name, or the program's.
+fn name(service: &ServiceContext, root: Option<&str>, program: Option<&str>) -> String {
+    let subcontainers = service.subcontainers();
+    match root.and_then(|guid| subcontainers.get(guid)) {
+        Some(subcontainer) => subcontainer.name.clone(),
+        None => {
+            let program = program.unwrap_or("?");
+            program.rsplit('/').next().unwrap_or(program).to_owned()
+        }
+    }
+}
+
+/// One living process in the tree.
+#[derive(Debug)]
+pub struct DaemonActor;
+
+/// A daemon's actor is told nothing: it is there while the process is.
+#[derive(Debug)]
+pub enum DaemonMsg {}
+
+impl Actor for DaemonActor {
+    type Msg = DaemonMsg;
+    type State = ();
+    type Arguments = ();
+
+    async fn pre_start(&self, _: ActorRef<DaemonMsg>, (): ()) -> Result<(), ActorProcessingErr> {
+        Ok(())
+    }
+}

@@ -1,0 +1,51 @@
+//! A parked service and its owner: what a stop and a start mean for it.
+//!
+//! A parked service is tried again from time to time, because running is what is wanted of it. Once
+//! a stop is wanted nothing is: its tree is taken from the supervisor, so that it is neither tried
+//! nor shown as parked, and a start puts it back.
+
+use std::sync::Arc;
+
+use coppice_supervision::{ChildSpec, ChildState, CommandError, Supervisor};
+
+use super::{ServiceContext, instance_spec};
+
+/// After a stop: a parked service is left in peace. Does nothing to one that is not parked.
+pub async fn rest(services: &Supervisor, service: &ServiceContext) {
+    let children = services.which_children().await;
+    let parked = children.is_ok_and(|known| {
+        let mut children = known.children.iter();
+        children.any(|child| {
+            child.id.as_str() == service.id && matches!(child.state, ChildState::Parked { .. })
+        })
+    });
+    if !parked {
+        return;
+    }
+    // Gone in this moment means that somebody else ended it.
+    let _ = services.terminate(service.id.as_str()).await;
+    let written = service.update("stop-parked", |entry| {
+        entry.parked = None;
+        // Why it failed is on record; a service that is stopped is not failing.
+        entry.status_info.error = None;
+        Ok(())
+    });
+    if let Err(error) = written.await {
+        tracing::warn!(service = service.id, %error, "the end of parking was not noted");
+    }
+}
+
+/// After a start: a parked service is tried at once, and one that was left in peace has a tree again.
+pub async fn wake(services: &Supervisor, service: &Arc<ServiceContext>) {
+    let unparked = services.unpark(service.id.as_str()).await;
+    let known = service.host.service(&service.id);
+    let current = known.is_some_and(|known| Arc::ptr_eq(&known, service));
+    // A failed try parks it again, with its reason; a service that was removed meanwhile has no tree.
+    if !current || !matches!(unparked, Err(CommandError::NotFound { .. })) {
+        return;
+    }
+    let tree = ChildSpec::supervisor(instance_spec(service));
+    if let Err(error) = services.add(tree).await {
+        tracing::warn!(service = service.id, %error, "a service's tree did not come up");
+    }
+}

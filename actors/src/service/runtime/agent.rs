@@ -1,0 +1,113 @@
+//! What the runtime's actor asks of the agent: what lives, start Node, end a generation.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use coppice_wire::agent::{
+    KILL_GENERATION, KillGeneration, LIST, ProcessKind, ProcessList, SPAWN, Spawn,
+};
+use serde_json::{Value, json};
+
+use super::{super::ServiceContext, step::Input};
+use crate::link::Peer;
+
+/// The agent answers from memory and `fork`; a slow disk may hold Node's binary.
+const AGENT_PATIENCE: Duration = Duration::from_secs(30);
+
+pub(super) async fn ask_list(agent: &Peer) -> Result<ProcessList, String> {
+    let list = agent.call(LIST, Value::Null, AGENT_PATIENCE).await;
+    serde_json::from_value(list.map_err(|error| error.to_string())?)
+        .map_err(|error| error.to_string())
+}
+
+/// The generation of the Node process that lives.
+pub(super) fn live_runtime(list: &ProcessList) -> Option<u64> {
+    let processes = list.processes.iter();
+    let runtimes = processes.filter(|one| one.kind == ProcessKind::Runtime);
+    runtimes.filter_map(|one| one.generation).max()
+}
+
+/// The generations to kill before `next` starts: all that have something living, however old (a try
+/// that fails uses up a number), and the two before, of which only processes that nobody reported
+/// may be left.
+fn outlived(list: &ProcessList, next: u64) -> BTreeSet<u64> {
+    let known = list.processes.iter().filter_map(|one| one.generation);
+    let before = (0..next).rev().take(2);
+    known
+        .chain(before)
+        .filter(|generation| *generation != next)
+        .collect()
+}
+
+/// What lives in the container, and the generation that comes next.
+pub(super) async fn find_runtime(
+    service: &Arc<ServiceContext>,
+    agent: &Peer,
+) -> Result<Input, String> {
+    let live = live_runtime(&ask_list(agent).await?);
+    if let Some(generation) = live {
+        service.callbacks().begin(generation);
+    }
+    let next = match live {
+        Some(generation) => generation,
+        None => {
+            let next = service.host.document.next_generation(&service.id).await;
+            next.map_err(|error| error.to_string())?
+        }
+    };
+    Ok(Input::AgentUp { live, next })
+}
+
+pub(super) async fn spawn(service: &Arc<ServiceContext>, generation: u64) -> Result<(), String> {
+    let agent = service.agent.borrow().clone().ok_or("the agent hung up")?;
+    for old in outlived(&ask_list(&agent).await?, generation) {
+        let params = json!(KillGeneration { generation: old });
+        agent
+            .call(KILL_GENERATION, params, AGENT_PATIENCE)
+            .await
+            .map_err(|error| error.to_string())?;
+    }
+    service.subcontainers().clear();
+    let request = Spawn {
+        id: format!("runtime-{generation}"),
+        generation: Some(generation),
+        leaf: format!("runtime-{generation}"),
+        argv: [
+            "/usr/bin/node",
+            "--experimental-detect-module",
+            "--trace-warnings",
+            "/usr/lib/startos/init/index.js",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+        env: [
+            (
+                "PATH",
+                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
+            ),
+            ("LANG", service.host.lang()),
+            ("HOME", "/root".to_owned()),
+            ("COPPICE_GENERATION", generation.to_string()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into(),
+        cwd: None,
+    };
+    agent
+        .call(SPAWN, json!(request), AGENT_PATIENCE)
+        .await
+        .map_err(|error| error.to_string())?;
+    Ok(())
+}
+
+pub(super) async fn kill_generation(service: &Arc<ServiceContext>, generation: u64) {
+    let agent = service.agent.borrow().clone();
+    // Without an agent there is no container, and nothing of any generation in it.
+    let Some(agent) = agent else { return };
+    let params = json!(KillGeneration { generation });
+    if let Err(error) = agent.call(KILL_GENERATION, params, AGENT_PATIENCE).await {
+        tracing::warn!(service = service.id, generation, %error, "an old generation was not ended");
+    }
+}
+
+#[cfg(test)]
+mod tests;
