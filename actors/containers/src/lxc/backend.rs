@@ -20,8 +20,9 @@ use crate::{
 };
 
 /// How long the parent of a dead pid 1 (its monitor) has to take note of the end before we go on without
-/// knowing how it ended.
-const REAP_WAIT: Duration = Duration::from_millis(200);
+/// knowing how it ended. On a machine that does nothing else it takes a few milliseconds; where it takes
+/// long, the cause of the death is what people will ask for.
+const REAP_WAIT: Duration = Duration::from_secs(2);
 
 /// Containers through liblxc, on this host. Needs root.
 #[derive(Clone)]

@@ -148,12 +148,16 @@ pub(crate) async fn the_exit_tells_how_pid_1_ended(host: &TestHost) {
         (None, ExitStatus::Signal(libc::SIGKILL)),
     ] {
         let (life, mut inside) = host.start(&backend, &spec).await;
-        match order {
-            Some(code) => inside.tell(&["exit", code]),
-            None => backend.kill(&spec.instance).await.unwrap(),
-        }
         let waiting = backend.wait_exit(&spec.instance, &life);
-        let exit = tokio::time::timeout(Duration::from_secs(5), waiting)
+        // Begun after the waiting: of one that has ended before, nobody can be asked.
+        let ending = async {
+            match order {
+                Some(code) => inside.tell(&["exit", code]),
+                None => backend.kill(&spec.instance).await.unwrap(),
+            }
+        };
+        let both = async { tokio::join!(waiting, ending).0 };
+        let exit = tokio::time::timeout(Duration::from_secs(10), both)
             .await
             .unwrap()
             .unwrap();
