@@ -72,6 +72,29 @@ pub struct Accepted {
     pub(super) share: Arc<Share>,
 }
 
+#[cfg(test)]
+impl Accepted {
+    /// A connection that said hello, with a budget of its own.
+    pub(crate) fn greeted(stream: UnixStream, role: Role) -> Self {
+        let seats = Arc::new(Semaphore::new(1));
+        Self {
+            stream,
+            decoder: Decoder::new(),
+            hello: Hello {
+                protocol: coppice_wire::PROTOCOL,
+                oldest: coppice_wire::PROTOCOL,
+                build: String::new(),
+                boot: "life".into(),
+                role,
+                generation: Some(1),
+            },
+            caller: Caller { uid: 0, pid: None },
+            seat: seats.try_acquire_owned().expect("one is free"),
+            share: Budget::new().share(role),
+        }
+    }
+}
+
 /// What the kernel says of the other side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caller {

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use coppice_wire::{Decoder, Hello, Message, Role, RpcError, encode};
+use coppice_wire::{Decoder, Message, Role, RpcError, encode};
 use futures_util::{FutureExt, future::BoxFuture};
 use serde_json::{Value, json};
 use tokio::{
@@ -73,23 +73,11 @@ impl Handler for Held {
 }
 
 /// A connection that said hello, and the container's end of it.
-async fn connect(budget: &Budget, role: Role, handler: &Arc<impl Handler>) -> (Peer, UnixStream) {
+fn connect(budget: &Budget, role: Role, handler: &Arc<impl Handler>) -> (Peer, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
-    let seats = Arc::new(Semaphore::new(1));
     let accepted = Accepted {
-        stream: ours,
-        decoder: Decoder::new(),
-        hello: Hello {
-            protocol: 1,
-            oldest: 1,
-            build: String::new(),
-            boot: String::new(),
-            role,
-            generation: None,
-        },
-        caller: Caller { uid: 0, pid: None },
-        seat: seats.acquire_owned().await.unwrap(),
         share: budget.share(role),
+        ..Accepted::greeted(ours, role)
     };
     let handler = Arc::clone(handler) as Arc<dyn Handler>;
     (Peer::serve(accepted, handler), theirs)
@@ -133,7 +121,7 @@ async fn read_messages(stream: &mut UnixStream, count: usize) -> Vec<Message> {
 #[tokio::test]
 async fn a_flood_of_great_requests_is_held_back_in_the_socket() {
     let (budget, handler) = (Budget::new(), Held::shut());
-    let (_peer, mut theirs) = connect(&budget, Role::Runtime, &handler).await;
+    let (_peer, mut theirs) = connect(&budget, Role::Runtime, &handler);
     let line = request(1, "ask", &json!({ "text": "x".repeat(100_000) }));
     let taken = flood(&mut theirs, &line, 200 * MIB).await;
     // Each byte of text is counted twice: read, and about to be copied into typed parameters.
@@ -161,7 +149,7 @@ async fn many_connections_of_one_service_share_one_budget() {
     let mut kept = Vec::new();
     let line = request(1, "ask", &json!({ "text": "x".repeat(1_000) }));
     for _ in 0..4 {
-        let (peer, mut theirs) = connect(&budget, Role::Cli, &handler).await;
+        let (peer, mut theirs) = connect(&budget, Role::Cli, &handler);
         flood(&mut theirs, &line, 4 * MIB).await;
         kept.push((peer, theirs));
     }
@@ -172,13 +160,13 @@ async fn many_connections_of_one_service_share_one_budget() {
 #[tokio::test]
 async fn a_flood_delays_neither_the_agent_nor_another_service() {
     let (budget, shut) = (Budget::new(), Held::shut());
-    let (_peer, mut theirs) = connect(&budget, Role::Runtime, &shut).await;
+    let (_peer, mut theirs) = connect(&budget, Role::Runtime, &shut);
     flood(&mut theirs, &request(1, "ask", &Value::Null), 4 * MIB).await;
 
     let open = Held::shut();
     open.open();
     for (budget, role) in [(&budget, Role::Agent), (&Budget::new(), Role::Runtime)] {
-        let (_peer, mut theirs) = connect(budget, role, &open).await;
+        let (_peer, mut theirs) = connect(budget, role, &open);
         theirs
             .write_all(&request(7, "ask", &Value::Null))
             .await
@@ -191,7 +179,7 @@ async fn a_flood_delays_neither_the_agent_nor_another_service() {
 #[tokio::test]
 async fn a_call_is_answered_while_every_place_for_requests_is_taken() {
     let (budget, handler) = (Budget::new(), Held::shut());
-    let (peer, mut theirs) = connect(&budget, Role::Runtime, &handler).await;
+    let (peer, mut theirs) = connect(&budget, Role::Runtime, &handler);
     for id in 0..256 {
         theirs
             .write_all(&request(id, "ask", &Value::Null))
@@ -214,7 +202,7 @@ async fn a_call_is_answered_while_every_place_for_requests_is_taken() {
 #[tokio::test]
 async fn messages_come_at_the_service_s_pace_and_not_faster() {
     let (budget, handler) = (Budget::new(), Held::shut());
-    let (_peer, mut theirs) = connect(&budget, Role::Runtime, &handler).await;
+    let (_peer, mut theirs) = connect(&budget, Role::Runtime, &handler);
     let line = encode(&Message::notification("spam", &Value::Null).unwrap()).unwrap();
     flood(&mut theirs, &line.repeat(100), MIB).await;
     let told = handler.told.load(Ordering::SeqCst);
@@ -225,7 +213,7 @@ async fn messages_come_at_the_service_s_pace_and_not_faster() {
 #[tokio::test]
 async fn a_message_of_too_many_values_is_refused_under_its_id() {
     let (budget, handler) = (Budget::new(), Held::shut());
-    let (_peer, mut theirs) = connect(&budget, Role::Runtime, &handler).await;
+    let (_peer, mut theirs) = connect(&budget, Role::Runtime, &handler);
     let many = json!({ "list": vec![0; 500_000] });
     theirs.write_all(&request(9, "ask", &many)).await.unwrap();
     let answer = read_messages(&mut theirs, 1).await.remove(0);
@@ -241,7 +229,7 @@ async fn a_message_of_too_many_values_is_refused_under_its_id() {
 async fn answers_that_nobody_reads_become_errors_and_do_not_pile_up() {
     let (budget, handler) = (Budget::new(), Held::shut());
     handler.open();
-    let (_peer, mut theirs) = connect(&budget, Role::Runtime, &handler).await;
+    let (_peer, mut theirs) = connect(&budget, Role::Runtime, &handler);
     for id in 0..40 {
         let line = request(id, "great", &Value::Null);
         theirs.write_all(&line).await.unwrap();
@@ -262,7 +250,7 @@ async fn unfinished_lines_of_many_connections_are_not_all_kept() {
     let mut kept = Vec::new();
     let mut taken = 0;
     for _ in 0..6 {
-        let (peer, mut theirs) = connect(&budget, Role::Cli, &handler).await;
+        let (peer, mut theirs) = connect(&budget, Role::Cli, &handler);
         taken += flood(&mut theirs, &vec![b'x'; MIB], 3 * MIB).await;
         kept.push((peer, theirs));
     }
@@ -274,7 +262,7 @@ async fn unfinished_lines_of_many_connections_are_not_all_kept() {
 #[tokio::test]
 async fn an_error_of_any_length_is_kept_short() {
     let (budget, handler) = (Budget::new(), Held::shut());
-    let (peer, mut theirs) = connect(&budget, Role::Runtime, &handler).await;
+    let (peer, mut theirs) = connect(&budget, Role::Runtime, &handler);
     let call = peer.call("init", Value::Null, Duration::from_secs(5));
     let other = async {
         let asked = read_messages(&mut theirs, 1).await.remove(0);
