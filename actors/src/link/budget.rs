@@ -81,14 +81,14 @@ const BYTES_PER_TOKEN: usize = 16 * 1024;
 
 /// What one service may cost, by who speaks for it.
 #[derive(Debug)]
-pub(crate) struct Budget {
+pub(super) struct Budget {
     agent: Arc<Share>,
     package: Arc<Share>,
 }
 
 impl Budget {
     /// An unused budget.
-    pub(crate) fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             agent: Arc::new(Share::new(AGENT_ASKS, AGENT_ANSWERS)),
             package: Arc::new(Share::new(PACKAGE_ASKS, PACKAGE_ANSWERS)),

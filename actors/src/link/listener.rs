@@ -74,13 +74,8 @@ pub struct Accepted {
 
 #[cfg(test)]
 impl Accepted {
-    /// A connection that said it is this, with nothing read beyond; what it costs is counted in `budget`.
-    pub(crate) fn as_role(
-        stream: UnixStream,
-        role: Role,
-        generation: Option<u64>,
-        budget: &Budget,
-    ) -> Self {
+    /// A connection that said hello, with a budget of its own.
+    pub(crate) fn greeted(stream: UnixStream, role: Role) -> Self {
         let seats = Arc::new(Semaphore::new(1));
         Self {
             stream,
@@ -89,13 +84,13 @@ impl Accepted {
                 protocol: coppice_wire::PROTOCOL,
                 oldest: coppice_wire::PROTOCOL,
                 build: String::new(),
-                boot: "life".to_owned(),
+                boot: "life".into(),
                 role,
-                generation,
+                generation: Some(1),
             },
             caller: Caller { uid: 0, pid: None },
-            seat: seats.try_acquire_owned().expect("one seat is free"),
-            share: budget.share(role),
+            seat: seats.try_acquire_owned().expect("one is free"),
+            share: Budget::new().share(role),
         }
     }
 }

@@ -14,7 +14,5 @@ mod peer;
 mod tests;
 
 pub(crate) use bucket::{Bucket, Pace};
-#[cfg(test)]
-pub(crate) use budget::Budget;
 pub use listener::{Accepted, Caller, ListenError, ServiceListener};
 pub use peer::{CallError, Handler, Peer};

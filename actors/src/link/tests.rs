@@ -75,7 +75,10 @@ impl Handler for Held {
 /// A connection that said hello, and the container's end of it.
 fn connect(budget: &Budget, role: Role, handler: &Arc<impl Handler>) -> (Peer, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
-    let accepted = Accepted::as_role(ours, role, None, budget);
+    let accepted = Accepted {
+        share: budget.share(role),
+        ..Accepted::greeted(ours, role)
+    };
     let handler = Arc::clone(handler) as Arc<dyn Handler>;
     (Peer::serve(accepted, handler), theirs)
 }

@@ -4,7 +4,7 @@ use tokio::{io::AsyncReadExt, net::UnixStream};
 
 use super::*;
 use crate::{
-    link::{Accepted, Budget, Handler},
+    link::{Accepted, Handler},
     service::{Watched, testing},
 };
 
@@ -25,7 +25,7 @@ impl Handler for Deaf {
 /// A connected runtime; gives its end of the line.
 fn connect(service: &ServiceContext) -> UnixStream {
     let (ours, theirs) = UnixStream::pair().unwrap();
-    let accepted = Accepted::as_role(ours, Role::Runtime, Some(1), &Budget::new());
+    let accepted = Accepted::greeted(ours, Role::Runtime);
     service.runtime.send_replace(Some(RuntimeLink {
         generation: 1,
         peer: Peer::serve(accepted, Arc::new(Deaf)),
