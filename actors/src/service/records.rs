@@ -5,7 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Cause, RestartRecord};
+use crate::{
+    model::{Cause, RestartRecord},
+    text::cut,
+};
 
 /// Records kept per service.
 const KEPT: usize = 50;
@@ -61,15 +64,6 @@ fn cut_message(cause: &mut Cause) {
         | Cause::RuntimeDied
         | Cause::Operator { .. }
         | Cause::Deadline { .. } => {}
-    }
-}
-
-/// Cuts `text` to at most `bytes`, with a mark that something is missing.
-pub(super) fn cut(text: &mut String, bytes: usize) {
-    const MARK: &str = "…";
-    if text.len() > bytes {
-        text.truncate(text.floor_char_boundary(bytes.saturating_sub(MARK.len())));
-        text.push_str(MARK);
     }
 }
 

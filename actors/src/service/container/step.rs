@@ -227,12 +227,12 @@ impl State {
                 }),
                 vec![],
             ),
-            (
-                Self::Looking { .. } | Self::Clearing { .. } | Self::Up { .. },
-                Input::Stop { grace },
-            ) => Self::stopping(now, grace),
-            // Removing waits until the making has ended, so it has that long more.
-            (Self::Creating { deadline }, Input::Stop { grace }) => {
+            (Self::Looking { .. } | Self::Up { .. }, Input::Stop { grace }) => {
+                Self::stopping(now, grace)
+            }
+            // Removing waits until the making, or the removing of the old one, has ended, so it has
+            // that long more.
+            (Self::Creating { deadline } | Self::Clearing { deadline }, Input::Stop { grace }) => {
                 Self::stopping(deadline.max(now), grace)
             }
             (Self::Stopping { .. }, Input::Destroyed(Ok(()))) => {

@@ -25,13 +25,14 @@ use self::{
     failure::Failure,
     step::{Effect, Input, State},
 };
-use super::{ContainerPhase, ProcessEvent, ProcessReport, RuntimePhase, ServiceContext, records};
+use super::{ContainerPhase, ProcessEvent, ProcessReport, RuntimePhase, ServiceContext};
 use crate::{
     ids,
     link::Peer,
     model::{DesiredStatus, ErrorInfo},
     problem::Problem,
     relay::relay,
+    text::cut,
 };
 
 /// Bytes of a package's own words in the error that is shown.
@@ -237,7 +238,7 @@ impl RuntimeShell {
                 self.note(|status| status.started = None);
             }
             Effect::ShowError(mut details) => {
-                records::cut(&mut details, SHOWN_BYTES);
+                cut(&mut details, SHOWN_BYTES);
                 let debug = format!("generation {}", generation.unwrap_or_default());
                 self.note(move |status| {
                     status.error = Some(ErrorInfo {

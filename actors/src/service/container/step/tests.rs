@@ -100,6 +100,9 @@ fn a_stop_while_the_condemned_container_is_removed_makes_no_new_one() {
     let grace = Duration::from_secs(5);
     let (state, effects) = State::begin(true, NOW).0.step(Input::Stop { grace }, NOW);
     assert_eq!(effects[0], Effect::Destroy { grace });
+    // The first removal ends before the second begins.
+    let deadline = NOW + CLEARING_GRACE + DESTROY_DEADLINE + grace + DESTROY_DEADLINE;
+    assert_eq!(state, State::Stopping { deadline });
     let (state, effects) = state.step(Input::Cleared(Ok(())), NOW);
     assert!(effects.is_empty());
     let (state, _) = state.step(Input::Destroyed(Ok(())), NOW);
