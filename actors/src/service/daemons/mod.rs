@@ -279,7 +279,8 @@ async fn perform(
                 action,
                 ran,
             } => service.record(&what, cause, action, Some(ran)).await,
-            Task::Acknowledge { agent, seq } => agent.notify(ACK, json!({ "seq": seq })).await,
+            // One that is lost is made good by the next: it covers all before it.
+            Task::Acknowledge { agent, seq } => agent.mention(ACK, json!({ "seq": seq })),
         }
     }
 }
