@@ -176,6 +176,8 @@ impl Ledger {
     fn began(&mut self, process: ProcessStarted, changes: &mut Vec<Change>) {
         if is_daemon(process.kind, process.daemon, !process.argv.is_empty())
             && !self.living.contains_key(&process.id)
+            // An agent that lies about its processes makes no more actors than this.
+            && self.living.len() < KEPT
         {
             self.living.insert(process.id.clone(), process.clone());
             changes.push(Change::Began(process));
