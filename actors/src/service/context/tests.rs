@@ -55,11 +55,13 @@ async fn a_runtime_that_does_not_read_keeps_nobody_waiting_and_is_closed() {
     let _silent = connect(&stuck);
     let mut line = connect(&well);
     let full = peer(&stuck);
-    let chunk = json!("x".repeat(64 * 1024));
-    while tokio::time::timeout(Duration::from_millis(50), full.notify("x", chunk.clone()))
-        .await
-        .is_ok()
-    {}
+    // Great ones until none fits any more, then small ones into what room they left.
+    for told in [json!("x".repeat(64 * 1024)), Value::Null] {
+        while tokio::time::timeout(Duration::from_millis(50), full.notify("x", told.clone()))
+            .await
+            .is_ok()
+        {}
+    }
     let watched = Watched::Status("c".into());
     for service in [&stuck, &well] {
         let registered = service.callbacks().register(watched.clone(), 7);
