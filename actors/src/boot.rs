@@ -196,7 +196,8 @@ pub(crate) async fn settle(document: &Document, subnet: Subnet) -> Result<Server
     Ok(server)
 }
 
-async fn write_server_info(
+/// What the server says of itself from now on.
+pub(crate) async fn write_server_info(
     document: &Document,
     network: &Network,
     leaves: &Leaves,

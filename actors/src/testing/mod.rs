@@ -129,6 +129,10 @@ impl World {
             let subnet = host.network.subnet;
             boot::settle(&host.document, subnet).await.unwrap();
         }
+        let (short, name) = (host.layout.short.as_str(), &host.network.hostname);
+        boot::write_server_info(&host.document, &host.network, &host.leaves, short, name)
+            .await
+            .unwrap();
         let spec = SupervisorSpec::rest_for_one("core")
             .child(ChildSpec::supervisor(forest::services()))
             .child(ChildSpec::supervisor(forest::jobs()));
