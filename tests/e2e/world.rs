@@ -131,9 +131,10 @@ impl World {
         });
         assert!(
             healthy.is_some(),
-            "`{id}` did not get well within 60 s: {:#}, {:#}",
+            "`{id}` did not get well within 60 s: {:#}, {:#}\nIts log:\n{}",
             last["summary"],
-            last["entry"]["statusInfo"]
+            last["entry"]["statusInfo"],
+            self.server.cli(&["service", "logs", id, "-n", "60"])
         );
     }
 

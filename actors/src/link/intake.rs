@@ -3,11 +3,12 @@
 //! Invariant: nothing is made of a line before it was weighed and let in. A line that is not let in
 //! yet is not skipped either: whatever came after it waits in the socket.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use coppice_wire::{
     DecodeError, Decoder, Id, Message, Outline, RpcError, codes, decode, is_blank, outline, weight,
 };
+use futures_util::{FutureExt, poll};
 use tokio::{
     io::AsyncReadExt,
     net::unix::OwnedReadHalf,
@@ -124,11 +125,14 @@ impl Intake {
         match decode(line) {
             Ok(Message::Request { id, method, params }) if method.len() <= NAME_BYTES => {
                 let (peer, handler) = (self.peer.clone(), Arc::clone(&self.handler));
-                tokio::spawn(async move {
-                    let result = handler.request(method, params).await;
-                    peer.answer(id, result).await;
+                begin(async move {
+                    let answered = AssertUnwindSafe(handler.request(method, params));
+                    let result = answered.catch_unwind().await;
+                    peer.answer(id, result.unwrap_or_else(|_| Err(crashed())))
+                        .await;
                     drop(admitted);
-                });
+                })
+                .await;
             }
             Ok(Message::Request { id, method, .. }) => {
                 self.refuse(id, RpcError::method_not_found(&method), admitted);
@@ -190,6 +194,26 @@ impl Intake {
         };
         self.peer.answered(id, Answered { result, held });
     }
+}
+
+/// Begins a piece of work in its turn, and lets it go on by itself where it has to wait.
+///
+/// Packages rely on it: the SDK reports `waiting` and then `starting`, and stops or starts a daemon when
+/// each was answered. Were the two begun side by side, the answers could come the wrong way round, and
+/// the daemon would stay down.
+async fn begin(work: impl Future<Output = ()> + Send + 'static) {
+    let mut work = Box::pin(work);
+    // Unconstrained, or a reader that has done much would see work wait that need not.
+    if poll!(tokio::task::unconstrained(&mut work)).is_pending() {
+        tokio::spawn(work);
+    }
+}
+
+fn crashed() -> RpcError {
+    RpcError::new(
+        codes::UNKNOWN,
+        "the effect failed inside Coppice, whose log has more; restart the service if it waits for it",
+    )
 }
 
 fn is_long(id: &Id) -> bool {

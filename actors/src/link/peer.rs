@@ -24,8 +24,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Accepted, budget::Admitted, intake::Intake};
 
-/// Messages that may wait to be written before a sender waits too.
-const WRITE_QUEUE: usize = 256;
+/// What a message costs that waits to be written, beside its bytes.
+const WAITING_BYTES: usize = 128;
 /// A peer that takes no byte for this long is gone.
 const WRITE_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -86,7 +86,9 @@ type Pending = Arc<Mutex<HashMap<i64, oneshot::Sender<Answered>>>>;
 /// A live connection; clones share it.
 #[derive(Clone)]
 pub struct Peer {
-    out: mpsc::Sender<Outgoing>,
+    /// Bounded by `unread`, of which every message holds its part. A bound of its own would let an answer
+    /// that waits for a place be overtaken by the next one.
+    out: mpsc::UnboundedSender<Outgoing>,
     /// Bytes that may wait to be written, over all connections of the service.
     unread: Arc<Semaphore>,
     pending: Pending,
@@ -113,7 +115,7 @@ impl Peer {
             ..
         } = accepted;
         let (read, write) = stream.into_split();
-        let (out, queue) = mpsc::channel(WRITE_QUEUE);
+        let (out, queue) = mpsc::unbounded_channel();
         let peer = Self {
             out,
             unread: Arc::clone(&share.unread),
@@ -201,8 +203,8 @@ impl Peer {
         };
         let Ok(line) = encode(&message) else { return };
         if let Ok(room) = Arc::clone(&self.unread).try_acquire_many_owned(size(&line)) {
-            // Dropped when the queue is full: see above.
-            let _ = self.out.try_send(Outgoing { line, _room: room });
+            // A peer that is gone needs no telling.
+            let _ = self.queue(line, room);
         }
     }
 
@@ -214,7 +216,7 @@ impl Peer {
             Ok(line) => match Arc::clone(&self.unread).try_acquire_many_owned(size(&line)) {
                 Ok(room) => {
                     // Nobody is left to read the answer when this fails.
-                    let _ = self.queue(line, room).await;
+                    let _ = self.queue(line, room);
                     return;
                 }
                 Err(TryAcquireError::Closed) => return,
@@ -261,12 +263,11 @@ impl Peer {
             () = self.ended.cancelled() => return Err(CallError::Closed),
             room = Arc::clone(&self.unread).acquire_many_owned(size(&line)) => room,
         };
-        self.queue(line, room.map_err(|_| CallError::Closed)?).await
+        self.queue(line, room.map_err(|_| CallError::Closed)?)
     }
 
-    async fn queue(&self, line: Vec<u8>, room: OwnedSemaphorePermit) -> Result<(), CallError> {
-        let outgoing = Outgoing { line, _room: room };
-        let sent = self.out.send(outgoing).await;
+    fn queue(&self, line: Vec<u8>, room: OwnedSemaphorePermit) -> Result<(), CallError> {
+        let sent = self.out.send(Outgoing { line, _room: room });
         sent.map_err(|_| CallError::Closed)
     }
 
@@ -310,14 +311,14 @@ impl Drop for Forget<'_> {
     }
 }
 
-/// Bytes of a line, which no line has too many of for this.
+/// What a line costs while it waits; no line has too many bytes for this.
 fn size(line: &[u8]) -> u32 {
-    u32::try_from(line.len()).unwrap_or(u32::MAX)
+    u32::try_from(line.len() + WAITING_BYTES).unwrap_or(u32::MAX)
 }
 
 async fn write_loop(
     mut write: OwnedWriteHalf,
-    mut queue: mpsc::Receiver<Outgoing>,
+    mut queue: mpsc::UnboundedReceiver<Outgoing>,
     ended: CancellationToken,
 ) {
     loop {

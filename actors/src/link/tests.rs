@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use coppice_wire::{Decoder, Message, Role, RpcError, encode};
+use coppice_wire::{Decoder, Id, Message, Role, RpcError, encode};
 use futures_util::{FutureExt, future::BoxFuture};
 use serde_json::{Value, json};
 use tokio::{
@@ -101,7 +101,7 @@ async fn flood(stream: &mut UnixStream, line: &[u8], most: usize) -> usize {
     taken
 }
 
-async fn read_messages(stream: &mut UnixStream, count: usize) -> Vec<Message> {
+async fn read_messages(stream: &mut (impl AsyncReadExt + Unpin), count: usize) -> Vec<Message> {
     let mut decoder = Decoder::new();
     let mut buffer = vec![0; 64 * 1024];
     let mut messages = Vec::new();
@@ -116,6 +116,59 @@ async fn read_messages(stream: &mut UnixStream, count: usize) -> Vec<Message> {
         }
     }
     messages
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn effects_that_need_not_wait_are_answered_in_the_order_of_their_requests() {
+    const COUNT: i64 = 2_000;
+    let (budget, handler) = (Budget::new(), Held::shut());
+    handler.open();
+    let (_peer, theirs) = connect(&budget, Role::Runtime, &handler);
+    let (mut read, mut write) = tokio::io::split(theirs);
+    let asking = tokio::spawn(async move {
+        for id in 0..COUNT {
+            write
+                .write_all(&request(id, "ask", &Value::Null))
+                .await
+                .unwrap();
+        }
+        write
+    });
+    let answers = read_messages(&mut read, usize::try_from(COUNT).unwrap()).await;
+    for (id, answer) in (0..).zip(answers) {
+        let expected = Message::response(Id::Number(id), Ok(Value::Null));
+        assert_eq!(answer, expected);
+    }
+    drop(asking.await.unwrap());
+}
+
+struct Panics;
+
+impl Handler for Panics {
+    fn request(
+        self: Arc<Self>,
+        _: String,
+        _: Value,
+    ) -> BoxFuture<'static, Result<Value, RpcError>> {
+        async { panic!("an effect with a bug") }.boxed()
+    }
+
+    fn notification(&self, _: String, _: Value) {}
+}
+
+#[tokio::test]
+async fn an_effect_that_panics_is_answered_and_the_connection_goes_on() {
+    let (budget, handler) = (Budget::new(), Arc::new(Panics));
+    let (_peer, mut theirs) = connect(&budget, Role::Runtime, &handler);
+    for id in 0..2 {
+        let line = request(id, "ask", &Value::Null);
+        theirs.write_all(&line).await.unwrap();
+        let answers = read_messages(&mut theirs, 1).await;
+        assert!(
+            matches!(&answers[..], [Message::Response { result: Err(_), .. }]),
+            "{answers:?}"
+        );
+    }
 }
 
 #[tokio::test]
