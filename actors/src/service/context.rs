@@ -62,6 +62,8 @@ pub enum RuntimePhase {
     Changing,
     /// `main` is up.
     Running,
+    /// `main` is on its way down for good, and `uninit` runs.
+    Exiting,
     /// `uninit` is done.
     Exited,
     /// The last try failed; the supervisor tries again.

@@ -263,7 +263,10 @@ impl HealthState {
         let up = match *self.service.phase.borrow() {
             RuntimePhase::Booting => return false,
             RuntimePhase::Changing | RuntimePhase::Running => true,
-            RuntimePhase::Idle | RuntimePhase::Exited | RuntimePhase::Failed(_) => false,
+            RuntimePhase::Idle
+            | RuntimePhase::Exiting
+            | RuntimePhase::Exited
+            | RuntimePhase::Failed(_) => false,
         };
         let waiting = self.service.reports.take();
         let mut news = false;

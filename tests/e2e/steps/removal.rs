@@ -46,6 +46,7 @@ pub(super) fn a_stop_takes_the_services_down_and_a_start_brings_them_back(world:
         .filter(|id| world.server.service(id).unwrap()["status"] == "running")
         .cloned()
         .collect();
+    let before: Vec<_> = ids.iter().map(|id| world.server.last_restart(id)).collect();
     let said = world.server.cli(&["stop"]);
     assert!(
         said.contains("Coppice and its services have ended"),
@@ -61,6 +62,8 @@ pub(super) fn a_stop_takes_the_services_down_and_a_start_brings_them_back(world:
     for id in &running {
         world.healthy(id);
     }
+    let after: Vec<_> = ids.iter().map(|id| world.server.last_restart(id)).collect();
+    assert_eq!(after, before, "what was asked for is no death");
 }
 
 /// Removes a service and looks for anything that names it.

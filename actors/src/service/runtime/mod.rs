@@ -157,9 +157,8 @@ impl RuntimeShell {
                 RuntimePhase::Booting
             }
             State::Idle { .. } => RuntimePhase::Idle,
-            State::Starting { .. } | State::Stopping { .. } | State::Exiting { .. } => {
-                RuntimePhase::Changing
-            }
+            State::Starting { .. } | State::Stopping { .. } => RuntimePhase::Changing,
+            State::Exiting { .. } => RuntimePhase::Exiting,
             State::Running { .. } => RuntimePhase::Running,
             State::Exited => RuntimePhase::Exited,
             State::Failed(failure) => RuntimePhase::Failed(failure.words()),
