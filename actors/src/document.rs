@@ -463,25 +463,12 @@ impl Document {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{HealthResult, StateInfo, StatusInfo};
+    use crate::model::{HealthResult, StateInfo};
 
     fn entry() -> PackageEntry {
-        PackageEntry {
-            state_info: StateInfo::Installed {
-                manifest: serde_json::json!({ "version": "1:0" }),
-            },
-            status_info: StatusInfo::stopped(),
-            icon: String::new(),
-            registry: None,
-            developer_key: String::new(),
-            current_dependencies: BTreeMap::new(),
-            actions: BTreeMap::new(),
-            tasks: BTreeMap::new(),
-            hosts: BTreeMap::new(),
-            outbound_gateway: None,
-            restarts: BTreeMap::new(),
-            parked: None,
-        }
+        PackageEntry::bare(StateInfo::Installed {
+            manifest: serde_json::json!({ "version": "1:0" }),
+        })
     }
 
     #[tokio::test]

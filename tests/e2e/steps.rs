@@ -3,6 +3,7 @@
 mod api;
 mod bad_packages;
 mod bad_places;
+mod browser;
 mod hello;
 mod interruption;
 mod keeping;
@@ -42,6 +43,9 @@ macro_rules! chapters {
 }
 
 chapters! {
+    browser {
+        everything_is_done_in_chromium_without_a_command_line,
+    }
     hello {
         a_package_file_is_installed_through_the_command_line,
         a_started_service_becomes_healthy,

@@ -18,7 +18,7 @@ use crate::{
     host::Host,
     model::{
         Allocation, ArchivePointer, InstallingInfo, JobKind, PackageEntry, PackagePrivate,
-        StateInfo, StatusInfo,
+        StateInfo,
     },
     packages::Opened,
     problem::{Kind, Problem},
@@ -111,23 +111,14 @@ async fn begin(host: &Arc<Host>, opened: &Opened, journal: &Journal) -> Result<(
     let manifest = serde_json::to_value(&opened.manifest)
         .map_err(|error| Problem::of(Kind::Serialization, &error))?;
     let entry = PackageEntry {
-        state_info: StateInfo::Installing {
+        icon: opened.icon.clone(),
+        developer_key: opened.signer.clone(),
+        ..PackageEntry::bare(StateInfo::Installing {
             installing_info: InstallingInfo {
                 new_manifest: manifest,
                 progress: shown(&Value::Bool(false), &Value::Null),
             },
-        },
-        status_info: StatusInfo::stopped(),
-        icon: opened.icon.clone(),
-        registry: None,
-        developer_key: opened.signer.clone(),
-        current_dependencies: std::collections::BTreeMap::new(),
-        actions: std::collections::BTreeMap::new(),
-        tasks: std::collections::BTreeMap::new(),
-        hosts: std::collections::BTreeMap::new(),
-        outbound_gateway: None,
-        restarts: std::collections::BTreeMap::new(),
-        parked: None,
+        })
     };
     let kind = match read_version(&volumes(host, &id)) {
         Ok(Some(_)) => InitKind::Update,

@@ -39,6 +39,27 @@ pub struct PackageEntry {
     pub parked: Option<Parked>,
 }
 
+impl PackageEntry {
+    /// A service of which nothing more is known than where it stands: stopped, with nothing declared.
+    #[must_use]
+    pub fn bare(state_info: StateInfo) -> Self {
+        Self {
+            state_info,
+            status_info: StatusInfo::stopped(),
+            icon: String::new(),
+            registry: None,
+            developer_key: String::new(),
+            current_dependencies: BTreeMap::new(),
+            actions: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            hosts: BTreeMap::new(),
+            outbound_gateway: None,
+            restarts: BTreeMap::new(),
+            parked: None,
+        }
+    }
+}
+
 /// Where a package stands in its life.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[serde(

@@ -1,6 +1,6 @@
 //! A server in a temporary folder whose containers are only kept account of.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use coppice_containers::{
     Backend, ContainerSpec, HostLayout, InMemoryBackend, Init, Limits, Segment,
@@ -10,7 +10,7 @@ use serde_json::json;
 use super::ServiceContext;
 use crate::{
     host::Host,
-    model::{Allocation, ArchivePointer, PackageEntry, PackagePrivate, StateInfo, StatusInfo},
+    model::{Allocation, ArchivePointer, PackageEntry, PackagePrivate, StateInfo},
     testing::{Fuse, open_host},
 };
 
@@ -44,22 +44,9 @@ impl TestHost {
     /// A service in the document and among those with a tree. Its package is in no store, so its
     /// container can be adopted and never made.
     pub(crate) async fn installed(&self, id: &'static str) -> Arc<ServiceContext> {
-        let entry = PackageEntry {
-            state_info: StateInfo::Installed {
-                manifest: json!({ "id": id, "version": "1:0" }),
-            },
-            status_info: StatusInfo::stopped(),
-            icon: String::new(),
-            registry: None,
-            developer_key: String::new(),
-            current_dependencies: BTreeMap::new(),
-            actions: BTreeMap::new(),
-            tasks: BTreeMap::new(),
-            hosts: BTreeMap::new(),
-            outbound_gateway: None,
-            restarts: BTreeMap::new(),
-            parked: None,
-        };
+        let entry = PackageEntry::bare(StateInfo::Installed {
+            manifest: json!({ "id": id, "version": "1:0" }),
+        });
         let kept = PackagePrivate {
             allocation: Allocation {
                 range: 0,

@@ -8,29 +8,16 @@ use super::{super::*, *};
 use crate::{
     hosts,
     model::{
-        AddSsl, BindOptions, DependencyKind, PackageEntry, ServiceInterface, StateInfo, StatusInfo,
-        Task, TaskEntry,
+        AddSsl, BindOptions, DependencyKind, PackageEntry, ServiceInterface, StateInfo, Task,
+        TaskEntry,
     },
     service::Subcontainer,
 };
 
 fn entry() -> PackageEntry {
-    PackageEntry {
-        state_info: StateInfo::Installed {
-            manifest: Value::Null,
-        },
-        status_info: StatusInfo::stopped(),
-        icon: String::new(),
-        registry: None,
-        developer_key: String::new(),
-        current_dependencies: BTreeMap::new(),
-        actions: BTreeMap::new(),
-        tasks: BTreeMap::new(),
-        hosts: BTreeMap::new(),
-        outbound_gateway: None,
-        restarts: BTreeMap::new(),
-        parked: None,
-    }
+    PackageEntry::bare(StateInfo::Installed {
+        manifest: Value::Null,
+    })
 }
 
 /// The refusal of something over a limit: it names the object, the limit and the next step.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::{
     AddSsl, AddressInfo, Addresses, BindNet, BindOptions, Host, InterfaceType, ServiceInterface,
-    StateInfo, StatusInfo,
+    StateInfo,
 };
 
 const HTTPS: u16 = 8443;
@@ -67,20 +67,10 @@ fn service(id: &str, tls_port: u16) -> Service {
         id: id.to_owned(),
         address: Ipv4Addr::new(10, 0, 16, 2),
         entry: PackageEntry {
-            state_info: StateInfo::Installed {
-                manifest: serde_json::json!({ "version": "1:0" }),
-            },
-            status_info: StatusInfo::stopped(),
-            icon: String::new(),
-            registry: None,
-            developer_key: String::new(),
-            current_dependencies: BTreeMap::new(),
-            actions: BTreeMap::new(),
-            tasks: BTreeMap::new(),
             hosts: BTreeMap::from([("main".to_owned(), host)]),
-            outbound_gateway: None,
-            restarts: BTreeMap::new(),
-            parked: None,
+            ..PackageEntry::bare(StateInfo::Installed {
+                manifest: serde_json::json!({ "version": "1:0" }),
+            })
         },
     }
 }
