@@ -7,13 +7,14 @@ describe('a required task', () => {
   it('is done with a form, shows its result, and lets the service start', async () => {
     const { page, server } = await stage.enter('/services/miniflux');
     await page.getByText('Required', { exact: true }).waitFor();
-    expect(await page.getByRole('button', { name: 'Start', exact: true }).isDisabled()).toBe(true);
+    await expect.poll(() => page.getByRole('button', { name: 'Start', exact: true }).isDisabled()).toBe(true);
     await page.getByRole('button', { name: 'Run' }).click();
     await page.getByText('Miniflux needs an admin account before its first start.').last().waitFor();
-    expect(await page.getByLabel('User name').inputValue()).toBe('keeper');
+    await expect.poll(() => page.getByLabel('User name').inputValue()).toBe('keeper');
     await page.getByRole('button', { name: 'Make one up' }).click();
-    const password = await page.getByLabel('Password', { exact: true }).inputValue();
-    expect(password).toMatch(/^[A-Za-z0-9]{22}$/);
+    const field = page.getByLabel('Password', { exact: true });
+    await expect.poll(() => field.inputValue()).toMatch(/^[A-Za-z0-9]{22}$/);
+    const password = await field.inputValue();
     await page.getByRole('button', { name: 'Submit' }).click();
 
     await page.getByRole('heading', { name: 'Your admin account' }).waitFor();
@@ -71,7 +72,7 @@ describe('a form', () => {
     await page.getByLabel('Colour', { exact: false }).last().fill('#aabbcc');
     await page.getByLabel('Since').fill('2026-02-03');
     await page.getByLabel('Loud').check();
-    expect(await page.getByLabel('Size').locator('option', { hasText: 'Large' }).isDisabled()).toBe(true);
+    await expect.poll(() => page.getByLabel('Size').locator('option', { hasText: 'Large' }).isDisabled()).toBe(true);
     await page.getByLabel('Size').selectOption('s');
     await page.getByLabel('Wednesday').check();
     await page.getByLabel('Tuesday').check();
@@ -109,7 +110,7 @@ describe('a form', () => {
     server.refuse.set('package.action.run', 'The port 8080 is taken by miniflux');
     await page.getByRole('button', { name: 'Submit' }).click();
     await page.getByText('The port 8080 is taken by miniflux.').waitFor();
-    expect(await page.getByLabel('Greeting').inputValue()).toBe('Moin');
+    await expect.poll(() => page.getByLabel('Greeting').inputValue()).toBe('Moin');
   });
 
   it('is not lost by Escape or a click beside it', async () => {
@@ -118,7 +119,7 @@ describe('a form', () => {
     await page.getByLabel('Greeting').fill('Moin');
     await page.keyboard.press('Escape');
     await page.mouse.click(5, 400);
-    expect(await page.getByLabel('Greeting').inputValue()).toBe('Moin');
+    await expect.poll(() => page.getByLabel('Greeting').inputValue()).toBe('Moin');
   });
 });
 
@@ -152,6 +153,6 @@ describe('an action', () => {
     const { page, server } = await stage.enter('/services/hello/actions');
     server.status('hello', { started: null, desired: { main: 'stopped' }, health: {} });
     await page.getByText('Start the service first.').waitFor();
-    expect(await page.getByRole('button', { name: 'Run Say hello' }).isDisabled()).toBe(true);
+    await expect.poll(() => page.getByRole('button', { name: 'Run Say hello' }).isDisabled()).toBe(true);
   });
 });

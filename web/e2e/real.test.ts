@@ -144,7 +144,7 @@ describe.skipIf(typeof found === 'string')('the real server', { timeout: 120_000
     await button('Run Set greeting').click();
     const greeting = page.getByRole('textbox', { name: 'Greeting' });
     await greeting.waitFor();
-    expect(await greeting.inputValue()).toBe('Hello from Coppice');
+    await expect.poll(() => greeting.inputValue()).toBe('Hello from Coppice');
     await greeting.fill(' spaced');
     await button('Submit').click();
     await page.getByText('One line, without spaces around it').first().waitFor();
@@ -212,7 +212,7 @@ describe.skipIf(typeof found === 'string')('the real server', { timeout: 120_000
   it('stops a service', async () => {
     if (!(await heading('Stopped').isVisible())) await button('Stop').click();
     await heading('Stopped').waitFor();
-    expect(await button('Start').isEnabled()).toBe(true);
+    await expect.poll(() => button('Start').isEnabled()).toBe(true);
   });
 
   describe.skipIf(!existsSync(join(server.packages ?? '', 'miniflux.s9pk')))('with miniflux', () => {
@@ -223,7 +223,7 @@ describe.skipIf(typeof found === 'string')('the real server', { timeout: 120_000
       await shot('services-task');
       await page.getByRole('link', { name: 'Miniflux', exact: true }).click();
       await page.getByText('Required', { exact: true }).waitFor();
-      expect(await button('Start').isDisabled()).toBe(true);
+      await expect.poll(() => button('Start').isDisabled()).toBe(true);
       await shot('task');
       await button('Run').click();
       await button('Submit').waitFor();

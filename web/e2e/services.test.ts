@@ -149,7 +149,7 @@ describe('the page of a service', () => {
       value: { state: 'installing', installingInfo: { newManifest: manifest('hello', 'Hello', '1.1:0', 'x', 'y'), progress } },
     });
     await page.getByText('Setting up 50 %').waitFor();
-    expect(await page.getByRole('progressbar', { name: 'Install progress' }).getAttribute('aria-valuenow')).toBe('75');
+    await expect.poll(() => page.getByRole('progressbar', { name: 'Install progress' }).getAttribute('aria-valuenow')).toBe('75');
     server.commit({ op: 'remove', path: '/packageData/hello' });
     await page.getByText('There is no service “hello” here').waitFor();
   });
@@ -202,7 +202,7 @@ describe('the log', () => {
     await page.getByText('a line from just now').waitFor();
     await page.getByLabel('Find in the log').fill('GET main 404');
     await page.getByText('1 of 8 lines').waitFor();
-    expect(await page.locator('.line').count()).toBe(1);
+    await expect.poll(() => page.locator('.line').count()).toBe(1);
     await page.getByLabel('Find in the log').fill('');
     await page.getByRole('button', { name: 'Show older lines' }).click();
     await page.getByText('runtime: init install').waitFor();
