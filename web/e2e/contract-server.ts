@@ -60,7 +60,8 @@ export class ContractServer {
   private readonly sockets = new WebSocketServer({ noServer: true });
   private readonly tickets = new Map<string, Opened>();
   private readonly sessions = new Set<string>();
-  private readonly subscribers = new Set<WebSocket>();
+  /** Whoever follows, from the moment it asked: what happens before its socket is open is kept for it, as the real server does. */
+  private readonly subscribers = new Set<{ deliver: (frame: string) => void }>();
   private readonly logFollowers = new Set<WebSocket>();
   private progress: WebSocket | null = null;
   private revision = 100;
@@ -88,12 +89,23 @@ export class ContractServer {
     await new Promise(resolve => this.http.close(resolve));
   }
 
+  private subscribe(): string {
+    const missed: string[] = [];
+    const subscriber = { deliver: (frame: string): void => void missed.push(frame) };
+    this.subscribers.add(subscriber);
+    return this.ticket(socket => {
+      for (const frame of missed) socket.send(frame);
+      subscriber.deliver = frame => socket.send(frame);
+      socket.on('close', () => this.subscribers.delete(subscriber));
+    });
+  }
+
   /** Commits a patch under `/public` and sends it to whoever follows. */
   commit(...patch: Operation[]): number {
     for (const op of patch) apply(this.doc, op);
     this.revision += 1;
     const frame = JSON.stringify({ id: this.revision, patch });
-    for (const socket of this.subscribers) socket.send(frame);
+    for (const subscriber of this.subscribers) subscriber.deliver(frame);
     return this.revision;
   }
 
@@ -130,7 +142,7 @@ export class ContractServer {
 
   /** A frame of the test's own making, for frames no good server sends. */
   sendRaw(frame: JsonObject): void {
-    for (const socket of this.subscribers) socket.send(JSON.stringify(frame));
+    for (const subscriber of this.subscribers) subscriber.deliver(JSON.stringify(frame));
   }
 
   log(message: string, over: JsonObject = {}): void {
@@ -225,13 +237,7 @@ export class ContractServer {
       case 'auth.logout':
         return null;
       case 'db.subscribe':
-        return {
-          dump: { id: this.revision, value: this.doc },
-          guid: this.ticket(socket => {
-            this.subscribers.add(socket);
-            socket.on('close', () => this.subscribers.delete(socket));
-          }),
-        };
+        return { dump: { id: this.revision, value: this.doc }, guid: this.subscribe() };
       case 'package.start':
         this.status(id, { desired: { main: 'running' } });
         return null;
