@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { toggle } from './browser.ts';
 import { lastCall, theatre } from './stage.ts';
 
 const stage = theatre();
@@ -57,7 +58,7 @@ describe('a form', () => {
     await page.getByRole('button', { name: 'Run Settings' }).click();
     await page.getByLabel('Greeting').fill('');
     await page.getByLabel('Port').fill('70000');
-    await page.getByLabel('Monday').uncheck();
+    await toggle(page, 'Monday', false);
     await page.getByLabel('Proxy').selectOption('socks');
     await page.getByRole('button', { name: 'Submit' }).click();
     await page.getByText('4 fields need another look.').waitFor();
@@ -71,11 +72,11 @@ describe('a form', () => {
     await page.getByLabel('Port').fill('8081');
     await page.getByLabel('Colour', { exact: false }).last().fill('#aabbcc');
     await page.getByLabel('Since').fill('2026-02-03');
-    await page.getByLabel('Loud').check();
+    await toggle(page, 'Loud', true);
     await expect.poll(() => page.getByLabel('Size').locator('option', { hasText: 'Large' }).isDisabled()).toBe(true);
     await page.getByLabel('Size').selectOption('s');
-    await page.getByLabel('Wednesday').check();
-    await page.getByLabel('Tuesday').check();
+    await toggle(page, 'Wednesday', true);
+    await toggle(page, 'Tuesday', true);
     await page.getByRole('group', { name: 'Names' }).getByRole('button', { name: 'Add' }).click();
     await page.getByPlaceholder('A name').nth(1).fill('Grace');
     await page.getByRole('group', { name: 'People' }).getByRole('button', { name: 'Add' }).click();

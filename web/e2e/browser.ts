@@ -1,5 +1,6 @@
 /** Chromium with a page that fails the test on any console error, policy violation or missing file. */
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
+import { expect } from 'vitest';
 
 const FLAGS = [
   '--no-sandbox',
@@ -48,4 +49,11 @@ export async function visit(browser: Browser, url: string, options: { viewport?:
     if (!request.url().startsWith(url) && !/^(data|blob):/.test(request.url())) complaints.push(`left the server: ${request.url()}`);
   });
   return { page, context, complaints };
+}
+
+/** Clicks a checkbox, and waits until the page shows it so: on a busy machine that is a moment later. */
+export async function toggle(page: Page, label: string, on: boolean): Promise<void> {
+  const box = page.getByLabel(label);
+  await box.click();
+  await expect.poll(() => box.isChecked()).toBe(on);
 }

@@ -12,7 +12,7 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Locator, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { visit } from './browser.ts';
+import { toggle, visit } from './browser.ts';
 import { coreOf, daemonsOf, fromEnvironment, type RealServer } from './real-server.ts';
 import { launchTrusting, type Trusting } from './trust.ts';
 
@@ -275,7 +275,7 @@ async function inNewTab(link: Locator): Promise<Page> {
 async function uninstall(title: string): Promise<void> {
   await tab('Actions').click();
   await button('Uninstall the service').click();
-  await page.getByLabel('Delete the data').check();
+  await toggle(page, 'Delete the data', true);
   await button('Uninstall and delete data').click();
   await heading('Services').waitFor();
   await expect.poll(() => row(title).count(), { timeout: PATIENCE }).toBe(0);

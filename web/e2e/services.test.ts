@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Page } from 'playwright-core';
 import { describe, expect, it } from 'vitest';
+import { toggle } from './browser.ts';
 import { manifest, type JsonObject } from './data.ts';
 import { lastCall, theatre } from './stage.ts';
 
@@ -177,7 +178,7 @@ describe('the page of a service', () => {
     await page.getByRole('heading', { name: 'Services' }).waitFor();
     await page.goto('/services/syncthing/actions');
     await page.getByRole('button', { name: 'Uninstall the service' }).click();
-    await page.getByLabel('Delete the data').check();
+    await toggle(page, 'Delete the data', true);
     await page.getByRole('button', { name: 'Uninstall and delete data' }).click();
     await page.getByText('Syncthing is being uninstalled.').waitFor();
     expect(lastCall(server, 'package.uninstall')).toEqual({ id: 'syncthing', soft: false, force: false });
