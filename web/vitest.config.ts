@@ -12,6 +12,7 @@ export default defineConfig({
           environment: 'node',
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          expect: { poll: { timeout: 10_000 } },
           // One browser at a time: the machines that run this have two cores.
           fileParallelism: false,
         },

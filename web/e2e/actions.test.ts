@@ -104,6 +104,20 @@ describe('a form', () => {
     });
   });
 
+  it('does not move under a pressed button: what is wrong above is said after the click', async () => {
+    const { page } = await stage.enter('/services/hello/actions');
+    await page.getByRole('button', { name: 'Run Settings' }).click();
+    await page.getByLabel('Port').fill('70000');
+    const monday = page.getByLabel('Monday');
+    await monday.hover();
+    await page.mouse.down();
+    await page.waitForTimeout(300);
+    expect(await page.getByText('Enter 65535 or less.').count()).toBe(0);
+    await page.mouse.up();
+    await page.getByText('Enter 65535 or less.').waitFor();
+    expect(await monday.isChecked()).toBe(false);
+  });
+
   it('keeps what was typed when the package refuses it, and says why', async () => {
     const { page, server } = await stage.enter('/services/hello/actions');
     await page.getByRole('button', { name: 'Run Settings' }).click();

@@ -12,6 +12,7 @@ import { MultiselectField } from './fields/multiselect-field';
 import { TriStateField } from './fields/tri-state-field';
 import { FormFields } from './form-fields';
 import { FormState } from './form-state';
+import { Pointer } from './pointer';
 import type { VisibleSpec } from './spec';
 
 /** What every control needs besides its value. */
@@ -48,7 +49,7 @@ const GROUPS: readonly VisibleSpec['type'][] = ['object', 'list', 'multiselect']
   host: {
     '[attr.role]': 'group() ? "group" : null',
     '[attr.aria-labelledby]': 'group() ? frame().id + "-name" : null',
-    '(focusout)': 'form.leave(path())',
+    '(focusout)': 'leave()',
   },
   template: `
     @let field = spec();
@@ -161,6 +162,7 @@ export class FormField {
   readonly spec = input.required<VisibleSpec>();
   readonly path = input.required<string>();
   protected readonly form = inject(FormState);
+  private readonly pointer = inject(Pointer);
   protected readonly value = computed(() => this.form.at(this.path()));
 
   protected readonly problem = computed(() => this.form.problem(this.path()));
@@ -192,4 +194,9 @@ export class FormField {
     const value = this.value();
     return typeof value === 'string' ? value : '';
   });
+
+  protected leave(): void {
+    const path = this.path();
+    this.pointer.whenFree(() => this.form.leave(path));
+  }
 }
