@@ -59,6 +59,16 @@ pub enum OpenError {
         #[source]
         row: DamagedRow,
     },
+    /// The file is damaged, and no sound copy of it is beside it.
+    #[error(
+        "the store `{dir}` is damaged ({reason}), and no sound copy is beside it; restore a backup"
+    )]
+    DamagedBeyondCopies {
+        /// The folder.
+        dir: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// LMDB said no.
     #[error("the store `{dir}` could not be opened")]
     Database {
@@ -195,6 +205,43 @@ pub enum DiskReadError {
         #[source]
         row: DamagedRow,
     },
+}
+
+/// Why a store was not copied or compacted. It is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    /// LMDB or the system failed.
+    #[error("the store `{dir}` could not be copied")]
+    Database {
+        /// The folder.
+        dir: PathBuf,
+        /// What LMDB or the system said.
+        #[source]
+        source: heed::Error,
+    },
+    /// A file or folder could not be made or renamed.
+    #[error("`{path}` could not be written")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The folder for it could not be made.
+    #[error(transparent)]
+    Folder(#[from] OpenError),
+    /// What was written does not read back; the disk may be failing.
+    #[error("a copy of the store `{dir}` did not read back ({reason}); look at the disk")]
+    NotSound {
+        /// The folder of the store.
+        dir: PathBuf,
+        /// What was found.
+        reason: String,
+    },
+    /// The store was closed meanwhile.
+    #[error("the store is closed")]
+    Closed,
 }
 
 /// A document that cannot be imported. The store is as it was.

@@ -38,8 +38,10 @@
 mod change;
 mod disk;
 mod error;
+mod examiner;
 mod fanout;
 mod frame;
+mod keeper;
 mod live;
 mod pointer;
 mod position;
@@ -57,10 +59,12 @@ mod tree;
 mod writer;
 
 pub use change::{Change, ChangeError};
-pub use disk::{CheckReport, DamagedRow, LogEntry};
+pub use disk::{CheckReport, Compacted, DamagedRow, LogEntry, Recovery};
 pub use error::{
-    CommitError, DiskReadError, ImportError, MutateError, OpenError, PublishError, ReadError,
+    CommitError, CopyError, DiskReadError, ImportError, MutateError, OpenError, PublishError,
+    ReadError,
 };
+pub use examiner::{Examiner, examine_for_parent};
 pub use fanout::ScopedRevision;
 pub use live::RevisionKind;
 pub use pointer::{MAX_DEPTH, MAX_POINTER_BYTES, Pointer, PointerError, ToPointer};

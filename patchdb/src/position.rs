@@ -66,3 +66,7 @@ impl Why {
 /// How many ids one reservation takes: at 100,000 volatile revisions a second, more than two
 /// minutes; a crash loop of one open a second would need 17 years to leave JavaScript's integers.
 pub(crate) const ID_RANGE: u64 = 1 << 24;
+
+/// How far ids leap when an older copy takes the place of a damaged store: further than any store
+/// counts between two copies, and there is room for eight thousand leaps.
+pub(crate) const ID_LEAP: u64 = 1 << 40;

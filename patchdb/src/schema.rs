@@ -12,10 +12,10 @@ use coppice_clock::Wall;
 use serde_json::{Value, json};
 
 use crate::{
-    disk::{Batch, Disk, HistoryEntry, Loaded, Meta, RowChanges, row_changes},
+    disk::{Batch, Disk, HistoryEntry, Loaded, Meta, RowChanges, recovery, row_changes},
     error::OpenError,
     pointer::Pointer,
-    position::{ID_RANGE, Position, Why},
+    position::{ID_LEAP, ID_RANGE, Position, Why},
     store::Options,
     tree::{Node, Op, diff},
 };
@@ -65,6 +65,10 @@ pub(crate) fn prepare(disk: &Disk, options: &Options) -> Result<Ready, OpenError
     let mut rows = RowChanges::new();
     row_changes(&before, &tree, &ops, &mut rows);
 
+    let is_restored = recovery::is_restored(disk.dir())?;
+    if is_restored {
+        meta.id_limit += ID_LEAP;
+    }
     // 52 random bits: never zero in practice, and exact in JavaScript.
     let epoch = rand::random::<u64>() >> 12;
     meta.begin(epoch);
@@ -86,6 +90,9 @@ pub(crate) fn prepare(disk: &Disk, options: &Options) -> Result<Ready, OpenError
         dir: disk.dir().to_owned(),
         source,
     })?;
+    if is_restored {
+        recovery::forget_restored(disk.dir());
+    }
     Ok(Ready {
         tree,
         meta,

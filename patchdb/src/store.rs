@@ -11,6 +11,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use serde::Deserialize;
@@ -19,9 +20,13 @@ use tokio::sync::oneshot;
 
 use crate::{
     change::{Change, ChangeError},
-    disk::{CheckReport, Disk, LogEntry, Meta},
-    error::{CommitError, DiskReadError, ImportError, MutateError, OpenError, PublishError},
+    disk::{CheckReport, Compacted, Disk, LogEntry, Meta, Recovery, recovery},
+    error::{
+        CommitError, CopyError, DiskReadError, ImportError, MutateError, OpenError, PublishError,
+    },
+    examiner::Examiner,
     fanout::{self, Registry},
+    keeper::{Ends, Keeper},
     live::Live,
     pointer::{Pointer, PointerError, ToPointer},
     position::{Position, Why},
@@ -48,6 +53,11 @@ pub struct Options {
     pub migrations: Vec<Migration>,
     /// Asked when a write finds the disk full.
     pub make_room: MakeRoom,
+    /// Looks the file over, in another process, before this one maps it; a damaged file is replaced
+    /// by its newest sound copy ([`Store::recoveries`]). With none there are no copies either.
+    pub examiner: Option<Examiner>,
+    /// How often a copy is made, when something was committed since the last. Default one hour.
+    pub copy_every: Duration,
 }
 
 /// Gives up something on a full disk, so that a write that failed for want of space may succeed after
@@ -81,6 +91,8 @@ impl Default for Options {
             schema: 1,
             migrations: Vec::new(),
             make_room: MakeRoom::default(),
+            examiner: None,
+            copy_every: Duration::from_secs(3600),
         }
     }
 }
@@ -101,6 +113,7 @@ pub(crate) struct Inner {
     queue: Arc<Queue>,
     transactions: Arc<AtomicU64>,
     schema: u32,
+    keeper_ends: Arc<Ends>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -119,7 +132,11 @@ impl Store {
     /// [`OpenError`]; the folder is as it was.
     pub fn open(dir: impl Into<PathBuf>, options: Options) -> Result<Self, OpenError> {
         let dir = dir.into();
-        let disk = Arc::new(Disk::open(&dir, options.map_size)?);
+        let disk = Arc::new(Disk::open(
+            &dir,
+            options.map_size,
+            options.examiner.as_ref(),
+        )?);
         let ready = schema::prepare(&disk, &options)?;
         let live = Arc::new(Live::new(
             ready.tree.clone(),
@@ -139,12 +156,24 @@ impl Store {
             keep: options.history,
             make_room: options.make_room,
         };
-        let threads = vec![spawn(&dir, "patchdb-writer", move || writer.run())?, {
+        let mut threads = vec![spawn(&dir, "patchdb-writer", move || writer.run())?, {
             let (live, registry) = (Arc::clone(&live), Arc::clone(&registry));
             spawn(&dir, "patchdb-fanout", move || {
                 fanout::run(&live, &registry)
             })?
         }];
+        let keeper_ends = Arc::new(Ends::default());
+        if let Some(examiner) = options.examiner {
+            let keeper = Keeper {
+                disk: Arc::clone(&disk),
+                live: Arc::clone(&live),
+                queue: Arc::clone(&queue),
+                examiner,
+                every: options.copy_every,
+                ends: Arc::clone(&keeper_ends),
+            };
+            threads.push(spawn(&dir, "patchdb-keeper", move || keeper.run())?);
+        }
         let inner = Inner {
             live,
             registry,
@@ -153,6 +182,7 @@ impl Store {
             queue,
             transactions,
             schema: options.schema,
+            keeper_ends,
             threads: Mutex::new(threads),
         };
         Ok(Self {
@@ -316,6 +346,25 @@ impl Store {
         })
     }
 
+    /// What of this store was found damaged and replaced by a copy, as long as what was damaged is
+    /// still kept; newest last.
+    #[must_use]
+    pub fn recoveries(&self) -> Vec<Recovery> {
+        recovery::kept(self.inner.disk.dir())
+    }
+
+    /// Gives room back that the file once needed and no longer does. Writes wait meanwhile (about
+    /// as long as copying the file takes). Happens by itself when it is worth it, where there is an
+    /// examiner.
+    ///
+    /// # Errors
+    /// [`CopyError`]; the file is as it was.
+    pub async fn compact(&self) -> Result<Compacted, CopyError> {
+        let (reply, answer) = oneshot::channel();
+        self.inner.queue.push(Job::Compact { reply });
+        answer.await.unwrap_or(Err(CopyError::Closed))
+    }
+
     /// Writes a complete, compact copy of the store to `file`, which must not exist. Writes go on
     /// meanwhile. Blocks.
     ///
@@ -395,6 +444,7 @@ impl From<ChangeError> for ImportError {
 
 impl Inner {
     fn end_threads(&self) {
+        self.keeper_ends.tell();
         self.queue.close();
         let threads =
             std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
@@ -411,6 +461,7 @@ impl Inner {
         // The writer first: what it still commits goes out to the subscribers.
         end(threads.next());
         self.live.ring.close();
+        end(threads.next());
         end(threads.next());
     }
 }

@@ -25,8 +25,8 @@ use tokio::sync::oneshot;
 
 use crate::{
     change::{Change, Edit, apply_edits},
-    disk::{Batch, CheckReport, Disk, HistoryEntry, Meta, RowChanges, row_changes},
-    error::{CommitError, DiskReadError},
+    disk::{Batch, CheckReport, Compacted, Disk, HistoryEntry, Meta, RowChanges, row_changes},
+    error::{CommitError, CopyError, DiskReadError},
     live::{Committed, Live, State},
     position::{Position, Why},
     snapshot::Snapshot,
@@ -53,6 +53,9 @@ pub(crate) enum Job {
     },
     Check {
         reply: oneshot::Sender<Result<CheckReport, DiskReadError>>,
+    },
+    Compact {
+        reply: oneshot::Sender<Result<Compacted, CopyError>>,
     },
 }
 
@@ -202,6 +205,7 @@ impl Writer {
             pending: Vec::with_capacity(jobs.len()),
         };
         let mut checks = Vec::new();
+        let mut compactions = Vec::new();
         for job in jobs {
             match job {
                 Job::Write { why, make, reply } => {
@@ -209,6 +213,7 @@ impl Writer {
                     group.pending.push(Pending { reply, result });
                 }
                 Job::Check { reply } => checks.push(reply),
+                Job::Compact { reply } => compactions.push(reply),
             }
         }
         let Group {
@@ -248,6 +253,9 @@ impl Writer {
         }
         for reply in checks {
             let _ = reply.send(self.disk.check(&self.tree));
+        }
+        for reply in compactions {
+            let _ = reply.send(self.disk.compact());
         }
     }
 

@@ -82,6 +82,15 @@ pub(super) fn load(
     Ok(Some(read(counters, epochs)))
 }
 
+/// Whether a newer program wrote this; `false` when that cannot be read.
+pub(super) fn is_newer(table: Table, txn: &RoTxn<'_, WithoutTls>) -> Result<bool, heed::Error> {
+    let Some(Ok(body)) = table.get(txn, COUNTERS)?.map(|row| unseal(COUNTERS, row)) else {
+        return Ok(false);
+    };
+    let meta: Result<Meta, _> = serde_json::from_slice(body);
+    Ok(meta.is_ok_and(|meta| meta.format > FORMAT))
+}
+
 fn read(counters: &[u8], epochs: &[u8]) -> Result<Meta, DamagedRow> {
     let damaged = |_| DamagedRow {
         name: "meta".to_owned(),

@@ -16,9 +16,13 @@
 //!   └──▶ failed ──next write: close, map again──▶ open
 //! ```
 
+mod compact;
+pub(crate) mod copies;
+mod examine;
 mod history;
 mod lock;
 mod meta;
+pub(crate) mod recovery;
 mod rows;
 
 use std::{
@@ -35,16 +39,20 @@ use heed::{
 
 use nix::unistd::{SysconfVar, sysconf};
 
+pub use compact::Compacted;
 pub use history::LogEntry;
+pub use recovery::Recovery;
 pub use rows::DamagedRow;
 
+pub(crate) use examine::{Sound, examine};
 pub(crate) use history::HistoryEntry;
 pub(crate) use lock::OwnerLock;
 pub(crate) use meta::Meta;
 pub(crate) use rows::{RowChanges, row_changes, seal, unseal};
 
 use crate::{
-    error::{DiskReadError, OpenError},
+    error::{CopyError, DiskReadError, OpenError},
+    examiner::Examiner,
     tree::Node,
 };
 
@@ -107,9 +115,18 @@ impl CheckReport {
 }
 
 impl Disk {
-    pub(crate) fn open(dir: &Path, map_size: usize) -> Result<Self, OpenError> {
+    /// With an examiner, the file is looked over first, and replaced by its newest sound copy when
+    /// something is wrong with it.
+    pub(crate) fn open(
+        dir: &Path,
+        map_size: usize,
+        examiner: Option<&Examiner>,
+    ) -> Result<Self, OpenError> {
         make_private_dir(dir)?;
         let lock = OwnerLock::take(dir)?;
+        if let Some(examiner) = examiner {
+            recovery::ensure_sound(dir, examiner)?;
+        }
         let opened = Opened::map(dir, map_size).map_err(|source| OpenError::Database {
             dir: dir.to_owned(),
             source,
@@ -239,18 +256,27 @@ impl Disk {
 
     /// Writes a compact, complete copy to `file`, which must not exist yet.
     pub(crate) fn copy_to(&self, file: &Path) -> Result<(), heed::Error> {
-        self.read_lock(|opened| {
-            let mut copy = fs::OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .open(file)?;
-            copy.set_permissions(fs::Permissions::from_mode(0o600))?;
-            opened
-                .env
-                .copy_to_file(&mut copy, CompactionOption::Enabled)?;
-            copy.sync_all()?;
-            Ok(())
-        })
+        self.read_lock(|opened| copy(opened, file))
+    }
+
+    /// Lets `replace` put another file in the place of the one that is mapped, and maps that. Nobody
+    /// reads or writes meanwhile. When it fails, the old file stays.
+    fn swap<T>(
+        &self,
+        replace: impl FnOnce(&Opened) -> Result<T, CopyError>,
+    ) -> Result<T, CopyError> {
+        let database = |source| CopyError::Database {
+            dir: self.dir.clone(),
+            source,
+        };
+        let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        let current = opened
+            .as_ref()
+            .ok_or_else(|| database(MdbError::Panic.into()))?;
+        let result = replace(current)?;
+        *opened = None;
+        *opened = Some(Opened::map(&self.dir, self.map_size).map_err(database)?);
+        Ok(result)
     }
 
     fn read<T>(
@@ -277,6 +303,20 @@ impl Disk {
         let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
         opened.as_ref().map_or(Err(MdbError::Panic.into()), f)
     }
+}
+
+/// Writes everything of `opened`, and no free pages, to `file`, which must not exist yet.
+fn copy(opened: &Opened, file: &Path) -> Result<(), heed::Error> {
+    let mut copy = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(file)?;
+    copy.set_permissions(fs::Permissions::from_mode(0o600))?;
+    opened
+        .env
+        .copy_to_file(&mut copy, CompactionOption::Enabled)?;
+    copy.sync_all()?;
+    Ok(())
 }
 
 impl Opened {
