@@ -12,7 +12,6 @@
 //! No verdict (no process to be had, killed, too slow) is not damage: nothing is thrown away for it.
 
 use std::{
-    ffi::OsStr,
     fmt,
     io::{self, Read},
     os::{fd::AsFd, unix::process::ExitStatusExt},
@@ -53,18 +52,20 @@ const DAMAGED: &str = "patchdb: damaged ";
 
 /// How to start a process that calls [`examine_for_parent`].
 #[derive(Clone)]
-pub struct Examiner(Arc<dyn Fn() -> Command + Send + Sync>);
+pub struct Examiner(Arc<dyn Fn(&Path) -> Command + Send + Sync>);
 
 impl Examiner {
-    /// `command` is to call [`examine_for_parent`] with its last argument, which is added here.
-    pub fn by(command: impl Fn() -> Command + Send + Sync + 'static) -> Self {
+    /// What `command` makes of a file's name is to call [`examine_for_parent`] with it.
+    pub fn by(command: impl Fn(&Path) -> Command + Send + Sync + 'static) -> Self {
         Self(Arc::new(command))
     }
 }
 
 impl fmt::Debug for Examiner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Examiner").field(&(self.0)()).finish()
+        f.debug_tuple("Examiner")
+            .field(&(self.0)(Path::new("FILE")))
+            .finish()
     }
 }
 
@@ -101,8 +102,7 @@ pub fn examine_for_parent(file: &Path) -> ExitCode {
 impl Examiner {
     /// Blocks until there is a verdict.
     pub(crate) fn examine(&self, file: &Path) -> Verdict {
-        let child = (self.0)()
-            .arg(OsStr::new(file))
+        let child = (self.0)(file)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -17,12 +17,14 @@ use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, WithoutTls, types::Byte
 use zeroize::Zeroizing;
 
 use crate::{
-    disk::{DamagedRow, OwnerLock, make_private_dir, seal, sync_dir, unseal},
+    disk::{DamagedRow, OwnerLock, ensure_born, make_private_dir, seal, sync_dir, unseal},
     error::{OpenError, is_full},
 };
 
 /// Room for secrets; they are small.
 const MAP_SIZE: usize = 256 << 20;
+
+const TABLE: &str = "secrets";
 
 /// Longest namespace and key together, in bytes.
 const MAX_NAME_BYTES: usize = 500;
@@ -125,6 +127,7 @@ impl SecretStore {
         let dir = dir.as_ref().to_owned();
         make_private_dir(&dir)?;
         let lock = OwnerLock::take(&dir)?;
+        ensure_born(&dir, MAP_SIZE, &[TABLE])?;
         let (env, table) = map(&dir).map_err(|source| OpenError::Database {
             dir: dir.clone(),
             source,
@@ -253,7 +256,7 @@ fn map(dir: &Path) -> Result<(Env<WithoutTls>, Database<'static, Bytes, Bytes>),
     let txn = env.write_txn()?;
     let table = env
         .create_databases_and_commit(txn, |open, txn| {
-            open.create_database::<Bytes, Bytes>(txn, Some("secrets"))
+            open.create_database::<Bytes, Bytes>(txn, Some(TABLE))
                 .map(CommitOrAbort::<_, ()>::Commit)
         })?
         .unwrap_commit();

@@ -2,18 +2,19 @@
 //! program again to be it.
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
+mod again;
+
 use std::{
     collections::HashMap,
-    env, fs,
+    fs,
     io::{BufRead, BufReader, Write},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
 };
 
+use again::{folder, helper, myself};
 use nix::mount::{MsFlags, mount};
 use patchdb::{Change, CommitError, MakeRoom, OpenError, Options, Store, Why};
-
-const DIR: &str = "PATCHDB_TEST_DIR";
 
 fn open(dir: &Path) -> Store {
     Store::open(dir, Options::default()).unwrap()
@@ -23,37 +24,16 @@ fn why() -> Why {
     Why::actor("test")
 }
 
-/// This program again, as the helper `name`.
-fn helper(program: Command, name: &str, dir: &Path) -> Command {
-    let mut command = program;
-    command
-        .args([
-            "--exact",
-            name,
-            "--ignored",
-            "--nocapture",
-            "--test-threads",
-            "1",
-        ])
-        .env(DIR, dir)
-        .stdin(Stdio::null());
-    command
-}
-
-fn myself() -> PathBuf {
-    env::current_exe().unwrap()
-}
-
 #[test]
 #[ignore = "started by the test below, to be killed"]
 fn helper_writes_until_killed() {
-    let Some(dir) = env::var_os(DIR) else { return };
+    let Some(dir) = folder() else { return };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .build()
         .unwrap();
     runtime.block_on(async {
-        let store = open(Path::new(&dir));
+        let store = open(&dir);
         let run = store.position().epoch.to_string();
         let parent = Change::new().put(["public", &run], serde_json::json!({}));
         store.commit(parent, why()).await.unwrap();
@@ -141,8 +121,8 @@ fn every_acknowledged_write_survives_kill_9_and_no_id_comes_twice() {
 #[test]
 #[ignore = "started by the test below, in a mount namespace of its own"]
 fn helper_fills_its_disk() {
-    let Some(dir) = env::var_os(DIR) else { return };
-    let dir = Path::new(&dir);
+    let Some(dir) = folder() else { return };
+    let dir = dir.as_path();
     mount_small(dir);
     let ballast = dir.join("ballast");
     fs::write(&ballast, vec![0; 1 << 20]).unwrap();
@@ -192,8 +172,8 @@ fn helper_fills_its_disk() {
 #[test]
 #[ignore = "started by the test below, in a mount namespace of its own"]
 fn helper_has_a_reserve() {
-    let Some(dir) = env::var_os(DIR) else { return };
-    let dir = Path::new(&dir);
+    let Some(dir) = folder() else { return };
+    let dir = dir.as_path();
     mount_small(dir);
     let reserve = dir.join("reserve");
     fs::write(&reserve, vec![0; 1 << 20]).unwrap();
@@ -270,8 +250,8 @@ fn on_a_small_disk(test: &str) {
 #[test]
 #[ignore = "started by the test below"]
 fn helper_opens() {
-    let Some(dir) = env::var_os(DIR) else { return };
-    match Store::open(Path::new(&dir), Options::default()) {
+    let Some(dir) = folder() else { return };
+    match Store::open(&dir, Options::default()) {
         Ok(_) => println!("opened"),
         Err(OpenError::Locked { pid, .. }) => println!("locked by {pid:?}"),
         Err(error) => panic!("{error:?}"),
@@ -329,8 +309,8 @@ fn a_damaged_value_is_found_and_not_served() {
 #[test]
 #[ignore = "started by the test below, since a mistake would end it with SIGBUS"]
 fn helper_opens_cut_files() {
-    let Some(dir) = env::var_os(DIR) else { return };
-    let (whole, cut) = (Path::new(&dir).join("whole"), Path::new(&dir).join("cut"));
+    let Some(dir) = folder() else { return };
+    let (whole, cut) = (dir.join("whole"), dir.join("cut"));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();

@@ -8,7 +8,7 @@
 
 use std::{fs, path::Path};
 
-use super::{Disk, Opened, examine, sync_dir};
+use super::{Disk, Opened, TABLES, examine, sync_dir};
 use crate::error::CopyError;
 
 /// Less than this to be gained is not worth the writing.
@@ -80,11 +80,8 @@ impl Disk {
 impl Opened {
     fn digest(&self) -> Result<examine::Sound, examine::Flaw> {
         let txn = self.env.read_txn()?;
-        let tables = [
-            ("doc", self.doc),
-            ("history", self.history),
-            ("meta", self.meta),
-        ];
+        let [doc, history, meta] = TABLES;
+        let tables = [(doc, self.doc), (history, self.history), (meta, self.meta)];
         examine::digest(tables, &txn)
     }
 }

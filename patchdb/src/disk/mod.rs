@@ -16,6 +16,7 @@
 //!   └──▶ failed ──next write: close, map again──▶ open
 //! ```
 
+mod birth;
 mod compact;
 pub(crate) mod copies;
 mod examine;
@@ -44,6 +45,7 @@ pub use history::LogEntry;
 pub use recovery::Recovery;
 pub use rows::DamagedRow;
 
+pub(crate) use birth::ensure_born;
 pub(crate) use examine::{Sound, examine};
 pub(crate) use history::HistoryEntry;
 pub(crate) use lock::OwnerLock;
@@ -57,6 +59,8 @@ use crate::{
 };
 
 type Table = Database<'static, Bytes, Bytes>;
+
+const TABLES: [&str; 3] = ["doc", "history", "meta"];
 
 /// The open store.
 pub(crate) struct Disk {
@@ -127,6 +131,7 @@ impl Disk {
         if let Some(examiner) = examiner {
             recovery::ensure_sound(dir, examiner)?;
         }
+        ensure_born(dir, map_size, &TABLES)?;
         let opened = Opened::map(dir, map_size).map_err(|source| OpenError::Database {
             dir: dir.to_owned(),
             source,
@@ -331,7 +336,8 @@ impl Opened {
         let [doc, history, meta] = env
             .create_databases_and_commit(txn, |open, txn| {
                 let mut table = |name| open.create_database::<Bytes, Bytes>(txn, Some(name));
-                let tables = [table("doc")?, table("history")?, table("meta")?];
+                let [doc, history, meta] = TABLES;
+                let tables = [table(doc)?, table(history)?, table(meta)?];
                 Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(tables))
             })?
             .unwrap_commit();
