@@ -101,6 +101,15 @@ pub enum CommitError {
         /// The folder of the store.
         dir: PathBuf,
     },
+    /// The filesystem takes no writes any more. Reading and volatile changes go on; no restart is
+    /// needed once it does.
+    #[error(
+        "the disk that holds `{dir}` has become read-only, as failing disks do; look at the system's log"
+    )]
+    ReadOnly {
+        /// The folder of the store.
+        dir: PathBuf,
+    },
     /// The disk or LMDB failed.
     #[error("the change could not be written to `{dir}`")]
     Disk {
@@ -122,12 +131,19 @@ impl CommitError {
     /// Whether the same change may work later without anyone changing it.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Full { .. } | Self::Disk { .. })
+        matches!(
+            self,
+            Self::Full { .. } | Self::ReadOnly { .. } | Self::Disk { .. }
+        )
     }
 
     pub(crate) fn disk(dir: &Path, source: heed::Error) -> Self {
         if is_full(dir, &source) {
             Self::Full {
+                dir: dir.to_owned(),
+            }
+        } else if is_read_only(&source) {
+            Self::ReadOnly {
                 dir: dir.to_owned(),
             }
         } else {
@@ -280,4 +296,8 @@ pub(crate) fn is_full(dir: &Path, error: &heed::Error) -> bool {
         },
         _ => false,
     }
+}
+
+fn is_read_only(error: &heed::Error) -> bool {
+    matches!(error, heed::Error::Io(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem)
 }

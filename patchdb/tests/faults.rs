@@ -12,7 +12,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use again::{folder, helper, myself};
+use again::{folder, helper, myself, run, with_own_mounts};
 use nix::mount::{MsFlags, mount};
 use patchdb::{Change, CommitError, MakeRoom, OpenError, Options, Store, Why};
 
@@ -232,19 +232,7 @@ fn mount_small(dir: &Path) {
 
 fn on_a_small_disk(test: &str) {
     let dir = tempfile::tempdir().unwrap();
-    let mut unshare = Command::new("unshare");
-    unshare.arg("--mount");
-    if !nix::unistd::geteuid().is_root() {
-        unshare.args(["--user", "--map-root-user"]);
-    }
-    unshare.arg("--").arg(myself());
-    let output = helper(unshare, test, dir.path()).output().unwrap();
-    let text = [output.stdout, output.stderr].concat();
-    let text = String::from_utf8_lossy(&text);
-    assert!(
-        output.status.success() && text.contains("1 passed"),
-        "{text}"
-    );
+    run(with_own_mounts(), test, dir.path());
 }
 
 #[test]
@@ -344,15 +332,5 @@ fn helper_opens_cut_files() {
 #[test]
 fn a_file_cut_short_anywhere_is_refused_with_an_error() {
     let dir = tempfile::tempdir().unwrap();
-    let program = Command::new(myself());
-    let output = helper(program, "helper_opens_cut_files", dir.path())
-        .output()
-        .unwrap();
-    let text = [output.stdout, output.stderr].concat();
-    let text = String::from_utf8_lossy(&text);
-    assert!(
-        output.status.success() && text.contains("1 passed"),
-        "{:?} {text}",
-        output.status
-    );
+    run(Command::new(myself()), "helper_opens_cut_files", dir.path());
 }

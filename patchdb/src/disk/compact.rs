@@ -4,11 +4,12 @@
 //! file and swaps that in.
 //!
 //! Invariants: the new file takes the old one's name only when it is on the disk and holds the very
-//! same rows, which a digest over both tells; a crash at any moment leaves one of the two.
+//! same rows, which a digest over both tells; a crash at any moment leaves one of the two. Nothing is
+//! written to it before the name, too, is on the disk.
 
 use std::{fs, path::Path};
 
-use super::{Disk, Opened, TABLES, examine, sync_dir};
+use super::{Disk, Opened, TABLES, examine};
 use crate::error::CopyError;
 
 /// Less than this to be gained is not worth the writing.
@@ -49,12 +50,9 @@ impl Disk {
             if opened.digest().map_err(|flaw| not_same(flaw.to_string()))? != copied {
                 return Err(not_same("it does not hold the same rows".to_owned()));
             }
+            let after = size(&partial)?;
             fs::rename(&partial, &data).map_err(io)?;
-            sync_dir(self.dir())?;
-            Ok(Compacted {
-                before,
-                after: size(&data)?,
-            })
+            Ok(Compacted { before, after })
         });
         if swapped.is_err() {
             let _ = fs::remove_file(&partial);

@@ -13,7 +13,7 @@
 //! ```text
 //! open ──write──▶ open
 //!   │ a failed meta page write makes LMDB refuse everything after it
-//!   └──▶ failed ──next write: close, map again──▶ open
+//!   └──▶ failed ──at once, or else before the next access: close, map again──▶ open
 //! ```
 
 mod birth;
@@ -30,7 +30,10 @@ use std::{
     fs,
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
-    sync::{PoisonError, RwLock},
+    sync::{
+        PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use heed::{
@@ -68,6 +71,8 @@ pub(crate) struct Disk {
     map_size: usize,
     /// `None` only while it is being mapped again.
     opened: RwLock<Option<Opened>>,
+    /// The file has been replaced, and a power cut might still bring the old one back.
+    name_is_new: AtomicBool,
     // After `opened`: the map is gone before another process may lock.
     _lock: OwnerLock,
 }
@@ -141,6 +146,7 @@ impl Disk {
             dir: dir.to_owned(),
             map_size,
             opened: RwLock::new(Some(opened)),
+            name_is_new: AtomicBool::new(false),
             _lock: lock,
         })
     }
@@ -200,15 +206,23 @@ impl Disk {
 
     /// Writes everything or nothing; on `Ok` it is on the disk.
     pub(crate) fn write(&self, batch: &Batch<'_>) -> Result<(), heed::Error> {
+        self.sync_name()?;
         let result = self.read_lock(|opened| {
             let mut txn = opened.env.write_txn()?;
             opened.fill(&mut txn, batch)?;
             txn.commit()
         });
-        if let Err(heed::Error::Mdb(MdbError::Panic)) = &result {
-            self.map_again()?;
+        if result.is_err() && self.has_given_up() {
+            // When that fails as well, whoever comes next tries again.
+            let _ = self.map_again();
         }
         result
+    }
+
+    fn has_given_up(&self) -> bool {
+        let gave_up = |error| matches!(error, heed::Error::Mdb(MdbError::Panic));
+        self.read_lock(|opened| opened.env.read_txn().map(drop))
+            .is_err_and(gave_up)
     }
 
     /// LMDB refuses all work after it failed to write a meta page. What was committed is still
@@ -265,7 +279,7 @@ impl Disk {
     }
 
     /// Lets `replace` put another file in the place of the one that is mapped, and maps that. Nobody
-    /// reads or writes meanwhile. When it fails, the old file stays.
+    /// reads or writes meanwhile. When `replace` fails, the old file must be in its place still.
     fn swap<T>(
         &self,
         replace: impl FnOnce(&Opened) -> Result<T, CopyError>,
@@ -280,8 +294,22 @@ impl Disk {
             .ok_or_else(|| database(MdbError::Panic.into()))?;
         let result = replace(current)?;
         *opened = None;
+        // The new file is the store from here on, whatever fails.
+        self.name_is_new.store(true, Ordering::SeqCst);
         *opened = Some(Opened::map(&self.dir, self.map_size).map_err(database)?);
+        drop(opened);
+        self.sync_name().map_err(database)?;
         Ok(result)
+    }
+
+    /// Nothing may be written to a file whose name is not on the disk: it would be promised, and lost
+    /// with the name.
+    fn sync_name(&self) -> Result<(), heed::Error> {
+        if self.name_is_new.load(Ordering::SeqCst) {
+            fs::File::open(&self.dir)?.sync_all()?;
+            self.name_is_new.store(false, Ordering::SeqCst);
+        }
+        Ok(())
     }
 
     fn read<T>(

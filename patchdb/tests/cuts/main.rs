@@ -103,13 +103,16 @@ fn at_whatever_write_it_dies_nothing_that_was_promised_is_lost() {
     );
 }
 
+/// What a write changed: where, and to what.
+type Sectors = Vec<(usize, Vec<u8>)>;
+
 /// What is certainly on the disk, and what was written since.
 #[derive(Default)]
 struct Disk {
     now: Image,
     certain: Image,
-    /// What each write since changed, by file: where, and to what.
-    since: BTreeMap<u64, Vec<Vec<(usize, Vec<u8>)>>>,
+    /// The writes since, by file.
+    since: BTreeMap<u64, Vec<Sectors>>,
 }
 
 impl Disk {
@@ -143,18 +146,17 @@ impl Disk {
     fn after_a_power_cut(&self) -> Vec<Image> {
         let mut images = Vec::new();
         for names in [&self.certain.names, &self.now.names] {
-            let mut keep =
-                |choose: &dyn Fn(&[Vec<(usize, Vec<u8>)>]) -> Vec<Vec<(usize, Vec<u8>)>>| {
-                    let files = names.values().map(|inode| {
-                        let certain = self.certain.files.get(inode).cloned().unwrap_or_default();
-                        let since = self.since.get(inode).map_or(&[][..], Vec::as_slice);
-                        (*inode, Arc::new(with(&certain, &choose(since))))
-                    });
-                    images.push(Image {
-                        names: names.clone(),
-                        files: files.collect(),
-                    });
-                };
+            let mut keep = |choose: &dyn Fn(&[Sectors]) -> Vec<Sectors>| {
+                let files = names.values().map(|inode| {
+                    let certain = self.certain.files.get(inode).cloned().unwrap_or_default();
+                    let since = self.since.get(inode).map_or(&[][..], Vec::as_slice);
+                    (*inode, Arc::new(with(&certain, &choose(since))))
+                });
+                images.push(Image {
+                    names: names.clone(),
+                    files: files.collect(),
+                });
+            };
             keep(&|_| Vec::new());
             keep(&|since| since.to_vec());
             let most = self.since.values().map(Vec::len).max().unwrap_or(0);
@@ -175,7 +177,7 @@ impl Disk {
 }
 
 /// The sectors in which `after` is another than `before`.
-fn changed(before: &[u8], after: &[u8]) -> Vec<(usize, Vec<u8>)> {
+fn changed(before: &[u8], after: &[u8]) -> Sectors {
     let sector = |bytes: &[u8], at: usize| {
         bytes
             .get(at..)
@@ -188,7 +190,7 @@ fn changed(before: &[u8], after: &[u8]) -> Vec<(usize, Vec<u8>)> {
         .collect()
 }
 
-fn with(bytes: &[u8], writes: &[Vec<(usize, Vec<u8>)>]) -> Vec<u8> {
+fn with(bytes: &[u8], writes: &[Sectors]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     for (at, sector) in writes.iter().flatten() {
         bytes.resize(bytes.len().max(at + sector.len()), 0);

@@ -59,6 +59,10 @@ pub(crate) fn record(
 ) -> Vec<Event> {
     // SAFETY: between fork and exec only one system call is made.
     unsafe { command.pre_exec(|| ptrace::traceme().map_err(Into::into)) };
+    #[expect(
+        clippy::zombie_processes,
+        reason = "its end is waited for below, as its tracer"
+    )]
     let child = command.spawn().unwrap();
     let main = Pid::from_raw(i32::try_from(child.id()).unwrap());
     waitpid(main, None).unwrap();
