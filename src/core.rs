@@ -85,6 +85,7 @@ fn core(common: &Common, options: Options) -> anyhow::Result<()> {
             prepare(&data.join("base"), options.base_image.as_deref(), layer)?;
         let publisher = Arc::clone(&link);
         let opened = Boot {
+            examiner: coppice_api::cli::examiner()?,
             backend: Arc::new(LxcBackend::new(layout.clone())?),
             layout,
             base_image,

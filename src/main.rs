@@ -34,6 +34,9 @@ enum Verb {
     /// The part that faces the network. Started by the heart.
     #[command(hide = true)]
     Edge,
+    /// Look a store's file over, which may end this process. Started by whoever is to open it.
+    #[command(hide = true)]
+    Examine { file: std::path::PathBuf },
     /// Try what Coppice needs of this machine, and say what is missing.
     Doctor,
     #[command(flatten)]
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Verb::Heart(options) => heart::run(&common, options),
         Verb::Core(options) => core::run(&common, options),
         Verb::Edge => edge::run(),
+        Verb::Examine { file } => patchdb::examine_for_parent(&file),
         Verb::Doctor => doctor::run(&common),
         Verb::Ask(command) => coppice_api::cli::run(&common, command),
     }

@@ -13,7 +13,7 @@ use coppice_net::{
     subnet::{self, Subnet},
 };
 use coppice_supervision::{ChildSpec, Supervisor};
-use patchdb::{MakeRoom, Options, SecretStore, Store};
+use patchdb::{Examiner, MakeRoom, Options, Recovery, SecretStore, Store};
 use serde_json::json;
 
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
     ids,
     jobs::Jobs,
     model::{Cause, Parked, ServerInfo, ServerPrivate, ServerStatus, StateInfo},
-    network::{Leaves, Listening, Network, Publish},
+    network::{Leaves, Listening, Network, Publish, Watch},
     observer,
     packages::Packages,
     problem::{Kind, Problem},
@@ -39,6 +39,8 @@ pub const STARTOS_COMPATIBLE: &str = "0.4.0";
 pub struct Boot {
     /// Names and folders.
     pub layout: HostLayout,
+    /// Looks the stores over before they are opened.
+    pub examiner: Examiner,
     /// Makes containers.
     pub backend: Arc<dyn Backend>,
     /// Squashfs of the base root of every container.
@@ -82,11 +84,12 @@ impl Boot {
         let given_up = reserve.clone();
         let options = Options {
             make_room: MakeRoom::by(move || given_up.give_up()),
+            examiner: Some(self.examiner.clone()),
             ..Options::default()
         };
         let store = Store::open(data.join("state"), options)
             .map_err(|error| Problem::of(Kind::Database, &error))?;
-        let secrets = SecretStore::open(data.join("secrets"))
+        let secrets = SecretStore::open_examined(data.join("secrets"), &self.examiner)
             .map_err(|error| Problem::of(Kind::Database, &error))?;
         let document = Document::new(store);
         let server = server(&document, self.layout.short.as_str()).await?;
@@ -123,6 +126,12 @@ impl Boot {
             layer: self.layer,
             language: "en_US".to_owned(),
         });
+        let recoveries = host.document.store().recoveries();
+        let notices = recoveries.iter().map(put_back).collect();
+        host.network
+            .notices
+            .show(&host.document, Watch::Store, notices)
+            .await;
         Ok(Opened {
             host,
             publish: self.publish,
@@ -162,6 +171,17 @@ impl Opened {
         });
         Ok((coppice, ended))
     }
+}
+
+/// What people are told of a store that was damaged.
+fn put_back(recovery: &Recovery) -> String {
+    format!(
+        "On {} the server's state was found damaged ({}). It was put back to how it was on {}; what changed after that is lost. Look at the disk. The damaged file is in `{}`; remove that folder when nobody needs it any more.",
+        recovery.at,
+        recovery.reason,
+        recovery.copy_of,
+        recovery.kept.display(),
+    )
 }
 
 /// The server's own choices: those it made before, or new ones.

@@ -239,6 +239,7 @@ impl Document {
         let slot = Arc::clone(&answer);
         let why = Why {
             cause: Some(cause.to_owned()),
+            request: crate::request::current(),
             ..Why::actor(actor)
         };
         let written = self
@@ -469,6 +470,30 @@ mod tests {
         PackageEntry::bare(StateInfo::Installed {
             manifest: serde_json::json!({ "version": "1:0" }),
         })
+    }
+
+    #[tokio::test]
+    async fn the_history_names_the_request_that_a_change_was_made_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), patchdb::Options::default()).unwrap();
+        let document = Document::new(store);
+        let install = document.transact("test", "install", |transaction| {
+            transaction.put_package("a", &entry())
+        });
+        crate::request::serving("package.install by admin".to_owned(), install)
+            .await
+            .unwrap();
+        let later = document.update_package("a", "later", |entry| {
+            entry.icon = "data:".into();
+            Ok(())
+        });
+        later.await.unwrap();
+        let log = document.store().log(2).unwrap();
+        let requests: Vec<_> = log
+            .iter()
+            .map(|entry| entry.why.request.as_deref())
+            .collect();
+        assert_eq!(requests, [None, Some("package.install by admin")]);
     }
 
     #[tokio::test]

@@ -25,6 +25,7 @@ pub mod observer;
 pub mod packages;
 pub mod problem;
 mod relay;
+pub mod request;
 mod reserve;
 pub mod service;
 #[cfg(test)]

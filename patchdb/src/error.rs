@@ -59,6 +59,14 @@ pub enum OpenError {
         #[source]
         row: DamagedRow,
     },
+    /// The file is damaged. Opening it would go back to a copy, if there is a sound one.
+    #[error("the store `{dir}` is damaged: {reason}")]
+    Unsound {
+        /// The folder.
+        dir: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// The file is damaged, and no sound copy of it is beside it.
     #[error(
         "the store `{dir}` is damaged ({reason}), and no sound copy is beside it; restore a backup"

@@ -30,7 +30,10 @@ use nix::{
     },
 };
 
-use crate::disk::{Sound, examine};
+use crate::{
+    disk::{OwnerLock, Sound, examine},
+    error::OpenError,
+};
 
 /// What a damaged map does to whoever reads it.
 const SIGNALS: [Signal; 5] = [
@@ -100,6 +103,25 @@ pub fn examine_for_parent(file: &Path) -> ExitCode {
 }
 
 impl Examiner {
+    /// Looks over the store in `dir`, which nobody has open; how many rows there are. Blocks.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing was changed.
+    pub fn look_at(&self, dir: &Path) -> Result<u64, OpenError> {
+        let _lock = OwnerLock::take(dir)?;
+        match self.examine(&dir.join("data.mdb")) {
+            Verdict::Sound(sound) => Ok(sound.rows),
+            Verdict::Damaged(reason) => Err(OpenError::Unsound {
+                dir: dir.to_owned(),
+                reason,
+            }),
+            Verdict::Unknown(reason) => Err(OpenError::Io {
+                path: dir.to_owned(),
+                source: io::Error::other(reason),
+            }),
+        }
+    }
+
     /// Blocks until there is a verdict.
     pub(crate) fn examine(&self, file: &Path) -> Verdict {
         let child = (self.0)(file)

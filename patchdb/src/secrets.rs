@@ -17,8 +17,11 @@ use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, WithoutTls, types::Byte
 use zeroize::Zeroizing;
 
 use crate::{
-    disk::{DamagedRow, OwnerLock, ensure_born, make_private_dir, seal, sync_dir, unseal},
+    disk::{
+        DamagedRow, OwnerLock, ensure_born, make_private_dir, recovery, seal, sync_dir, unseal,
+    },
     error::{OpenError, is_full},
+    examiner::Examiner,
 };
 
 /// Room for secrets; they are small.
@@ -124,9 +127,26 @@ impl SecretStore {
     /// # Errors
     /// [`OpenError`].
     pub fn open(dir: impl AsRef<Path>) -> Result<Self, OpenError> {
-        let dir = dir.as_ref().to_owned();
+        Self::open_by(dir.as_ref(), None)
+    }
+
+    /// The same; `examiner` looks the file over first, so that damage is an error and not the end of
+    /// this process. There are no copies to go back to: a copy would bring back sessions that were
+    /// ended and passwords that were changed.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open_examined(dir: impl AsRef<Path>, examiner: &Examiner) -> Result<Self, OpenError> {
+        Self::open_by(dir.as_ref(), Some(examiner))
+    }
+
+    fn open_by(dir: &Path, examiner: Option<&Examiner>) -> Result<Self, OpenError> {
+        let dir = dir.to_owned();
         make_private_dir(&dir)?;
         let lock = OwnerLock::take(&dir)?;
+        if let Some(examiner) = examiner {
+            recovery::ensure_sound(&dir, examiner)?;
+        }
         ensure_born(&dir, MAP_SIZE, &[TABLE])?;
         let (env, table) = map(&dir).map_err(|source| OpenError::Database {
             dir: dir.clone(),

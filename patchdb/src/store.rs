@@ -321,14 +321,21 @@ impl Store {
     ///
     /// # Errors
     /// [`DiskReadError`].
-    pub fn log(&self, count: u64) -> Result<Vec<LogEntry>, DiskReadError> {
-        let newest = self.position().durable;
-        let mut entries = self
-            .inner
-            .disk
-            .history((newest + 1).saturating_sub(count).max(1), newest)?;
-        entries.reverse();
-        Ok(entries)
+    pub fn log(&self, count: usize) -> Result<Vec<LogEntry>, DiskReadError> {
+        self.log_where(count, |_| true)
+    }
+
+    /// The newest `count` durable revisions of those that are `wanted`, newest first. Blocks on the
+    /// disk.
+    ///
+    /// # Errors
+    /// [`DiskReadError`].
+    pub fn log_where(
+        &self,
+        count: usize,
+        wanted: impl Fn(&LogEntry) -> bool,
+    ) -> Result<Vec<LogEntry>, DiskReadError> {
+        self.inner.disk.history_back(count, wanted)
     }
 
     /// Reads every row, compares every checksum, and compares the whole with memory. Writes wait
@@ -380,16 +387,15 @@ impl Store {
             })
     }
 
-    /// The durable document as JSON text, private values included (there are no secrets in it).
+    /// The durable document as JSON, private values included (there are no secrets in it).
     #[must_use]
-    pub fn export_json(&self) -> String {
+    pub fn export_json(&self) -> Value {
         let state = self.inner.live.state();
         json!({
             "schema": self.inner.schema,
             "durable": state.position.durable,
             "document": state.durable.to_json(),
         })
-        .to_string()
     }
 
     /// Makes the document what `text`, from [`Store::export_json`], says; one revision.

@@ -308,7 +308,9 @@ async fn an_export_can_be_imported_elsewhere() {
     to.commit(Change::new().put("/public/old", 1), why())
         .await
         .unwrap();
-    to.import_json(&from.export_json(), why()).await.unwrap();
+    to.import_json(&from.export_json().to_string(), why())
+        .await
+        .unwrap();
     assert_eq!(whole(&to), whole(&from));
     let error = to.import_json("{}", why()).await.unwrap_err();
     assert!(matches!(error, ImportError::NotAnExport(_)));

@@ -4,6 +4,7 @@ mod api;
 mod bad_packages;
 mod bad_places;
 mod browser;
+mod document;
 mod hello;
 mod interruption;
 mod keeping;
@@ -115,6 +116,13 @@ chapters! {
         a_reinstall_that_the_core_died_in_leaves_the_kept_data,
         a_good_reinstall_finds_the_data_and_a_hard_uninstall_removes_it,
         an_uninstall_whose_uninit_fails_puts_the_service_back_as_it_was,
+    }
+    document {
+        another_json_patch_library_follows_an_install_and_three_lost_connections,
+        root_reads_who_changed_what_and_why,
+        root_checks_and_compacts_the_store,
+        nothing_private_reaches_anyone_who_signed_in,
+        a_store_that_was_damaged_is_put_back_and_that_is_said,
     }
     bad_packages {
         truncated_files_are_refused_and_leave_nothing,

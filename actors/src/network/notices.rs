@@ -13,6 +13,8 @@ use crate::document::Document;
 /// Who notices something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Watch {
+    /// The store, when it was damaged.
+    Store,
     /// The heart, whose sockets could not all be opened.
     Listeners,
     /// Who makes the routing table.

@@ -1,11 +1,12 @@
 //! The command line: nouns and verbs, for people by default and for programs with `--json`.
 //!
 //! Every verb is one JSON-RPC call over the root-only socket of a running server. The exceptions
-//! read or write files themselves: `s9pk`.
+//! read or write files themselves: `s9pk`, and `db` where no server runs.
 //!
 //! Exit codes: 0 done, 1 refused or failed, 2 the command line is wrong, 3 no server runs.
 
 mod client;
+mod db;
 mod find;
 mod packages;
 mod s9pk;
@@ -18,6 +19,7 @@ use clap::{Args, Subcommand};
 use nix::sys::signal::{SigHandler, Signal, signal};
 
 pub use client::CallError;
+pub use db::examiner;
 pub use find::NotFound;
 
 /// Options of every verb.
@@ -50,7 +52,7 @@ pub enum Command {
     Tree,
     /// The state store.
     #[command(subcommand)]
-    Db(server::Db),
+    Db(db::Db),
     /// Passwords and sessions.
     #[command(subcommand)]
     Auth(server::Auth),
@@ -110,7 +112,7 @@ async fn dispatch(common: &Common, command: Command) -> anyhow::Result<()> {
         Command::Action(verb) => packages::action(common, verb).await,
         Command::Task(verb) => packages::task(common, verb).await,
         Command::Tree => server::tree(common).await,
-        Command::Db(verb) => server::db(common, verb).await,
+        Command::Db(verb) => db::db(common, verb).await,
         Command::Auth(verb) => server::auth(common, verb).await,
         Command::Server(verb) => server::server(common, verb).await,
         Command::Stop { keep_services } => server::stop(common, keep_services).await,

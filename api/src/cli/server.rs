@@ -16,17 +16,6 @@ use super::{Common, client::Client, show};
 /// How long a server may take to come or go.
 const SERVER_PATIENCE: Duration = Duration::from_secs(30);
 
-/// Verbs of `db`.
-#[derive(Debug, Subcommand)]
-pub enum Db {
-    /// The public state, or a part of it.
-    Dump {
-        /// A JSON pointer at or below /public.
-        #[arg(default_value = "/public")]
-        pointer: String,
-    },
-}
-
 /// Verbs of `auth`.
 #[derive(Debug, Subcommand)]
 pub enum Auth {
@@ -47,20 +36,6 @@ pub enum Auth {
 pub enum Server {
     /// Names, addresses, versions.
     Info,
-}
-
-pub(super) async fn db(common: &Common, verb: Db) -> anyhow::Result<()> {
-    let Db::Dump { pointer } = verb;
-    let client = Client::find(common.data_dir.as_deref())?;
-    let dump = client
-        .call("db.dump", json!({ "pointer": pointer }))
-        .await?;
-    if common.json {
-        println!("{dump}");
-    } else {
-        println!("{:#}", dump["value"]);
-    }
-    Ok(())
 }
 
 pub(super) async fn auth(common: &Common, verb: Auth) -> anyhow::Result<()> {

@@ -97,6 +97,10 @@ methods! {
     "auth.set-password" Root Row false accounts::set_password: "Sets the password, without the old one; with `onlyFirst`, only if none was ever set.";
     "auth.audit" Root Nothing false audit::read: "Gives who asked for what, oldest first.";
     "db.dump" Role(Admin) Nothing false db::dump: "Gives the value at `pointer` below /public.";
+    "db.log" Root Nothing false db::log: "Gives who changed what, when and why, newest first: the last `limit` revisions that touched `pointer`, between `from` and `to`.";
+    "db.check" Root Nothing false db::check: "Reads the whole store and compares it with its checksums.";
+    "db.compact" Root Row false db::compact: "Gives back the room that the store no longer needs.";
+    "db.export" Root Row false db::export: "Gives the whole document, private values included.";
     "db.subscribe" Role(Admin) Nothing false db::subscribe: "Gives the value at `pointer` and a stream of what changes.";
     "package.list" Role(Admin) Nothing false packages::list: "Gives every package with its state.";
     "package.status" Role(Admin) Nothing false packages::status: "Gives one package with everything shown of it.";
@@ -334,7 +338,9 @@ async fn call_method(
         cookies,
         signed_in: Arc::clone(&signed_in),
     };
-    let running = AssertUnwindSafe((method.run)(call)).catch_unwind();
+    let request = format!("{} by {}", method.name, context.caller.account());
+    let running = coppice_actors::request::serving(request, (method.run)(call));
+    let running = AssertUnwindSafe(running).catch_unwind();
     let running = running.map(|done| done.unwrap_or_else(|_| Err(crashed(method))));
     if matches!(method.leaves, Leaves::Nothing | Leaves::RowLater) {
         return running.await;

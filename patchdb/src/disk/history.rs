@@ -3,9 +3,11 @@
 use coppice_clock::Wall;
 use heed::{RoTxn, RwTxn, WithoutTls};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::{DamagedRow, Table, seal, unseal};
 use crate::{
+    pointer::Pointer,
     position::Why,
     tree::{JsonOps, Op},
 };
@@ -23,6 +25,30 @@ pub struct LogEntry {
     /// What it did, seen from the root. May name private places. `None` when it was larger than
     /// 1 MiB: then only that it happened is kept, and nobody resumes over it.
     pub ops: Option<Vec<Op>>,
+}
+
+impl LogEntry {
+    /// As JSON, for an operator with full rights: it may name private places and hold their values.
+    #[must_use]
+    pub fn reveal(&self) -> Value {
+        let ops = self.ops.as_deref().map(JsonOps);
+        json!({
+            "revision": self.durable,
+            "at": self.at,
+            "actor": self.why.actor,
+            "cause": self.why.cause,
+            "request": self.why.request,
+            "ops": ops,
+        })
+    }
+
+    /// Whether it did something at `place`, below it or above it. When it is not known what it did, it
+    /// may have.
+    #[must_use]
+    pub fn touches(&self, place: &Pointer) -> bool {
+        let touches = |op: &Op| op.path.is_within(place) || place.is_within(&op.path);
+        self.ops.as_ref().is_none_or(|ops| ops.iter().any(touches))
+    }
 }
 
 /// The history has room for this much of one revision. Rows that are larger would leave so many
@@ -99,6 +125,28 @@ pub(super) fn range(
         let (key, value) = row?;
         match read(key, value) {
             Ok(entry) => entries.push(entry),
+            Err(row) => return Ok(Err(row)),
+        }
+    }
+    Ok(Ok(entries))
+}
+
+/// One at a time: all of them together may be more than there is memory.
+pub(super) fn back(
+    table: Table,
+    txn: &RoTxn<'_, WithoutTls>,
+    count: usize,
+    wanted: impl Fn(&LogEntry) -> bool,
+) -> Result<Result<Vec<LogEntry>, DamagedRow>, heed::Error> {
+    let mut entries = Vec::new();
+    for row in table.rev_iter(txn)? {
+        if entries.len() == count {
+            break;
+        }
+        let (key, value) = row?;
+        match read(key, value) {
+            Ok(entry) if wanted(&entry) => entries.push(entry),
+            Ok(_) => {}
             Err(row) => return Ok(Err(row)),
         }
     }

@@ -248,6 +248,23 @@ impl Disk {
             })
     }
 
+    /// The newest `count` stored revisions of those that are `wanted`, newest first.
+    pub(crate) fn history_back(
+        &self,
+        count: usize,
+        wanted: impl Fn(&LogEntry) -> bool,
+    ) -> Result<Vec<LogEntry>, DiskReadError> {
+        self.read(|opened, txn| history::back(opened.history, txn, count, wanted))
+            .map_err(|source| DiskReadError::Database {
+                dir: self.dir.clone(),
+                source,
+            })?
+            .map_err(|row| DiskReadError::Damaged {
+                dir: self.dir.clone(),
+                row,
+            })
+    }
+
     /// Reads every row. `memory` is the document that should be there; the caller is the writer,
     /// so nothing moves meanwhile.
     pub(crate) fn check(&self, memory: &Node) -> Result<CheckReport, DiskReadError> {
