@@ -1,5 +1,6 @@
 import { waitMs, type BackoffOptions } from './backoff.js';
 import type { Json } from './json.js';
+import { Place } from './place.js';
 import { valueAt, type Pointer } from './pointer.js';
 import { parseDump, parseResume, parseRevision, type Position } from './protocol.js';
 import { advanced, fromDump, resumed, type Replica } from './replica.js';
@@ -111,6 +112,11 @@ export class PatchDb {
    */
   watch(at: Pointer, call: Watcher): () => void {
     return this.#watchers.add(at, this.#replica?.visible, call);
+  }
+
+  /** The value at a place as a signal and an observable: to read, and to subscribe to. */
+  at(at: Pointer): Place {
+    return new Place(this, at);
   }
 
   /** Calls back whenever the status changes. Returns what ends it. */

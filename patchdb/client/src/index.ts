@@ -2,6 +2,7 @@ export { waitMs, type BackoffOptions } from './backoff.js';
 export { DisconnectedError, PatchDb, StoppedError, type PatchDbOptions, type Status } from './client.js';
 export type { Json, JsonArray, JsonObject } from './json.js';
 export { applyPatch, PatchError, type Op } from './patch.js';
+export { Place, type PlaceObserver, type PlaceSubscription } from './place.js';
 export { pointer, segmentsOf, valueAt, type Pointer } from './pointer.js';
 export {
   parseDump,

@@ -11,6 +11,11 @@ use crate::steps::Steps;
 pub(crate) fn run(checkout: &Checkout, steps: &mut Steps) -> Result<()> {
     let built = build::all(checkout, steps)?;
     examples::pack(checkout, steps, &built)?;
+    steps.always("benchmarks of the store", || {
+        let mut bench = cargo(checkout);
+        bench.args(["bench", "--package", "patchdb", "--bench", "store"]);
+        command::run(&mut bench)
+    })?;
     steps.always("benchmarks", || {
         // The profile that people run with `make run`.
         let mut bench = cargo(checkout);
