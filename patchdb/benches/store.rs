@@ -221,7 +221,9 @@ impl Bench {
         for n in 0..1_000 {
             self.store.commit(one_field(n, n), why()).await.unwrap();
         }
-        let mut stream = self.store.subscribe_public(&PublicPointer::root(), Some(from));
+        let mut stream = self
+            .store
+            .subscribe_public(&PublicPointer::root(), Some(from));
         let start = serde_json::to_string(&stream.take_start().unwrap()).unwrap();
         println!(
             "coming back after 1,000 missed changes: {} bytes, {}",
@@ -241,7 +243,10 @@ async fn write(store: Store, services: usize, writer: usize, begin: Instant) -> 
         }
         let service = (n * 7919 + writer * 104_729) % services;
         let value = one.elapsed().as_nanos() as usize + n;
-        store.commit(one_field(service, value), why()).await.unwrap();
+        store
+            .commit(one_field(service, value), why())
+            .await
+            .unwrap();
         times.push(one.elapsed());
     }
     times

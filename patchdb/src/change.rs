@@ -7,6 +7,7 @@
 use serde::Serialize;
 
 use crate::{
+    place::Place,
     pointer::{MAX_DEPTH, MAX_POINTER_BYTES, Pointer, PointerError, ToPointer, array_index},
     tree::{ApplyError, Node, Op, apply_op, diff},
 };
@@ -111,6 +112,11 @@ impl Change {
     /// [`Change::put`] that makes the objects above `at` when they are missing.
     pub fn put_with_parents(self, at: impl ToPointer, value: impl Serialize) -> Self {
         self.put_edit(&at, &value, true)
+    }
+
+    /// Makes the value at a typed place exactly `value`, with the objects above it when they are missing.
+    pub fn set<T: Serialize>(self, at: &Place<T>, value: &T) -> Self {
+        self.put_with_parents(at, value)
     }
 
     /// Inserts an element before the index that `at` ends with; on an object, the same as `put`.

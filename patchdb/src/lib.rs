@@ -43,6 +43,7 @@ mod fanout;
 mod frame;
 mod keeper;
 mod live;
+mod place;
 mod pointer;
 mod position;
 mod public;
@@ -67,6 +68,8 @@ pub use error::{
 pub use examiner::{Examiner, examine_for_parent};
 pub use fanout::ScopedRevision;
 pub use live::RevisionKind;
+pub use patchdb_derive::Places;
+pub use place::Place;
 pub use pointer::{MAX_DEPTH, MAX_POINTER_BYTES, Pointer, PointerError, ToPointer};
 pub use position::{Position, Why};
 pub use public::{

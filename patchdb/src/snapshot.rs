@@ -13,6 +13,7 @@ use crate::{
     error::ReadError,
     frame,
     live::State,
+    place::Place,
     pointer::{Pointer, ToPointer},
     position::Position,
     public::PublicPointer,
@@ -48,6 +49,14 @@ impl Snapshot {
     /// [`ReadError`] when the place is not a pointer or the value has another shape.
     pub fn get<T: DeserializeOwned>(&self, at: impl ToPointer) -> Result<Option<T>, ReadError> {
         read(&self.0.visible, &at.to_pointer()?)
+    }
+
+    /// The value at a typed place; `None` when nothing is there.
+    ///
+    /// # Errors
+    /// [`ReadError::Shape`].
+    pub fn read<T: DeserializeOwned>(&self, at: &Place<T>) -> Result<Option<T>, ReadError> {
+        read(&self.0.visible, at.pointer())
     }
 
     /// The value at `at`, untyped; `None` when nothing is there or the place is not a pointer.

@@ -10,12 +10,13 @@ use crate::checkout::Checkout;
 use crate::command;
 
 /// Every crate and its layer. Higher ones may use lower ones.
-const LAYERS: [(&str, u8); 16] = [
+const LAYERS: [(&str, u8); 17] = [
     // Nouns that several others need.
     ("coppice-clock", 0),
     ("coppice-exver", 0),
     ("coppice-remove-tree", 0),
     ("coppice-wire", 0),
+    ("patchdb-derive", 0),
     // The leaves: none knows another.
     ("coppice-agent", 1),
     ("coppice-containers", 1),
