@@ -41,11 +41,14 @@ use nix::{
     sys::eventfd::{EfdFlags, EventFd},
 };
 use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::to_raw_value;
 
 use crate::{
     channel::Channel,
-    protocol::{CoreToHeart, HeartToCore, Listener, MAX_FRAME, Wire, broken},
+    protocol::{
+        CoreToHeart, HeartToCore, HeartToEdge, Listener, MAX_FRAME, Publish, UpgradeRequest, Wire,
+        broken,
+    },
 };
 
 /// What happens on the link.
@@ -55,15 +58,6 @@ pub enum Event<M> {
     Message(M),
     /// The heart has died. Nothing more will come; end within a second.
     HeartGone,
-}
-
-/// What the heart hands the edge: always the whole set.
-#[derive(Debug)]
-pub struct Publish {
-    /// The open listeners, each with its socket (non-blocking, close-on-exec).
-    pub listeners: Vec<(Listener, OwnedFd)>,
-    /// The table, as the core wrote it.
-    pub table: Box<RawValue>,
 }
 
 /// Why a child of the heart cannot speak with it.
@@ -107,7 +101,7 @@ pub struct Edge {
     pub api_socket: PathBuf,
     /// The link, not listening yet. No thread runs before [`Heart::listen`], so privileges can be
     /// dropped for all threads in between.
-    pub heart: Heart<Publish>,
+    pub heart: Heart<HeartToEdge>,
 }
 
 impl Core {
@@ -255,9 +249,25 @@ impl Link<HeartToCore> {
         Ok(())
     }
 
+    /// Says that we work still.
+    pub fn alive(&self) {
+        self.say(CoreToHeart::Alive);
+    }
+
+    /// Asks the heart to run another program. [`HeartToCore::Upgraded`] says how that ended, to this core or to the
+    /// one after it.
+    pub fn upgrade(&self, request: UpgradeRequest) {
+        self.say(CoreToHeart::Upgrade(request));
+    }
+
     /// Asks the heart to end core, edge and itself.
     pub fn stop(&self) {
-        if let Ok(frame) = Wire::from(CoreToHeart::Stop).frame() {
+        self.say(CoreToHeart::Stop);
+    }
+
+    fn say(&self, message: CoreToHeart) {
+        // Short messages of plain text are written without error.
+        if let Ok(frame) = Wire::from(message).frame() {
             self.outbox.send(frame);
         }
     }
@@ -284,14 +294,16 @@ impl FromHeart for HeartToCore {
         _: &mut dyn FnMut(usize) -> io::Result<Vec<OwnedFd>>,
     ) -> io::Result<Self> {
         let wire = Wire::parse(json)?;
-        match (wire.kind.as_str(), wire.failed) {
-            ("listeners", Some(failed)) => Ok(Self::Listeners { failed }),
-            (kind, _) => Err(broken(&format!("a `{kind}` from the heart"))),
+        match (wire.kind.as_str(), wire.failed, wire.outcome) {
+            ("listeners", Some(failed), _) => Ok(Self::Listeners { failed }),
+            ("retire", ..) => Ok(Self::Retire),
+            ("upgraded", _, Some(outcome)) => Ok(Self::Upgraded(outcome)),
+            (kind, ..) => Err(broken(&format!("a `{kind}` from the heart"))),
         }
     }
 }
 
-impl FromHeart for Publish {
+impl FromHeart for HeartToEdge {
     const WITH_FDS: bool = true;
 
     fn from_json(
@@ -302,11 +314,12 @@ impl FromHeart for Publish {
         match (wire.kind.as_str(), wire.listeners, wire.table) {
             ("publish", Some(listeners), Some(table)) => {
                 let sockets = fds(listeners.len())?;
-                Ok(Self {
+                Ok(Self::Publish(Publish {
                     listeners: listeners.into_iter().zip(sockets).collect(),
                     table,
-                })
+                }))
             }
+            ("retire", ..) => Ok(Self::Retire),
             (kind, ..) => Err(broken(&format!("a `{kind}` from the heart"))),
         }
     }
