@@ -19,6 +19,8 @@ pub enum Watch {
     Table,
     /// Who makes the firewall.
     Firewall,
+    /// The heart, which could not change to another program.
+    Upgrade,
 }
 
 /// Every list; see the module.
