@@ -7,7 +7,7 @@
 #[path = "support/house.rs"]
 mod house;
 
-use std::{fs, os::unix::net::UnixDatagram};
+use std::{fs, os::unix::net::UnixDatagram, path::Path, process::Command};
 
 use house::{Heart, House, PATIENCE, free_port, murder, tcp};
 use nix::sys::signal::Signal;
@@ -93,4 +93,26 @@ fn systemd_sees_an_upgrade_as_a_reload_of_the_same_process() {
     assert_eq!(heart.line("heart ")[2], "newer");
     heart.ask("alive");
     manager.hears_until("WATCHDOG=1");
+}
+
+#[test]
+fn the_unit_is_one_that_systemd_takes() {
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../image/systemd/coppice.service");
+    let unit = fs::read_to_string(unit).unwrap();
+    // The heart is the main process and speaks for itself.
+    for line in ["Type=notify", "NotifyAccess=main", "WatchdogSec=90"] {
+        assert!(unit.lines().any(|one| one == line), "{line}");
+    }
+    // Where the program will be is not where this one is.
+    let here = unit.replace("/usr/local/bin/coppice", env!("CARGO_BIN_EXE_heart-puppet"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("coppice.service");
+    fs::write(&file, here).unwrap();
+    let output = Command::new("systemd-analyze")
+        .arg("verify")
+        .arg(&file)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && said.is_empty(), "{said}");
 }
