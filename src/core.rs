@@ -87,6 +87,7 @@ fn core(common: &Common, options: Options) -> anyhow::Result<()> {
         Event::Message(HeartToCore::Retire) => retired.begin(),
         Event::HeartGone => crate::heart_gone::end(),
     })?);
+    let last_words = Arc::clone(&link);
     let ended = runtime.block_on(async {
         let data = common
             .data_dir
@@ -157,6 +158,9 @@ fn core(common: &Common, options: Options) -> anyhow::Result<()> {
             }
         }
     });
+    if let Err(error) = &ended {
+        last_words.last_words(format!("{error:#}"));
+    }
     runtime.shutdown_timeout(LAST_WORK);
     drop(telemetry);
     ended

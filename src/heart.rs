@@ -79,11 +79,7 @@ pub(crate) fn run(common: &Common, options: Options) -> ExitCode {
         eprintln!("coppice: {mistake}");
         return ExitCode::from(2);
     }
-    let mut core: Vec<OsString> = vec![
-        "core".into(),
-        "--data-dir".into(),
-        data.clone().into(),
-    ];
+    let mut core: Vec<OsString> = vec!["core".into(), "--data-dir".into(), data.clone().into()];
     let flags = [
         ("--hostname", options.hostname),
         ("--listen", options.listen.to_string()),

@@ -31,7 +31,9 @@ impl Document {
         for finding in found(&of) {
             match &finding.failure {
                 None => tracing::info!(?finding.kind, finding.what, "found and removed"),
-                Some(why) => tracing::warn!(?finding.kind, finding.what, why, "found, and still there"),
+                Some(why) => {
+                    tracing::warn!(?finding.kind, finding.what, why, "found, and still there")
+                }
             }
         }
         let row = ReceiptRow {
@@ -105,8 +107,13 @@ mod tests {
             document.add_receipt(of).await.unwrap();
         }
         let kept = document.receipts();
-        let numbers: Vec<_> = kept.iter().map(|row| found(&row.of)[0].what.clone()).collect();
-        let expected: Vec<_> = (2..MOST_RECEIPTS + 2).map(|number| number.to_string()).collect();
+        let numbers: Vec<_> = kept
+            .iter()
+            .map(|row| found(&row.of)[0].what.clone())
+            .collect();
+        let expected: Vec<_> = (2..MOST_RECEIPTS + 2)
+            .map(|number| number.to_string())
+            .collect();
         assert_eq!(numbers, expected);
     }
 

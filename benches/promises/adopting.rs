@@ -63,10 +63,16 @@ pub(crate) fn measure(server: &Server, scratch: &Scratch, kills: usize) {
         adopted.push(now().duration_since(began));
     }
     assert!(daemons.iter().all(|daemon| daemon.lives()));
-    tell("kill to the first answer, median (least to most)", &answers.words());
+    tell(
+        "kill to the first answer, median (least to most)",
+        &answers.words(),
+    );
     tell("kill to every service adopted", &adopted.words());
     let worst = adopted.percentile(99);
-    tell("p50, p99", &format!("{} ms, {} ms", millis(adopted.median()), millis(worst)));
+    tell(
+        "p50, p99",
+        &format!("{} ms, {} ms", millis(adopted.median()), millis(worst)),
+    );
     verdict("p99", worst.as_secs_f64() * 1000.0, 1000.0, " ms");
     tell("load after", &load());
     for id in &ids {

@@ -120,7 +120,7 @@ chapters! {
         an_upgrade_fails_no_request_and_cuts_no_download,
         a_program_that_is_none_is_refused_before_anything_is_touched,
         a_core_that_cannot_work_is_undone_with_its_store,
-        an_upgrade_waits_for_no_job_and_cuts_none,
+        an_upgrade_is_refused_while_a_package_is_installed,
     }
     receipts {
         a_start_after_a_kill_has_a_receipt_that_nothing_was_left,

@@ -362,8 +362,10 @@ mod tests {
         });
         assert_eq!(
             receipt_lines(&upgrade),
-            ["2026-11-27T01:00:00Z  the upgrade to /opt/coppice was not done: its core exited with code 1; Coppice \
-              went on as before"]
+            [
+                "2026-11-27T01:00:00Z  the upgrade to /opt/coppice was not done: its core exited with code 1; Coppice \
+              went on as before"
+            ]
         );
     }
 }

@@ -69,6 +69,8 @@ pub(crate) struct Running {
     pub(crate) kill_at: Option<Mono>,
     /// It has said that it works.
     pub(crate) ready: bool,
+    /// Why it is about to end, as far as it has said.
+    pub(crate) last_words: Option<String>,
 }
 
 impl Running {
@@ -128,6 +130,7 @@ impl Running {
             since: Mono::now(),
             kill_at: None,
             ready: false,
+            last_words: None,
         })
     }
 
@@ -144,6 +147,7 @@ impl Running {
             kill_at: child.kill_at,
             // An upgrade ends with both at work.
             ready: true,
+            last_words: None,
         })
     }
 

@@ -30,8 +30,9 @@ use std::{
         unix::net::{UnixListener, UnixStream},
     },
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Condvar, Mutex, PoisonError},
     thread,
+    time::Duration,
 };
 
 use nix::{
@@ -50,6 +51,9 @@ use crate::{
         broken,
     },
 };
+
+/// How long somebody who is about to end waits until the reason has been said.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What happens on the link.
 #[derive(Debug)]
@@ -162,6 +166,8 @@ impl<M> Clone for Link<M> {
 struct Outbox {
     frames: Mutex<Vec<Vec<u8>>>,
     wake: EventFd,
+    /// Told when everything that was to be sent has been.
+    empty: Condvar,
 }
 
 impl Outbox {
@@ -178,6 +184,16 @@ impl Outbox {
         // Reading clears the counter; an error means that it was clear.
         let _ = self.wake.read();
         std::mem::take(&mut *self.frames.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts a frame behind all others and waits until it has left, for a while.
+    fn send_and_wait(&self, frame: Vec<u8>) {
+        let mut frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
+        frames.push(frame);
+        // As in `send`.
+        let _ = self.wake.write(1);
+        // Whether it left in time changes nothing for somebody who is about to end.
+        drop(self.empty.wait_timeout(frames, LAST_WORDS));
     }
 }
 
@@ -206,6 +222,7 @@ impl<M: FromHeart> Heart<M> {
         let outbox = Arc::new(Outbox {
             frames: Mutex::default(),
             wake,
+            empty: Condvar::new(),
         });
         let link = Link {
             outbox: outbox.clone(),
@@ -252,6 +269,13 @@ impl Link<HeartToCore> {
     /// Says that we work still.
     pub fn alive(&self) {
         self.say(CoreToHeart::Alive);
+    }
+
+    /// Says why this process is about to end, and waits until that is said.
+    pub fn last_words(&self, why: String) {
+        if let Ok(frame) = Wire::from(CoreToHeart::Failed { why }).frame() {
+            self.outbox.send_and_wait(frame);
+        }
     }
 
     /// Asks the heart to run another program. [`HeartToCore::Upgraded`] says how that ended, to this core or to the
@@ -363,6 +387,9 @@ fn turn<M: FromHeart>(
         channel.queue(frame, Vec::new());
     }
     channel.flush()?;
+    if !channel.has_unsent() {
+        outbox.empty.notify_all();
+    }
     let open = channel.fill()?;
     while let Some(json) = channel.next()? {
         on_event(Event::Message(M::from_json(&json, &mut |count| {

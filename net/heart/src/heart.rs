@@ -390,6 +390,11 @@ impl Heart<'_> {
                 }
             }
             CoreToHeart::Alive => self.notifier.alive(),
+            CoreToHeart::Failed { why } => {
+                if let Some(core) = &mut self.core.running {
+                    core.last_words = Some(why);
+                }
+            }
             CoreToHeart::Upgrade(request) => self.begin_upgrade(request),
             CoreToHeart::Stop => self.stop(),
             CoreToHeart::Publish { listeners, table } => {
@@ -481,7 +486,9 @@ impl Heart<'_> {
         let now = Mono::now();
         if !self.may_start(role) {
             if role == Role::Core {
-                self.advance(Input::CoreEnded(describe(status)));
+                let words = ended.last_words.as_ref();
+                let words = words.map_or_else(String::new, |why| format!(", saying `{why}`,"));
+                self.advance(Input::CoreEnded(describe(status) + &words));
             }
             return;
         }

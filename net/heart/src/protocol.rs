@@ -55,6 +55,11 @@ pub enum CoreToHeart {
     },
     /// It works still; said every few seconds.
     Alive,
+    /// It is about to end, for this reason.
+    Failed {
+        /// The reason, in words.
+        why: String,
+    },
     /// Run this program from now on.
     Upgrade(UpgradeRequest),
     /// End everything of Coppice but the services.
@@ -126,6 +131,8 @@ pub(crate) struct Wire {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) table: Option<Box<RawValue>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) why: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) upgrade: Option<UpgradeRequest>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) outcome: Option<UpgradeOutcome>,
@@ -163,6 +170,10 @@ impl From<CoreToHeart> for Wire {
             CoreToHeart::Ready => Self::new("ready"),
             CoreToHeart::Alive => Self::new("alive"),
             CoreToHeart::Stop => Self::new("stop"),
+            CoreToHeart::Failed { why } => Self {
+                why: Some(why),
+                ..Self::new("failed")
+            },
             CoreToHeart::Upgrade(upgrade) => Self {
                 upgrade: Some(upgrade),
                 ..Self::new("upgrade")
@@ -190,6 +201,11 @@ impl TryFrom<Wire> for CoreToHeart {
                 table: Some(table),
                 ..
             } if kind == "publish" => Ok(Self::Publish { listeners, table }),
+            Wire {
+                kind,
+                why: Some(why),
+                ..
+            } if kind == "failed" => Ok(Self::Failed { why }),
             Wire {
                 kind,
                 upgrade: Some(upgrade),

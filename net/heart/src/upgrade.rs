@@ -394,7 +394,11 @@ mod tests {
                         .iter()
                         .filter(|effect| matches!(effect, Effect::Settle(_)))
                         .count();
-                    assert_eq!(settles, usize::from(reached.is_none()), "{state:?} {input:?}");
+                    assert_eq!(
+                        settles,
+                        usize::from(reached.is_none()),
+                        "{state:?} {input:?}"
+                    );
                     if *input == Input::Tick && now == state.until() {
                         assert!(!effects.is_empty(), "{state:?} waits for ever");
                     }

@@ -272,7 +272,11 @@ fn sigterm_ends_core_and_edge_and_says_that_the_services_stay() {
         .spawn()
         .unwrap();
     let mut out = BufReader::new(process.stdout.take().unwrap());
-    out.read_line(&mut String::new()).unwrap();
+    let mut line = String::new();
+    while !line.starts_with("core ") {
+        line.clear();
+        out.read_line(&mut line).unwrap();
+    }
     kill(Pid::from_raw(process.id().cast_signed()), Signal::SIGTERM).unwrap();
     let mut said = String::new();
     process

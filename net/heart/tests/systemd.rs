@@ -84,7 +84,10 @@ fn systemd_sees_an_upgrade_as_a_reload_of_the_same_process() {
         fs::copy(env!("CARGO_BIN_EXE_heart-puppet"), &program).unwrap();
         heart.ask(&format!("upgrade {name} {}", program.display()));
         let said = manager.hears();
-        assert!(said.starts_with("RELOADING=1\nSTATUS=Upgrading to"), "{said}");
+        assert!(
+            said.starts_with("RELOADING=1\nSTATUS=Upgrading to"),
+            "{said}"
+        );
         let said = manager.hears_until("READY=1");
         assert!(said.last().unwrap().contains(ends), "{said:?}");
     }

@@ -173,6 +173,17 @@ fn a_core_that_spoils_the_store_and_ends_is_undone() {
     assert_eq!(upgraded(&mut heart, &newer(&house, "newer")), "well");
 }
 
+#[test]
+fn a_core_that_says_why_it_cannot_work_is_quoted() {
+    let (house, mut heart, port, _) = at_work();
+    let said = upgraded(&mut heart, &newer(&house, "core-complains"));
+    assert_eq!(
+        said,
+        "its core exited with code 7, saying `there is no water`, before it was ready"
+    );
+    is_as_before(&house, &mut heart, port);
+}
+
 /// A heart with little patience for newer programs.
 fn impatient() -> (House, Heart, std::net::SocketAddr) {
     let house = House::new();

@@ -610,7 +610,11 @@ fn a_retired_edge_takes_nothing_new_and_lives_as_long_as_what_was_open() {
         let url = "wss://hello-willow.local/live";
         let (mut socket, _) = tokio_tungstenite::client_async(url, stream).await.unwrap();
         let mut idle = tls(&world, "willow.local", 443).await;
-        assert!(ask(&mut idle, "willow.local").await.starts_with("HTTP/1.1 200"));
+        assert!(
+            ask(&mut idle, "willow.local")
+                .await
+                .starts_with("HTTP/1.1 200")
+        );
         let mut fresh = tls(&world, "willow.local", 443).await;
         world.retire();
         // Nothing is under way on it, so it is closed.

@@ -198,7 +198,12 @@ fn inside() {
         );
         report(
             "open by handle",
-            outcome(libc::syscall(libc::SYS_open_by_handle_at, 0, ptr::null::<u8>(), 0)),
+            outcome(libc::syscall(
+                libc::SYS_open_by_handle_at,
+                0,
+                ptr::null::<u8>(),
+                0,
+            )),
         );
         let raw = libc::SOCK_RAW;
         report(

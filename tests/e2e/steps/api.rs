@@ -382,7 +382,11 @@ pub(super) fn the_edge_has_no_privileges(world: &mut World) {
         assert!(path.exists(), "{}", path.display());
         let read = as_edge(&["ls", path.to_str().unwrap()]);
         let said = String::from_utf8_lossy(&read.stderr).into_owned();
-        assert!(said.contains("Permission denied"), "{}: {said}", path.display());
+        assert!(
+            said.contains("Permission denied"),
+            "{}: {said}",
+            path.display()
+        );
     }
     for socket in ["api.sock", "services/hello/host.sock"] {
         let path = run.join(socket);

@@ -23,7 +23,10 @@ fn ip(words: &str) {
 fn starts(world: &World) -> Vec<Value> {
     let receipts = world.server.json(&["server", "receipts"]);
     let all = receipts.as_array().unwrap();
-    all.iter().filter(|one| one["of"] == "start").cloned().collect()
+    all.iter()
+        .filter(|one| one["of"] == "start")
+        .cloned()
+        .collect()
 }
 
 fn another_core(world: &mut World) {
@@ -60,7 +63,9 @@ pub(super) fn leftovers_of_every_kind_are_found_removed_and_listed(world: &mut W
         .into_iter()
         .map(|group| group.join("ghost"))
         .collect();
-    groups.iter().for_each(|group| fs::create_dir(group).unwrap());
+    groups
+        .iter()
+        .for_each(|group| fs::create_dir(group).unwrap());
     // A mount and a loop device that nobody uses.
     let stale = run_folder.join("mnt/stale");
     fs::create_dir_all(&stale).unwrap();
@@ -70,13 +75,23 @@ pub(super) fn leftovers_of_every_kind_are_found_removed_and_listed(world: &mut W
     let device = run("losetup", &["--find", "--show", image.to_str().unwrap()]);
     let device = device.trim().to_owned();
     // A link without a container, something else on the bridge, and rules that nobody asked for.
-    ip(&format!("link add v{short}zz type dummy"));
+    ip(&format!("link add v{short}zz type veth peer name away0"));
     ip(&format!("link set v{short}zz master {bridge}"));
-    ip("link add stray0 type dummy");
+    ip("link add stray0 type veth peer name stray1");
     ip(&format!("link set stray0 master {bridge}"));
     run(
         "nft",
-        &["add", "rule", "inet", &table, "published", "tcp", "dport", "4711", "drop"],
+        &[
+            "add",
+            "rule",
+            "inet",
+            &table,
+            "published",
+            "tcp",
+            "dport",
+            "4711",
+            "drop",
+        ],
     );
     run("nft", &["add", "chain", "inet", &table, "stray"]);
 
@@ -126,13 +141,19 @@ pub(super) fn leftovers_of_every_kind_are_found_removed_and_listed(world: &mut W
     assert!(!stray.contains(&bridge), "{stray}");
     ip("link del stray0");
     let rules = firewall(&world.server);
-    assert!(!rules.contains("4711") && !rules.contains("stray"), "{rules}");
+    assert!(
+        !rules.contains("4711") && !rules.contains("stray"),
+        "{rules}"
+    );
     fs::remove_file(image).unwrap();
     world.healthy("hello");
 
     // And all of it in words.
     let said = world.server.cli(&["server", "receipts"]);
-    assert!(said.contains("    bridge port stray0: taken off the bridge"), "{said}");
+    assert!(
+        said.contains("    bridge port stray0: taken off the bridge"),
+        "{said}"
+    );
     assert!(said.contains("things were left over"), "{said}");
 }
 

@@ -31,10 +31,13 @@ pub(crate) fn ports(bridge: &str) -> io::Result<Vec<(u32, String)>> {
         let mut found = Vec::new();
         while let Some(link) = links.try_next().await? {
             if link.attributes.iter().any(is_on_it) {
-                let name = link.attributes.iter().find_map(|attribute| match attribute {
-                    LinkAttribute::IfName(name) => Some(name.clone()),
-                    _ => None,
-                });
+                let name = link
+                    .attributes
+                    .iter()
+                    .find_map(|attribute| match attribute {
+                        LinkAttribute::IfName(name) => Some(name.clone()),
+                        _ => None,
+                    });
                 found.push((link.header.index, name.unwrap_or_default()));
             }
         }

@@ -1,11 +1,6 @@
 //! How a heart comes to beat: anew, or as the successor of the program that its process ran before.
 
-use std::{
-    fs::File,
-    os::unix::net::UnixListener,
-    path::Path,
-    rc::Rc,
-};
+use std::{fs::File, os::unix::net::UnixListener, path::Path, rc::Rc};
 
 use coppice_clock::Mono;
 use nix::{
@@ -145,7 +140,9 @@ impl<'a> Heart<'a> {
             core: slot(Role::Core, handover.core)?,
             edge: slot(Role::Edge, handover.edge)?,
             trial: None,
-            retired: retired.collect::<Result<_, _>>().map_err(HeartError::Handover)?,
+            retired: retired
+                .collect::<Result<_, _>>()
+                .map_err(HeartError::Handover)?,
             upgrade: None,
             wanted: None,
             copying: None,

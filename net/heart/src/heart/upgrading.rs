@@ -1,7 +1,10 @@
 //! What an upgrade decides, done.
 
 use std::{
-    os::fd::{AsFd, AsRawFd}, process::ExitStatus, rc::Rc};
+    os::fd::{AsFd, AsRawFd},
+    process::ExitStatus,
+    rc::Rc,
+};
 
 use coppice_clock::Mono;
 use nix::sys::signal::Signal;
@@ -104,7 +107,9 @@ impl Heart<'_> {
             Effect::Commit => {
                 if let Err(error) = store_backup::forget(&self.layout.data) {
                     // Nothing can be written any more, so neither can what the copy would undo.
-                    eprintln!("coppice heart: the copy of the stores could not be removed: {error}");
+                    eprintln!(
+                        "coppice heart: the copy of the stores could not be removed: {error}"
+                    );
                 }
             }
             Effect::Restore => {

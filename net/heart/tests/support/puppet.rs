@@ -28,8 +28,7 @@ use std::{
 };
 
 use coppice_heart::{
-    FailedListener, HeartConfig, HeartToCore, HeartToEdge, Listener, Proto,
-    UpgradeRequest,
+    FailedListener, HeartConfig, HeartToCore, HeartToEdge, Listener, Proto, UpgradeRequest,
     client::{Core, Edge, Event},
     run,
 };
@@ -145,6 +144,10 @@ fn core(how: &str) -> ExitCode {
             Event::HeartGone => exit(0),
         })
         .unwrap();
+    if called == "core-complains" {
+        link.last_words("there is no water".to_owned());
+        return ExitCode::from(7);
+    }
     if called == "core-waits" {
         say("waiting");
         let data = std::env::var("COPPICE_DATA_DIR").unwrap();
@@ -281,13 +284,7 @@ fn edge() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn serve(
-    proto: Proto,
-    socket: OwnedFd,
-    generation: &AtomicU64,
-    fds: &str,
-    retired: &AtomicBool,
-) {
+fn serve(proto: Proto, socket: OwnedFd, generation: &AtomicU64, fds: &str, retired: &AtomicBool) {
     let line = || {
         let generation = generation.load(Ordering::SeqCst);
         format!("{} {generation} {fds}\n", std::process::id())
