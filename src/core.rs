@@ -5,15 +5,20 @@ use std::{net::IpAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Durati
 use anyhow::Context as _;
 use clap::Args;
 use coppice_actors::{
+    Coppice,
     base::{Layer, prepare},
     boot::Boot,
     network::Listening,
+    receipts::Upgraded,
 };
-use coppice_api::{cli::Common, gateway};
+use coppice_api::{
+    cli::Common,
+    gateway::{self, Retiring},
+};
 use coppice_containers::{HostLayout, LxcBackend, Segment, prepare_process};
 use coppice_heart::{
-    HeartToCore,
-    client::{Core, Event},
+    FailedListener, HeartToCore, UpgradeOutcome, UpgradeRequest,
+    client::{Core, Event, Link},
 };
 use tokio::sync::watch;
 
@@ -21,6 +26,12 @@ use tokio::sync::watch;
 /// after the forest has ended. All of it may be cut short at any moment and is put right by the next
 /// core; without a bound, one call that hangs would keep the heart from starting that core.
 const LAST_WORK: Duration = Duration::from_secs(2);
+
+/// How long calls may go on that are under way when another core shall take over. Less than the heart waits.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
+
+/// How often the heart hears that we are alive: several times within the watchdog of `image/systemd/coppice.service`.
+const ALIVE_EVERY: Duration = Duration::from_secs(10);
 
 /// What the heart passes on.
 #[derive(Args)]
@@ -61,14 +72,22 @@ fn core(common: &Common, options: Options) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let (failures, mut failed) = watch::channel(Vec::new());
+    let (failures, failed) = watch::channel(Vec::new());
+    let (outcomes, outcome) = watch::channel(None);
+    let retiring = Retiring::default();
+    let retired = retiring.clone();
     let link = Arc::new(inherited.heart.listen(move |event| match event {
         // What cannot be opened now is tried again by the heart; only the newest list counts.
         Event::Message(HeartToCore::Listeners { failed }) => {
             failures.send_replace(failed);
         }
+        Event::Message(HeartToCore::Upgraded(outcome)) => {
+            outcomes.send_replace(Some(outcome));
+        }
+        Event::Message(HeartToCore::Retire) => retired.begin(),
         Event::HeartGone => crate::heart_gone::end(),
     })?);
+    let last_words = Arc::clone(&link);
     let ended = runtime.block_on(async {
         let data = common
             .data_dir
@@ -105,8 +124,8 @@ fn core(common: &Common, options: Options) -> anyhow::Result<()> {
         }
         .open()
         .await?;
-        let stopper = Arc::clone(&link);
-        let (root, edge) = (inherited.api, inherited.edge);
+        let (stopper, upgrader) = (Arc::clone(&link), Arc::clone(&link));
+        let (root, edge, doors) = (inherited.api, inherited.edge, retiring.clone());
         let (coppice, ended) = opened
             .plant(move |coppice| {
                 gateway::child(gateway::Doors {
@@ -114,29 +133,75 @@ fn core(common: &Common, options: Options) -> anyhow::Result<()> {
                     edge,
                     coppice,
                     stop: Arc::new(move |_| stopper.stop()),
+                    upgrade: Arc::new(move |attempt, program| {
+                        upgrader.upgrade(UpgradeRequest { attempt, program });
+                    }),
+                    retiring: doors,
                 })
             })
             .await?;
         link.ready();
         tracing::info!("ready");
-        tokio::spawn(async move {
-            while failed.changed().await.is_ok() {
-                let failed = failed.borrow_and_update().clone();
-                coppice
-                    .show_closed_ports(
-                        failed
-                            .into_iter()
-                            .map(|one| format!("{}: {}", one.id, one.error))
-                            .collect(),
-                    )
-                    .await;
+        tokio::spawn(show_closed_ports(coppice.clone(), failed));
+        tokio::spawn(show_upgrades(coppice.clone(), outcome));
+        tokio::spawn(stay_alive(coppice.clone(), link));
+        tokio::select! {
+            ended = ended => {
+                ended?;
+                anyhow::bail!("the root supervisor gave up; the heart starts the core anew")
             }
-        });
-        ended.await?;
-        anyhow::Ok(())
+            () = retiring.begun() => {
+                tracing::info!("another core shall take over; ending what is under way");
+                // What takes longer is cut short, as by any other end.
+                let _ = tokio::time::timeout(ANSWERED_WITHIN, retiring.ended()).await;
+                coppice.host().document.store().clone().close().await;
+                Ok(())
+            }
+        }
     });
+    if let Err(error) = &ended {
+        last_words.last_words(format!("{error:#}"));
+    }
     runtime.shutdown_timeout(LAST_WORK);
     drop(telemetry);
-    ended?;
-    anyhow::bail!("the root supervisor gave up; the heart starts the core anew")
+    ended
+}
+
+async fn show_closed_ports(coppice: Coppice, mut failed: watch::Receiver<Vec<FailedListener>>) {
+    while failed.changed().await.is_ok() {
+        let failed = failed.borrow_and_update().clone();
+        let closed = failed
+            .into_iter()
+            .map(|one| format!("{}: {}", one.id, one.error));
+        coppice.show_closed_ports(closed.collect()).await;
+    }
+}
+
+/// Shows how the last upgrade ended, which may have been before this core.
+async fn show_upgrades(coppice: Coppice, mut outcome: watch::Receiver<Option<UpgradeOutcome>>) {
+    loop {
+        let known = outcome.borrow_and_update().clone();
+        if let Some(UpgradeOutcome { request, problem }) = known {
+            let upgraded = Upgraded {
+                attempt: request.attempt,
+                program: request.program.display().to_string(),
+                problem,
+            };
+            coppice.show_upgrade(&upgraded).await;
+        }
+        if outcome.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Tells the heart, and so systemd, that the root supervisor answers.
+async fn stay_alive(coppice: Coppice, link: Arc<Link<HeartToCore>>) {
+    let mut every = tokio::time::interval(ALIVE_EVERY);
+    loop {
+        every.tick().await;
+        if coppice.is_alive().await {
+            link.alive();
+        }
+    }
 }

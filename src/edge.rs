@@ -2,8 +2,10 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
-use coppice_heart::client::{Edge, Event, Publish};
+use coppice_heart::{
+    HeartToEdge, Publish,
+    client::{Edge, Event},
+};
 use coppice_net::edge::{EdgeConfig, Published, run as serve, sandbox};
 use tokio::sync::{mpsc, oneshot};
 
@@ -30,18 +32,26 @@ fn edge() -> anyhow::Result<()> {
         .enable_all()
         .build()?;
     let (tables, source) = mpsc::channel(WAITING_TABLES);
+    let mut tables = Some(tables);
     let link = inherited.heart.listen(move |event| match event {
-        Event::Message(Publish { listeners, table }) => match serde_json::from_str(table.get()) {
-            Ok(table) => {
-                let listeners = listeners
-                    .into_iter()
-                    .map(|(listener, socket)| (listener.id, socket))
-                    .collect();
-                // This thread is the link's own and may wait; an edge that ended ends the process.
-                let _ = tables.blocking_send(Published { table, listeners });
+        Event::Message(HeartToEdge::Publish(Publish { listeners, table })) => {
+            match serde_json::from_str(table.get()) {
+                Ok(table) => {
+                    let listeners = listeners
+                        .into_iter()
+                        .map(|(listener, socket)| (listener.id, socket))
+                        .collect();
+                    // This thread is the link's own and may wait; an edge that ended ends the process.
+                    if let Some(tables) = &tables {
+                        let _ = tables.blocking_send(Published { table, listeners });
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the core published a table that cannot be read");
+                }
             }
-            Err(error) => tracing::error!(%error, "the core published a table that cannot be read"),
-        },
+        }
+        Event::Message(HeartToEdge::Retire) => tables = None,
         Event::HeartGone => crate::heart_gone::end(),
     })?;
     let (ready, obeyed) = oneshot::channel();
@@ -60,5 +70,5 @@ fn edge() -> anyhow::Result<()> {
         .await;
     });
     drop(telemetry);
-    Err(anyhow::anyhow!("no more tables come")).context("the link to the heart ended")
+    Ok(())
 }

@@ -6,6 +6,7 @@ use std::{
     net::{IpAddr, Ipv4Addr},
     path::PathBuf,
     process::ExitCode,
+    time::Duration,
 };
 
 use clap::Args;
@@ -34,6 +35,9 @@ pub(crate) struct Options {
     /// Port of the name server.
     #[arg(long, default_value_t = 53)]
     dns_port: u16,
+    /// Seconds that core and edge of a newer program may take until they work.
+    #[arg(long, default_value_t = 30, hide = true)]
+    ready_within: u64,
 }
 
 /// With `<id>-` before it, it has to fit the 63 characters of a label. The ids of packages in use
@@ -75,15 +79,7 @@ pub(crate) fn run(common: &Common, options: Options) -> ExitCode {
         eprintln!("coppice: {mistake}");
         return ExitCode::from(2);
     }
-    let program = std::env::current_exe()
-        .map(PathBuf::into_os_string)
-        .unwrap_or_else(|_| "coppice".into());
-    let mut core: Vec<OsString> = vec![
-        program.clone(),
-        "core".into(),
-        "--data-dir".into(),
-        data.clone().into(),
-    ];
+    let mut core: Vec<OsString> = vec!["core".into(), "--data-dir".into(), data.clone().into()];
     let flags = [
         ("--hostname", options.hostname),
         ("--listen", options.listen.to_string()),
@@ -97,7 +93,9 @@ pub(crate) fn run(common: &Common, options: Options) -> ExitCode {
     if let Some(image) = options.base_image {
         core.extend([OsString::from("--base-image"), image.into()]);
     }
-    match coppice_heart::run(&HeartConfig::new(data, core, vec![program, "edge".into()])) {
+    let mut config = HeartConfig::new(data, core, vec!["edge".into()]);
+    config.ready_within = Duration::from_secs(options.ready_within);
+    match coppice_heart::run(&config) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("coppice: {:#}", anyhow::Error::from(error));
@@ -118,6 +116,7 @@ mod tests {
             https_port: ports[0],
             http_port: ports[1],
             dns_port: ports[2],
+            ready_within: 30,
         }
     }
 

@@ -1,7 +1,6 @@
 //! The audit trail: a bounded number of rows in the private part of the document.
 //!
-//! Invariant: rows are in an object by number, so that a new one costs the same however many there
-//! are; numbers are never given twice while there is a row.
+//! Two lists of [`crate::document::Transaction::append`], one per trail.
 
 use crate::{
     document::Document,
@@ -19,16 +18,8 @@ impl Document {
     pub async fn add_audit_row(&self, trail: AuditTrail, row: AuditRow) -> Result<(), Problem> {
         let cause = row.method.clone();
         self.transact("audit", &cause, move |transaction| {
-            let at = |key| [AUDIT[0], AUDIT[1], trail.name(), key];
-            let keys = transaction.keys(&[AUDIT[0], AUDIT[1], trail.name()]);
-            let last = keys.last().and_then(|key| key.parse::<u64>().ok());
-            // As wide as the largest number, so that the order of the names is that of the numbers.
-            let key = format!("{:020}", last.map_or(0, |last| last + 1));
-            transaction.put(&at(&key), &row);
-            let surplus = (keys.len() + 1).saturating_sub(trail.bound());
-            for oldest in &keys[..surplus] {
-                transaction.remove(&at(oldest));
-            }
+            let at = [AUDIT[0], AUDIT[1], trail.name()];
+            transaction.append(&at, trail.bound(), &row);
             Ok(())
         })
         .await
@@ -37,17 +28,10 @@ impl Document {
     /// Every row of both trails, oldest first.
     #[must_use]
     pub fn audit_rows(&self) -> Vec<AuditRow> {
-        let snapshot = self.store().snapshot();
-        let mut rows = Vec::new();
-        for trail in AuditTrail::ALL {
-            let trail = format!("/{}/{}/{}", AUDIT[0], AUDIT[1], trail.name());
-            for key in snapshot.keys(trail.as_str()) {
-                match snapshot.get(format!("{trail}/{key}").as_str()) {
-                    Ok(row) => rows.extend::<Option<AuditRow>>(row),
-                    Err(error) => tracing::error!(trail, key, %error, "an audit row is unreadable"),
-                }
-            }
-        }
+        let trails = AuditTrail::ALL.into_iter();
+        let mut rows: Vec<AuditRow> = trails
+            .flat_map(|trail| self.appended(&[AUDIT[0], AUDIT[1], trail.name()]))
+            .collect();
         rows.sort_by_key(|row| row.at.as_millis());
         rows
     }

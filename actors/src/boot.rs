@@ -24,7 +24,7 @@ use crate::{
     host::{Host, Parts},
     ids,
     jobs::Jobs,
-    model::{Cause, Parked, ServerInfo, ServerPrivate, ServerStatus, StateInfo},
+    model::{Cause, Parked, ReceiptOf, ServerInfo, ServerPrivate, ServerStatus, StateInfo},
     network::{Leaves, Listening, Network, Publish, Watch},
     observer,
     packages::Packages,
@@ -264,14 +264,19 @@ pub(crate) async fn tidy(host: &Host) -> Vec<String> {
         .filter_map(|id| Segment::new(id).ok())
         .collect();
     let receipt = host.backend.reconcile(&known).await;
-    for finding in &receipt.findings {
-        tracing::info!(?finding, "found and removed");
-    }
     let dead = receipt
         .findings
-        .into_iter()
+        .iter()
         .filter(|finding| finding.kind == Leftover::DeadContainer);
-    dead.map(|finding| finding.what).collect()
+    let dead = dead.map(|finding| finding.what.clone()).collect();
+    let start = ReceiptOf::Start {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        found: receipt.findings,
+    };
+    if let Err(problem) = host.document.add_receipt(start).await {
+        tracing::warn!(%problem, "no receipt of this start was kept");
+    }
+    dead
 }
 
 /// Removes base images and layers that no container stands on any more. After tidying: by then only

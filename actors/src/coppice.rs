@@ -12,12 +12,14 @@ use serde_json::{Map, Value};
 use ts_rs::TS;
 
 use crate::{
+    forest,
     host::Host,
     jobs::{self, Jobs, Manner, Source},
     logs::ServiceLogs,
     model::{DesiredStatus, PackageEntry, StateInfo},
     network::Watch,
     problem::{Kind, Problem},
+    receipts::Upgraded,
     service::{Asker, ServiceContext, actions, parking, tasks},
 };
 
@@ -77,6 +79,40 @@ impl Coppice {
     #[must_use]
     pub const fn new(jobs: Jobs, root: Supervisor) -> Self {
         Self { jobs, root }
+    }
+
+    /// Whether the root supervisor answers: what shows that this process is alive, and not only there.
+    pub async fn is_alive(&self) -> bool {
+        self.root.child(forest::SERVICES).await.is_ok()
+    }
+
+    /// Whether the server may be taken down for a moment to run another program.
+    ///
+    /// # Errors
+    /// While a package is installed or removed: that would be cut short.
+    pub fn may_upgrade(&self) -> Result<(), Problem> {
+        match self.host().document.jobs().values().next() {
+            None => Ok(()),
+            Some(job) => Err(Problem::invalid(format!(
+                "`{}` is being installed or removed; try again when that is done",
+                job.instance
+            ))),
+        }
+    }
+
+    /// Keeps how an upgrade ended, and shows it while it came to nothing.
+    pub async fn show_upgrade(&self, upgraded: &Upgraded) {
+        let host = self.host();
+        if let Err(problem) = host.document.add_upgrade_receipt(upgraded).await {
+            tracing::warn!(%problem, "no receipt of the upgrade was kept");
+        }
+        let program = &upgraded.program;
+        let notice = upgraded.problem.as_ref().map(|why| {
+            format!("The upgrade to `{program}` was not done: {why}. Coppice goes on as before.")
+        });
+        let notices = &host.network.notices;
+        let list = notice.into_iter().collect();
+        notices.show(&host.document, Watch::Upgrade, list).await;
     }
 
     /// The server's parts.

@@ -69,6 +69,22 @@ impl Transaction<'_> {
         self.change = std::mem::take(&mut self.change).remove(pointer(at));
     }
 
+    /// Adds a row to the list at `at`, and takes away the oldest beyond `most`.
+    ///
+    /// Rows are in an object by number, so that a new one costs the same however many there are. Numbers are never
+    /// given twice while there is a row.
+    pub fn append(&mut self, at: &[&str], most: usize, row: &impl Serialize) {
+        let keys = self.keys(at);
+        let last = keys.last().and_then(|key| key.parse::<u64>().ok());
+        // As wide as the largest number, so that the order of the names is that of the numbers.
+        let key = format!("{:020}", last.map_or(0, |last| last + 1));
+        self.put(&[at, &[&key]].concat(), row);
+        let surplus = (keys.len() + 1).saturating_sub(most);
+        for oldest in &keys[..surplus] {
+            self.remove(&[at, &[oldest]].concat());
+        }
+    }
+
     /// A package's entry.
     ///
     /// # Errors
@@ -220,6 +236,20 @@ impl Document {
     #[must_use]
     pub const fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The rows of a list of [`Transaction::append`], oldest first.
+    pub(crate) fn appended<T: DeserializeOwned>(&self, at: &[&str]) -> Vec<T> {
+        let snapshot = self.store.snapshot();
+        let list = pointer(at);
+        let mut rows = Vec::new();
+        for key in snapshot.keys(&list) {
+            match snapshot.get(&list.clone().join(&key)) {
+                Ok(row) => rows.extend::<Option<T>>(row),
+                Err(error) => tracing::error!(%list, key, %error, "a row is unreadable"),
+            }
+        }
+        rows
     }
 
     /// Reads and writes in one atomic, durable step. `change` runs in the store's writer: it must

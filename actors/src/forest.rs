@@ -178,7 +178,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_firewall_that_fails_for_good_ends_the_core_and_never_leaves_it_without_services() {
+    async fn an_actor_of_the_network_that_fails_for_good_ends_the_core_and_never_leaves_it_without_services()
+     {
         let (forwards, tries) = worker("forwards", u32::MAX);
         let (gateway, gateways) = worker("gateway", 0);
         let (_root, ended) = Supervisor::start(grown(forwards, gateway)).await.unwrap();
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_firewall_that_fails_now_and_then_disturbs_nobody() {
+    async fn an_actor_of_the_network_that_fails_now_and_then_disturbs_nobody() {
         let (forwards, tries) = worker("forwards", 9);
         let (gateway, gateways) = worker("gateway", 0);
         let (root, ended) = Supervisor::start(grown(forwards, gateway)).await.unwrap();

@@ -24,6 +24,7 @@ pub mod network;
 pub mod observer;
 pub mod packages;
 pub mod problem;
+pub mod receipts;
 mod relay;
 pub mod request;
 mod reserve;

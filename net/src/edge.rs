@@ -50,6 +50,7 @@ use std::{
 };
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::table::RoutingTable;
 
@@ -68,7 +69,8 @@ use upstream::Upstream;
 pub struct EdgeConfig {
     /// The Unix socket where the core takes API requests.
     pub api_socket: PathBuf,
-    /// Where tables and sockets come from; its end is the edge's.
+    /// Where tables and sockets come from. When it ends, another edge serves: this one takes nothing new, and ends when
+    /// all that is open has ended.
     pub source: mpsc::Receiver<Published>,
     /// Told once, when the first table is obeyed.
     pub ready: Option<oneshot::Sender<()>>,
@@ -93,6 +95,10 @@ struct Edge {
     core: CoreLink,
     upstream: Upstream,
     limits: Limits,
+    /// What is open, services' switched connections included.
+    open: TaskTracker,
+    /// Cancelled when nothing new is to be begun on what is open.
+    retired: CancellationToken,
     /// Follows from the sockets, not from the table, so it is beside `live`.
     https_port: AtomicU16,
 }
@@ -101,12 +107,15 @@ impl Edge {
     /// An edge that knows nothing yet, and the way to tell it.
     fn new(api_socket: PathBuf, assets: &'static [Asset]) -> (Arc<Self>, watch::Sender<Arc<Live>>) {
         let (publish, live) = watch::channel(Arc::new(Live::nothing()));
+        let open = TaskTracker::new();
         let edge = Arc::new(Self {
             live,
             assets: Assets::new(assets),
             core: CoreLink::new(api_socket),
-            upstream: Upstream::new(),
+            upstream: Upstream::new(open.clone()),
             limits: Limits::of_connections(),
+            open,
+            retired: CancellationToken::new(),
             https_port: AtomicU16::new(443),
         });
         (edge, publish)
@@ -118,9 +127,9 @@ impl Edge {
     }
 }
 
-/// Serves until the source ends. A table that cannot be served is logged and changes nothing.
+/// Serves until the source ends, and then what is open. A table that cannot be served is logged and changes nothing.
 ///
-/// Call [`sandbox::drop_privileges`] first. Tasks of established connections end with the runtime.
+/// Call [`sandbox::drop_privileges`] first. How long the last connection may take is up to the caller.
 pub async fn run(mut config: EdgeConfig) {
     let mut ready = config.ready.take();
     let (edge, publish) = Edge::new(config.api_socket, config.assets);
@@ -155,5 +164,10 @@ pub async fn run(mut config: EdgeConfig) {
         }
     }
     listeners.close().await;
-    tracing::info!("the source of tables is closed; the edge ends");
+    // Names are the next edge's to announce.
+    drop(announcer);
+    edge.retired.cancel();
+    edge.open.close();
+    tracing::info!(open = edge.open.len(), "retired; ending with what is open");
+    edge.open.wait().await;
 }

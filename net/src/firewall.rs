@@ -25,7 +25,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::subnet::{Seat, Subnet};
 
-pub use apply::{FirewallError, apply, remove};
+pub use apply::{FirewallError, apply, listing, remove};
 pub use elsewhere::ports_elsewhere;
 
 /// Everything the kernel is told for one server.

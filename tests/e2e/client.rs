@@ -4,7 +4,7 @@
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::{SinkExt, StreamExt};
 use http_body_util::{BodyExt, Full};
 use hyper::{
     HeaderMap, Request, StatusCode,
@@ -212,8 +212,8 @@ impl Session {
         session
     }
 
-    /// One JSON-RPC call, and the whole HTTP answer to it.
-    pub(crate) fn post(&self, method: &str, params: Value) -> Answer {
+    /// One JSON-RPC call, and the whole HTTP answer to it, if there is one.
+    pub(crate) fn try_post(&self, method: &str, params: Value) -> Result<Answer, Failed> {
         let body =
             json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params }).to_string();
         let request = Request::post("/rpc/v1")
@@ -222,9 +222,13 @@ impl Session {
             .header(COOKIE, &self.cookie)
             .body(Full::from(body))
             .unwrap();
+        self.client.send(request)
+    }
+
+    /// The same; there has to be one.
+    pub(crate) fn post(&self, method: &str, params: Value) -> Answer {
         let answer = self
-            .client
-            .send(request)
+            .try_post(method, params)
             .unwrap_or_else(|failed| panic!("{method}: {failed}"));
         assert_eq!(answer.status, StatusCode::OK, "{method}: {}", answer.text());
         answer
@@ -284,6 +288,44 @@ impl Session {
             socket
         });
         Stream { runtime, socket }
+    }
+}
+
+/// A WebSocket to a service that says back what it hears.
+pub(crate) struct Socket {
+    runtime: Runtime,
+    socket: WebSocketStream<TlsStream<TcpStream>>,
+}
+
+impl Socket {
+    pub(crate) fn open(client: &Client, host: &str, path: &str) -> Result<Self, Failed> {
+        let runtime = runtime();
+        let socket = runtime.block_on(async {
+            let stream = client.tls(host).await?;
+            let url = format!("wss://{host}{path}");
+            let (socket, _) = tokio_tungstenite::client_async(url, stream)
+                .await
+                .map_err(broken)?;
+            Ok(socket)
+        })?;
+        Ok(Self { runtime, socket })
+    }
+
+    /// Says something, and gives what is said back.
+    pub(crate) fn echo(&mut self, message: &str) -> Result<String, String> {
+        let said = async {
+            self.socket.send(Message::text(message)).await?;
+            self.socket.next().await.transpose()
+        };
+        let answer = self
+            .runtime
+            .block_on(async { timeout(PATIENCE, said).await })
+            .map_err(|_| "no answer".to_owned())?
+            .map_err(|error| error.to_string())?;
+        match answer {
+            Some(Message::Text(text)) => Ok(text.to_string()),
+            other => Err(format!("{other:?}")),
+        }
     }
 }
 

@@ -15,8 +15,10 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod adoption;
 mod arguments;
 mod client;
+mod clones;
 mod console;
 mod inside;
 mod lan;
@@ -30,6 +32,7 @@ mod server;
 mod steps;
 mod traces;
 mod until;
+mod visitor;
 mod world;
 
 use std::process::ExitCode;

@@ -1,5 +1,6 @@
 //! The steps, in their order.
 
+mod adopting;
 mod api;
 mod bad_packages;
 mod bad_places;
@@ -8,12 +9,15 @@ mod document;
 mod hello;
 mod interruption;
 mod keeping;
+mod lasting;
 mod miniflux;
 mod names;
+mod receipts;
 mod regrowth;
 mod removal;
 mod survival;
 mod syncthing;
+mod upgrading;
 
 use coppice_clock::Mono;
 
@@ -105,6 +109,24 @@ chapters! {
         the_edge_is_killed_and_no_connection_is_refused,
         the_heart_is_killed_and_a_new_one_finds_the_services_alive,
         ctrl_c_ends_coppice_and_not_the_services,
+    }
+    adopting {
+        a_new_core_knows_every_process_of_every_service_again,
+    }
+    lasting {
+        a_websocket_and_a_download_outlive_one_core_after_the_other,
+        an_edge_that_dies_while_there_is_no_core_is_replaced_within_300_ms,
+    }
+    upgrading {
+        an_upgrade_fails_no_request_and_cuts_no_download,
+        a_program_that_is_none_is_refused_before_anything_is_touched,
+        a_core_that_cannot_work_is_undone_with_its_store,
+        an_upgrade_is_refused_while_a_package_is_installed,
+    }
+    receipts {
+        a_start_after_a_kill_has_a_receipt_that_nothing_was_left,
+        leftovers_of_every_kind_are_found_removed_and_listed,
+        a_firewall_that_cannot_be_changed_is_a_notice_and_no_reason_to_end,
     }
     interruption {
         an_install_that_the_core_died_in_is_undone,

@@ -1,6 +1,6 @@
 //! What a reconciliation found and did.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What [`Backend::reconcile`](crate::Backend::reconcile) found and did. Empty on a clean host.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -39,7 +39,7 @@ impl Receipt {
 }
 
 /// One thing that should not have been there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// What sort of thing.
     pub kind: Leftover,
@@ -50,7 +50,7 @@ pub struct Finding {
 }
 
 /// Sorts of leftovers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Leftover {
     /// A container that no known service owns, still running.
@@ -65,6 +65,10 @@ pub enum Leftover {
     LoopDevice,
     /// A host end of a container's link.
     Veth,
+    /// Something on our bridge that is no container's link; taken off it, for it may be somebody's.
+    BridgePort,
+    /// A rule or chain in our tables of the firewall. Not of the backend: who makes the firewall finds it.
+    FirewallRule,
     /// A cgroup.
     Cgroup,
     /// A throw-away root or subcontainer layer on disk.

@@ -11,6 +11,7 @@ mod audit;
 mod host;
 mod package;
 mod private;
+mod receipt;
 mod restart;
 mod server;
 mod status;
@@ -25,6 +26,7 @@ pub use host::{
 };
 pub use package::{CurrentDependency, DependencyKind, InstallingInfo, PackageEntry, StateInfo};
 pub use private::{Allocation, ArchivePointer, JobKind, JobRecord, PackagePrivate, ServerPrivate};
+pub use receipt::{MOST_RECEIPTS, ReceiptOf, ReceiptRow};
 pub use restart::{Cause, Parked, RestartRecord};
 pub use server::{ServerInfo, ServerStatus};
 pub use status::{DesiredStatus, ErrorInfo, HealthReport, HealthResult, NextStop, StatusInfo};

@@ -2,11 +2,18 @@
 
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
 
-use coppice_net::firewall::{self, Allow, Firewall, Forward, Port, PortRange, Proto, Scope};
+use coppice_containers::{Finding, Leftover};
+use coppice_net::firewall::{
+    self, Allow, Firewall, FirewallError, Forward, Port, PortRange, Proto, Scope,
+};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::{Watch, table::own_port_taken};
-use crate::{host::Host, model::PackageEntry, relay::relay};
+use crate::{
+    host::Host,
+    model::{PackageEntry, ReceiptOf},
+    relay::relay,
+};
 
 /// As for the table: one firewall for a burst of changes.
 const GATHER: Duration = Duration::from_millis(30);
@@ -30,6 +37,8 @@ pub struct ForwardsState {
     host: Arc<Host>,
     gathering: bool,
     applied: Option<Firewall>,
+    /// How often in a row the rules could not be put in place.
+    failures: u32,
 }
 
 impl Actor for ForwardsActor {
@@ -48,6 +57,7 @@ impl Actor for ForwardsActor {
             host,
             gathering: false,
             applied: None,
+            failures: 0,
         })
     }
 
@@ -65,20 +75,79 @@ impl Actor for ForwardsActor {
             }
             ForwardsMsg::Apply => {
                 state.gathering = false;
-                let (wanted, left_out) = build(&state.host);
-                let host = &state.host;
-                let notices = &host.network.notices;
-                notices
-                    .show(&host.document, Watch::Firewall, left_out)
-                    .await;
-                if state.applied.as_ref() != Some(&wanted) {
-                    firewall::apply(&wanted).await?;
-                    state.applied = Some(wanted);
+                if let Some(again) = state.apply().await {
+                    myself.send_after(again, || ForwardsMsg::Apply);
                 }
             }
         }
         Ok(())
     }
+}
+
+impl ForwardsState {
+    /// Makes the kernel's rules what the document asks for; when to try again, if that failed.
+    ///
+    /// A failure is a notice and not one of this actor: it is `nft`'s or the kernel's, so a successor would fail as
+    /// well, and a core that ends for it would take along what works. The rules from before stay in force, and under
+    /// them a container that is new passes nothing.
+    async fn apply(&mut self) -> Option<Duration> {
+        let host = Arc::clone(&self.host);
+        let (wanted, mut notices) = build(&host);
+        let mut again = None;
+        if self.applied.as_ref() != Some(&wanted) {
+            match self.put_in_place(&wanted).await {
+                Ok(()) => {
+                    self.applied = Some(wanted);
+                    self.failures = 0;
+                }
+                Err(error) => {
+                    again = Some(next_try(self.failures));
+                    self.failures = self.failures.saturating_add(1);
+                    notices.push(format!(
+                        "Ports and rules between services are as they were before the last changes: {error}. It is \
+                         tried again by itself."
+                    ));
+                }
+            }
+        }
+        let list = &host.network.notices;
+        list.show(&host.document, Watch::Firewall, notices).await;
+        again
+    }
+
+    async fn put_in_place(&self, wanted: &Firewall) -> Result<(), FirewallError> {
+        if self.applied.is_some() {
+            return firewall::apply(wanted).await;
+        }
+        // The first time in this process: what is replaced may be what nobody wanted.
+        let before = firewall::listing(&wanted.table).await?;
+        firewall::apply(wanted).await?;
+        let after = firewall::listing(&wanted.table).await?;
+        let found: Vec<Finding> = before
+            .into_iter()
+            .filter(|rule| !after.contains(rule))
+            .map(|what| Finding {
+                kind: Leftover::FirewallRule,
+                what,
+                failure: None,
+            })
+            .collect();
+        if !found.is_empty() {
+            let receipt = ReceiptOf::Firewall { found };
+            if let Err(problem) = self.host.document.add_receipt(receipt).await {
+                tracing::warn!(%problem, "no receipt of the firewall was kept");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How long after so many failures in a row the next try is: 1 s, doubled up to a minute.
+fn next_try(failures: u32) -> Duration {
+    const LONGEST: Duration = Duration::from_secs(60);
+    Duration::from_secs(1)
+        .saturating_mul(2_u32.saturating_pow(failures))
+        .min(LONGEST)
 }
 
 /// The firewall that the document asks for, and what of it cannot be.
@@ -189,6 +258,13 @@ fn tls_ports(entry: &PackageEntry) -> Vec<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rules_that_the_kernel_refuses_are_tried_again_after_a_second_and_once_a_minute_in_the_end() {
+        let waits: Vec<_> = (0..8).map(|n| next_try(n).as_secs()).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(next_try(u32::MAX).as_secs(), 60);
+    }
 
     #[test]
     fn a_port_that_coppice_was_told_to_listen_on_later_is_not_led_into_a_container() {

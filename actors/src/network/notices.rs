@@ -21,6 +21,8 @@ pub enum Watch {
     Table,
     /// Who makes the firewall.
     Firewall,
+    /// The heart, which could not change to another program.
+    Upgrade,
 }
 
 /// Every list; see the module.

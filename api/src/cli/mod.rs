@@ -12,6 +12,7 @@ mod packages;
 mod s9pk;
 mod server;
 mod show;
+mod upgrade;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -62,6 +63,12 @@ pub enum Command {
     /// Package files: pack, look into, verify.
     #[command(subcommand)]
     S9pk(s9pk::S9pk),
+    /// Change to another program, without a break for the services; back to this one if it does not work.
+    Upgrade {
+        /// The program; without it, the one that this command is of.
+        #[arg(value_name = "FILE")]
+        program: Option<PathBuf>,
+    },
     /// End Coppice and take the services down.
     Stop {
         /// Leave the services running.
@@ -115,6 +122,7 @@ async fn dispatch(common: &Common, command: Command) -> anyhow::Result<()> {
         Command::Db(verb) => db::db(common, verb).await,
         Command::Auth(verb) => server::auth(common, verb).await,
         Command::Server(verb) => server::server(common, verb).await,
+        Command::Upgrade { program } => upgrade::run(common, program).await,
         Command::Stop { keep_services } => server::stop(common, keep_services).await,
     }
 }

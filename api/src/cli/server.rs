@@ -36,6 +36,8 @@ pub enum Auth {
 pub enum Server {
     /// Names, addresses, versions.
     Info,
+    /// What Coppice found, removed and changed about itself.
+    Receipts,
 }
 
 pub(super) async fn auth(common: &Common, verb: Auth) -> anyhow::Result<()> {
@@ -127,8 +129,65 @@ fn outcome(error: &Value) -> String {
 }
 
 pub(super) async fn server(common: &Common, verb: Server) -> anyhow::Result<()> {
-    let Server::Info = verb;
     let client = Client::find(common.data_dir.as_deref())?;
+    match verb {
+        Server::Info => info(common, &client).await,
+        Server::Receipts => receipts(common, &client).await,
+    }
+}
+
+async fn receipts(common: &Common, client: &Client) -> anyhow::Result<()> {
+    let receipts = client.call("server.receipts", json!({})).await?;
+    if common.json {
+        println!("{receipts:#}");
+    } else {
+        for receipt in receipts.as_array().into_iter().flatten() {
+            println!("{}", receipt_lines(receipt).join("\n"));
+        }
+    }
+    Ok(())
+}
+
+/// A receipt for people: a line of what happened, and one for each thing that was found.
+fn receipt_lines(receipt: &Value) -> Vec<String> {
+    let found = receipt["found"].as_array().map_or(&[][..], Vec::as_slice);
+    let things = match found.len() {
+        0 => "nothing was left over".to_owned(),
+        1 => "one thing was left over".to_owned(),
+        many => format!("{many} things were left over"),
+    };
+    let happened = match (receipt["of"].as_str(), receipt["problem"].as_str()) {
+        (Some("start"), _) => {
+            let version = show::text(receipt, "version");
+            format!("Coppice {version} started; {things}")
+        }
+        (Some("firewall"), _) => format!("the firewall was made anew; {things}"),
+        (Some("upgrade"), Some(why)) => format!(
+            "the upgrade to {} was not done: {why}; Coppice went on as before",
+            show::text(receipt, "program")
+        ),
+        (Some("upgrade"), None) => format!(
+            "upgraded to {}, version {}",
+            show::text(receipt, "program"),
+            show::text(receipt, "version")
+        ),
+        // Of a newer server.
+        _ => receipt.to_string(),
+    };
+    let mut lines = vec![format!("{}  {happened}", show::text(receipt, "at"))];
+    lines.extend(found.iter().map(|one| {
+        let done = match one["failure"].as_str() {
+            None if one["kind"] == "bridge-port" => "taken off the bridge".to_owned(),
+            None => "removed".to_owned(),
+            Some(why) => format!("still there: {why}"),
+        };
+        let kind = show::text(one, "kind").replace('-', " ");
+        format!("    {kind} {}: {done}", show::text(one, "what"))
+    }));
+    lines
+}
+
+async fn info(common: &Common, client: &Client) -> anyhow::Result<()> {
     let info = client
         .call("db.dump", json!({ "pointer": "/public/serverInfo" }))
         .await?;
@@ -247,4 +306,41 @@ pub(super) async fn stop(common: &Common, keep_services: bool) -> anyhow::Result
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receipt_says_what_happened_what_was_found_and_what_became_of_it() {
+        let start = json!({
+            "at": "2026-11-27T01:00:00Z", "of": "start", "version": "0.1.0",
+            "found": [
+                { "kind": "loop-device", "what": "/dev/loop7 over /data/store/x", "failure": null },
+                { "kind": "bridge-port", "what": "stray0", "failure": null },
+                { "kind": "mount", "what": "/run/coppice/abc234/mnt/x", "failure": "device busy" },
+            ],
+        });
+        assert_eq!(
+            receipt_lines(&start),
+            [
+                "2026-11-27T01:00:00Z  Coppice 0.1.0 started; 3 things were left over",
+                "    loop device /dev/loop7 over /data/store/x: removed",
+                "    bridge port stray0: taken off the bridge",
+                "    mount /run/coppice/abc234/mnt/x: still there: device busy",
+            ]
+        );
+        let upgrade = json!({
+            "at": "2026-11-27T01:00:00Z", "of": "upgrade", "program": "/opt/coppice",
+            "version": "0.1.0", "attempt": "1", "problem": "its core exited with code 1",
+        });
+        assert_eq!(
+            receipt_lines(&upgrade),
+            [
+                "2026-11-27T01:00:00Z  the upgrade to /opt/coppice was not done: its core exited with code 1; Coppice \
+              went on as before"
+            ]
+        );
+    }
 }

@@ -11,6 +11,7 @@
 //! Both doors, and every incarnation of the actor, know the same accounts: what ends a session
 //! ends its streams, whichever way it was said.
 
+mod door;
 mod http;
 mod line;
 pub(crate) mod streams;
@@ -18,6 +19,7 @@ pub(crate) mod upload;
 
 use std::{
     os::unix::net::UnixListener,
+    path::PathBuf,
     sync::{Arc, OnceLock},
 };
 
@@ -29,7 +31,9 @@ use coppice_actors::Coppice;
 use coppice_supervision::ChildSpec;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use door::Entrance;
 
 use crate::{Accounts, continuations::Continuations};
 
@@ -52,7 +56,12 @@ pub struct Gate {
     pub(crate) tickets: Continuations,
     /// Ends Coppice, not the services; `true` takes the services down first.
     pub stop: Arc<dyn Fn(bool) + Send + Sync>,
+    /// Changes to the program at this path, under this name of the try.
+    pub upgrade: Upgrade,
 }
+
+/// Asks for another program; the first argument is the name of the try.
+pub type Upgrade = Arc<dyn Fn(String, PathBuf) + Send + Sync>;
 
 /// What the gateway is started with; kept, so that it can be started again.
 pub struct Doors {
@@ -64,6 +73,35 @@ pub struct Doors {
     pub coppice: watch::Receiver<Option<Coppice>>,
     /// Ends Coppice.
     pub stop: Arc<dyn Fn(bool) + Send + Sync>,
+    /// Changes to another program.
+    pub upgrade: Upgrade,
+    /// How the gateway is made to end for another core.
+    pub retiring: Retiring,
+}
+
+/// How a gateway is made to end for another core: nothing is accepted any more, and what was is answered.
+#[derive(Clone, Debug, Default)]
+pub struct Retiring {
+    closed: CancellationToken,
+    serving: TaskTracker,
+}
+
+impl Retiring {
+    /// Closes the doors. What comes from now on waits for the next core.
+    pub fn begin(&self) {
+        self.closed.cancel();
+        self.serving.close();
+    }
+
+    /// Waits until they are closed.
+    pub async fn begun(&self) {
+        self.closed.cancelled().await;
+    }
+
+    /// Waits until everything that was accepted is answered; streams are not waited for, their clients follow again.
+    pub async fn ended(&self) {
+        self.serving.wait().await;
+    }
 }
 
 /// What outlives the actor: streams that are open do, so what ends them must.
@@ -79,6 +117,7 @@ impl House {
             coppice,
             tickets: Continuations::default(),
             stop: Arc::clone(&self.doors.stop),
+            upgrade: Arc::clone(&self.doors.upgrade),
         };
         self.gate.get_or_init(make).clone()
     }
@@ -135,7 +174,8 @@ impl Actor for GatewayActor {
             listener.set_nonblocking(true)?;
             let listener = tokio::net::UnixListener::from_std(listener)?;
             let (house, ended, actor) = (Arc::clone(&house), ended.clone(), myself.clone());
-            tokio::spawn(async move {
+            let Retiring { closed, serving } = house.doors.retiring.clone();
+            serving.spawn(async move {
                 let mut known = house.doors.coppice.clone();
                 // Requests wait in the socket's queue until the server is up.
                 let Ok(coppice) = known
@@ -146,8 +186,14 @@ impl Actor for GatewayActor {
                     return;
                 };
                 let Some(coppice) = coppice else { return };
-                let serving = axum::serve(listener, router(house.gate(coppice), door))
-                    .with_graceful_shutdown(async move { ended.cancelled().await });
+                let entrance = Entrance::new(listener, closed.clone());
+                let serving = axum::serve(entrance, router(house.gate(coppice), door))
+                    .with_graceful_shutdown(async move {
+                        tokio::select! {
+                            () = ended.cancelled() => {}
+                            () = door::quiet(closed) => {}
+                        }
+                    });
                 if let Err(error) = serving.await {
                     // An actor that is gone has a successor with doors of its own.
                     let _ = actor.send_message(GatewayMsg::Failed(error.to_string()));

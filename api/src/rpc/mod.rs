@@ -89,6 +89,8 @@ methods! {
     "server.time" Role(Admin) Nothing false server::time: "Gives the server's time and how long it has been up, in seconds.";
     "server.tree" Role(Admin) Nothing false server::tree: "Gives the live tree of actors.";
     "server.stop" Root Row false server::stop: "Ends Coppice; with `services`, takes the services down first.";
+    "server.upgrade" Root Row false server::upgrade: "Changes to the program at `program`; gives the `attempt` that its receipt will name.";
+    "server.receipts" Role(Admin) Nothing false server::receipts: "Gives what the server found, removed and changed about itself, oldest first.";
     "auth.login" Nothing Row false accounts::login: "Begins a session for `password`.";
     "auth.logout" Role(Admin) Row false accounts::logout: "Ends the caller's session.";
     "auth.session.list" Role(Admin) Nothing false accounts::list: "Gives all sessions and which is the caller's.";

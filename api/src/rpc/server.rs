@@ -45,6 +45,28 @@ struct Stop {
     services: bool,
 }
 
+#[derive(Deserialize)]
+struct Upgrade {
+    program: std::path::PathBuf,
+}
+
+/// Answers before it happens: the core that answers is not the one that would know how it ended.
+pub(super) async fn upgrade(call: Call) -> Result<Value, Failure> {
+    let Upgrade { program } = call.params()?;
+    if !program.is_absolute() {
+        let why = "name the program with its whole path, from `/` on";
+        return Err(Problem::invalid(why).into());
+    }
+    call.coppice().may_upgrade()?;
+    let attempt = format!("{:016x}", rand::random::<u64>());
+    (call.context.gate.upgrade)(attempt.clone(), program);
+    Ok(json!({ "attempt": attempt }))
+}
+
+pub(super) async fn receipts(call: Call) -> Result<Value, Failure> {
+    Ok(json!(call.coppice().host().document.receipts()))
+}
+
 /// How long the answer has to get out before the server ends.
 const FAREWELL: std::time::Duration = std::time::Duration::from_millis(200);
 

@@ -58,6 +58,23 @@ impl Channel {
         })
     }
 
+    /// The end that a predecessor had, with what had come of a frame by then. It takes no descriptors.
+    pub(crate) fn resumed(
+        stream: UnixStream,
+        max_frame: usize,
+        inbox: Vec<u8>,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            inbox,
+            ..Self::new(stream, max_frame, false)?
+        })
+    }
+
+    /// What a successor needs besides the socket, unless something is half sent.
+    pub(crate) fn when_nothing_is_unsent(&self) -> Option<&[u8]> {
+        self.outbox.is_empty().then_some(&self.inbox)
+    }
+
     pub(crate) fn queue(&mut self, frame: Vec<u8>, fds: Vec<Arc<OwnedFd>>) {
         self.outbox.push_back(Outgoing {
             frame,

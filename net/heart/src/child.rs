@@ -10,12 +10,13 @@ use std::{
             process::{CommandExt, ExitStatusExt},
         },
     },
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Command, ExitStatus, Stdio},
     time::Duration,
 };
 
 use coppice_clock::Mono;
 use nix::{
+    errno::Errno,
     fcntl::{FcntlArg, FdFlag, fcntl},
     libc,
     sys::signal::{SigSet, Signal, kill},
@@ -24,9 +25,12 @@ use nix::{
 
 use crate::{
     channel::Channel,
+    handover::{self, HandedChild, taken},
     leftover::identify,
     lock::{ProcessId, SignIn},
-    protocol::MAX_FRAME,
+    notify,
+    program::Program,
+    protocol::{MAX_FRAME, Wire},
 };
 
 /// The edge says `ready` and nothing else, and it is the one that strangers talk to.
@@ -55,14 +59,18 @@ impl Role {
 #[derive(Debug)]
 pub(crate) struct Running {
     role: Role,
-    process: Child,
+    id: ProcessId,
+    ended: Option<ExitStatus>,
     pub(crate) channel: Channel,
     /// No more will come from it.
     pub(crate) silent: bool,
     pub(crate) since: Mono,
     /// When it is killed, because there is no working with it.
     pub(crate) kill_at: Option<Mono>,
-    pub(crate) id: Option<ProcessId>,
+    /// It has said that it works.
+    pub(crate) ready: bool,
+    /// Why it is about to end, as far as it has said.
+    pub(crate) last_words: Option<String>,
 }
 
 impl Running {
@@ -70,20 +78,23 @@ impl Running {
     /// others: everything else of ours is close-on-exec.
     pub(crate) fn spawn(
         role: Role,
-        command: &[OsString],
+        program: &Program,
+        words: &[OsString],
         mut sign_in: SignIn,
         fds: &[(&str, BorrowedFd<'_>)],
         env: &[(&str, &OsStr)],
     ) -> io::Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
-        let mut words = command.iter();
-        let program = words
-            .next()
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no program is named"))?;
-        let mut child = Command::new(program);
+        let mut child = Command::new(program.to_run());
         // A group of its own: a Ctrl-C in the terminal is for the heart, which then ends its
         // children in good order.
-        child.args(words).stdin(Stdio::null()).process_group(0);
+        child
+            .arg0(program.path())
+            .args(words)
+            .stdin(Stdio::null())
+            .process_group(0)
+            .env_remove(notify::SOCKET)
+            .env_remove(handover::VARIABLE);
         for (name, value) in env {
             child.env(name, value);
         }
@@ -103,29 +114,60 @@ impl Running {
                 }
                 signals.thread_unblock()?;
                 for number in &numbers {
-                    inherit(BorrowedFd::borrow_raw(*number))?;
+                    inherit(&BorrowedFd::borrow_raw(*number))?;
                 }
                 Ok(())
             });
         }
-        let process = child.spawn()?;
-        let max_frame = match role {
-            Role::Core => MAX_FRAME,
-            Role::Edge => MAX_EDGE_FRAME,
-        };
+        let pid = child.spawn()?.id();
         Ok(Self {
             role,
-            id: identify(process.id()),
-            process,
-            channel: Channel::new(ours, max_frame, false)?,
+            // It is ours and was not waited for: even if it has ended, it is still there to look at.
+            id: identify(pid).unwrap_or(ProcessId { pid, started: 0 }),
+            ended: None,
+            channel: Channel::new(ours, max_frame(role), false)?,
             silent: false,
             since: Mono::now(),
             kill_at: None,
+            ready: false,
+            last_words: None,
         })
     }
 
+    /// A child of the heart that this process was before.
+    pub(crate) fn handed_over(role: Role, child: HandedChild) -> io::Result<Self> {
+        let stream = UnixStream::from(taken(child.channel));
+        Ok(Self {
+            role,
+            id: child.id,
+            ended: None,
+            channel: Channel::resumed(stream, max_frame(role), child.inbox)?,
+            silent: false,
+            since: child.since,
+            kill_at: child.kill_at,
+            // An upgrade ends with both at work.
+            ready: true,
+            last_words: None,
+        })
+    }
+
+    /// What the next program of this process has to know of it; nothing while there is something to send.
+    pub(crate) fn to_hand_over(&self) -> Option<HandedChild> {
+        Some(HandedChild {
+            id: self.id,
+            channel: self.channel.as_fd().as_raw_fd(),
+            inbox: self.channel.when_nothing_is_unsent()?.to_vec(),
+            since: self.since,
+            kill_at: self.kill_at,
+        })
+    }
+
+    pub(crate) fn id(&self) -> ProcessId {
+        self.id
+    }
+
     pub(crate) fn pid(&self) -> u32 {
-        self.process.id()
+        self.id.pid
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -135,8 +177,21 @@ impl Running {
 
     /// How it ended, if it did.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
-        // It is our child and nobody else waits for it: an error cannot be.
-        self.process.try_wait().ok().flatten()
+        let pid = Pid::from_raw(self.pid().cast_signed());
+        self.ended = self.ended.or_else(|| wait_for(pid, libc::WNOHANG));
+        self.ended
+    }
+
+    /// Puts a frame into its channel, and sends what goes.
+    pub(crate) fn send(&mut self, wire: &Wire) {
+        match wire.frame() {
+            Ok(frame) => {
+                self.channel.queue(frame, Vec::new());
+                self.flush();
+            }
+            // What the heart says is short.
+            Err(error) => self.give_up_on(&error),
+        }
     }
 
     /// Sends what the channel takes.
@@ -179,8 +234,29 @@ impl Drop for Running {
     fn drop(&mut self) {
         if self.ended().is_none() {
             self.signal(Signal::SIGKILL);
-            // Killed, so it ends; and if not, there is nobody left to tell.
-            let _ = self.process.wait();
+            wait_for(Pid::from_raw(self.pid().cast_signed()), 0);
+        }
+    }
+}
+
+const fn max_frame(role: Role) -> usize {
+    match role {
+        Role::Core => MAX_FRAME,
+        Role::Edge => MAX_EDGE_FRAME,
+    }
+}
+
+/// How a child ended, if it did; `options` as of `waitpid`.
+pub(crate) fn wait_for(child: Pid, options: libc::c_int) -> Option<ExitStatus> {
+    let mut status = 0;
+    loop {
+        // SAFETY: a number, the address of another, and flags.
+        let found = unsafe { libc::waitpid(child.as_raw(), &raw mut status, options) };
+        match found {
+            0 => return None,
+            -1 if Errno::last() == Errno::EINTR => {}
+            // Not, or not any more, a child of ours: whatever it was, it does not work for us.
+            _ => return Some(ExitStatus::from_raw(status)),
         }
     }
 }
@@ -194,7 +270,7 @@ pub(crate) fn blocked_signals() -> SigSet {
     signals
 }
 
-fn inherit(fd: impl AsFd) -> io::Result<()> {
+pub(crate) fn inherit(fd: &impl AsFd) -> io::Result<()> {
     fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
     Ok(())
 }

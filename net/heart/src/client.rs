@@ -30,8 +30,9 @@ use std::{
         unix::net::{UnixListener, UnixStream},
     },
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Condvar, Mutex, PoisonError},
     thread,
+    time::Duration,
 };
 
 use nix::{
@@ -41,12 +42,18 @@ use nix::{
     sys::eventfd::{EfdFlags, EventFd},
 };
 use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::to_raw_value;
 
 use crate::{
     channel::Channel,
-    protocol::{CoreToHeart, HeartToCore, Listener, MAX_FRAME, Wire, broken},
+    protocol::{
+        CoreToHeart, HeartToCore, HeartToEdge, Listener, MAX_FRAME, Publish, UpgradeRequest, Wire,
+        broken,
+    },
 };
+
+/// How long somebody who is about to end waits until the reason has been said.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What happens on the link.
 #[derive(Debug)]
@@ -55,15 +62,6 @@ pub enum Event<M> {
     Message(M),
     /// The heart has died. Nothing more will come; end within a second.
     HeartGone,
-}
-
-/// What the heart hands the edge: always the whole set.
-#[derive(Debug)]
-pub struct Publish {
-    /// The open listeners, each with its socket (non-blocking, close-on-exec).
-    pub listeners: Vec<(Listener, OwnedFd)>,
-    /// The table, as the core wrote it.
-    pub table: Box<RawValue>,
 }
 
 /// Why a child of the heart cannot speak with it.
@@ -107,7 +105,7 @@ pub struct Edge {
     pub api_socket: PathBuf,
     /// The link, not listening yet. No thread runs before [`Heart::listen`], so privileges can be
     /// dropped for all threads in between.
-    pub heart: Heart<Publish>,
+    pub heart: Heart<HeartToEdge>,
 }
 
 impl Core {
@@ -168,6 +166,8 @@ impl<M> Clone for Link<M> {
 struct Outbox {
     frames: Mutex<Vec<Vec<u8>>>,
     wake: EventFd,
+    /// Told when everything that was to be sent has been.
+    empty: Condvar,
 }
 
 impl Outbox {
@@ -184,6 +184,16 @@ impl Outbox {
         // Reading clears the counter; an error means that it was clear.
         let _ = self.wake.read();
         std::mem::take(&mut *self.frames.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts a frame behind all others and waits until it has left, for a while.
+    fn send_and_wait(&self, frame: Vec<u8>) {
+        let mut frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
+        frames.push(frame);
+        // As in `send`.
+        let _ = self.wake.write(1);
+        // Whether it left in time changes nothing for somebody who is about to end.
+        drop(self.empty.wait_timeout(frames, LAST_WORDS));
     }
 }
 
@@ -212,6 +222,7 @@ impl<M: FromHeart> Heart<M> {
         let outbox = Arc::new(Outbox {
             frames: Mutex::default(),
             wake,
+            empty: Condvar::new(),
         });
         let link = Link {
             outbox: outbox.clone(),
@@ -255,9 +266,32 @@ impl Link<HeartToCore> {
         Ok(())
     }
 
+    /// Says that we work still.
+    pub fn alive(&self) {
+        self.say(CoreToHeart::Alive);
+    }
+
+    /// Says why this process is about to end, and waits until that is said.
+    pub fn last_words(&self, why: String) {
+        if let Ok(frame) = Wire::from(CoreToHeart::Failed { why }).frame() {
+            self.outbox.send_and_wait(frame);
+        }
+    }
+
+    /// Asks the heart to run another program. [`HeartToCore::Upgraded`] says how that ended, to this core or to the
+    /// one after it.
+    pub fn upgrade(&self, request: UpgradeRequest) {
+        self.say(CoreToHeart::Upgrade(request));
+    }
+
     /// Asks the heart to end core, edge and itself.
     pub fn stop(&self) {
-        if let Ok(frame) = Wire::from(CoreToHeart::Stop).frame() {
+        self.say(CoreToHeart::Stop);
+    }
+
+    fn say(&self, message: CoreToHeart) {
+        // Short messages of plain text are written without error.
+        if let Ok(frame) = Wire::from(message).frame() {
             self.outbox.send(frame);
         }
     }
@@ -284,14 +318,16 @@ impl FromHeart for HeartToCore {
         _: &mut dyn FnMut(usize) -> io::Result<Vec<OwnedFd>>,
     ) -> io::Result<Self> {
         let wire = Wire::parse(json)?;
-        match (wire.kind.as_str(), wire.failed) {
-            ("listeners", Some(failed)) => Ok(Self::Listeners { failed }),
-            (kind, _) => Err(broken(&format!("a `{kind}` from the heart"))),
+        match (wire.kind.as_str(), wire.failed, wire.outcome) {
+            ("listeners", Some(failed), _) => Ok(Self::Listeners { failed }),
+            ("retire", ..) => Ok(Self::Retire),
+            ("upgraded", _, Some(outcome)) => Ok(Self::Upgraded(outcome)),
+            (kind, ..) => Err(broken(&format!("a `{kind}` from the heart"))),
         }
     }
 }
 
-impl FromHeart for Publish {
+impl FromHeart for HeartToEdge {
     const WITH_FDS: bool = true;
 
     fn from_json(
@@ -302,11 +338,12 @@ impl FromHeart for Publish {
         match (wire.kind.as_str(), wire.listeners, wire.table) {
             ("publish", Some(listeners), Some(table)) => {
                 let sockets = fds(listeners.len())?;
-                Ok(Self {
+                Ok(Self::Publish(Publish {
                     listeners: listeners.into_iter().zip(sockets).collect(),
                     table,
-                })
+                }))
             }
+            ("retire", ..) => Ok(Self::Retire),
             (kind, ..) => Err(broken(&format!("a `{kind}` from the heart"))),
         }
     }
@@ -350,6 +387,9 @@ fn turn<M: FromHeart>(
         channel.queue(frame, Vec::new());
     }
     channel.flush()?;
+    if !channel.has_unsent() {
+        outbox.empty.notify_all();
+    }
     let open = channel.fill()?;
     while let Some(json) = channel.next()? {
         on_event(Event::Message(M::from_json(&json, &mut |count| {

@@ -15,14 +15,18 @@ pub struct HeartConfig {
     pub data_dir: PathBuf,
     /// Where sockets go, in a folder named after the data folder's id. Default `/run/coppice`.
     pub run_root: PathBuf,
-    /// The core: program and arguments.
+    /// What makes the program that the heart itself runs the core: its arguments.
     pub core: Vec<OsString>,
-    /// The edge: program and arguments.
+    /// What makes it the edge.
     pub edge: Vec<OsString>,
     /// Who owns `edge.sock`. Default [`EDGE_UID`].
     pub edge_uid: u32,
     /// How long to wait for another heart to let go of the data folder. Default 10 s.
     pub lock_wait: Duration,
+    /// How long core and edge of a newer program may take until they work. Default 30 s.
+    pub ready_within: Duration,
+    /// How long an edge that was replaced may go on with what was open. Default an hour.
+    pub drained_within: Duration,
 }
 
 impl HeartConfig {
@@ -36,6 +40,8 @@ impl HeartConfig {
             edge,
             edge_uid: EDGE_UID,
             lock_wait: Duration::from_secs(10),
+            ready_within: Duration::from_secs(30),
+            drained_within: Duration::from_secs(3600),
         }
     }
 }
@@ -106,6 +112,9 @@ pub enum HeartError {
         /// What it should hold.
         expected: &'static str,
     },
+    /// What the program that this process ran before left for this one cannot be used.
+    #[error("could not take over from the program of before the upgrade; start Coppice again")]
+    Handover(#[source] io::Error),
     /// A child could not be started at all.
     #[error("could not start the {role} (`{program}`)")]
     Spawn {

@@ -1,11 +1,16 @@
 //! The loop: one thread, one `poll`.
 //!
 //! ```text
-//!              core says stop, SIGTERM, SIGINT           both ended
+//!              core says stop, SIGTERM, SIGINT           all ended
 //!   Beating ───────────────────────────────▶ Stopping ─────────────▶ gone
 //!      ▲ │ a child ended                        10 s: SIGKILL
 //!      └─┘ started again: at once, then after 100 ms, 200 ms, ... 5 s
 //! ```
+//!
+//! While an upgrade is under way it decides instead what becomes of the core; see [`crate::upgrade`].
+
+mod beginning;
+mod upgrading;
 
 use std::{
     ffi::OsStr,
@@ -15,21 +20,18 @@ use std::{
         unix::net::UnixListener,
     },
     path::Path,
-    process::ExitCode,
+    process::{ExitCode, ExitStatus},
+    rc::Rc,
     time::Duration,
 };
 
 use coppice_clock::Mono;
 use nix::{
-    fcntl::OFlag,
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::{
         signal::Signal,
         signalfd::{SfdFlags, SignalFd},
-        socket::{Backlog, listen},
-        stat::{Mode, umask},
     },
-    unistd::{Gid, Uid, chown, pipe2},
 };
 use serde_json::value::RawValue;
 
@@ -37,11 +39,15 @@ use crate::{
     backoff::Backoff,
     child::{Role, Running, blocked_signals, describe, keep_descriptors_to_ourselves},
     config::{HeartConfig, HeartError},
-    layout::{Layout, file, prepare_data, prepare_identity, prepare_run, remove_if_there},
-    leftover,
+    handover::Handover,
+    layout::{Layout, file, remove_if_there},
     listeners::Listeners,
     lock::DataLock,
-    protocol::{CoreToHeart, Wire, broken},
+    notify::Notifier,
+    program::Program,
+    protocol::{CoreToHeart, UpgradeOutcome, UpgradeRequest, Wire, broken},
+    store_backup::Copying,
+    upgrade::{Input, Upgrade},
 };
 
 /// How long children may take to end after SIGTERM.
@@ -52,7 +58,8 @@ const RETRY_EVERY: Duration = Duration::from_secs(1);
 /// Runs the heart of one data folder until the core or a signal says stop.
 ///
 /// It must have its process to itself, with no other thread: it blocks SIGCHLD, SIGINT and SIGTERM, makes every inherited
-/// descriptor private, and waits for children.
+/// descriptor private, and waits for children. After an upgrade it goes on as the new program in the same process, with
+/// the arguments of the old.
 ///
 /// # Errors
 /// When the data folder is not usable or in use, or a child cannot be started even once. Later
@@ -66,31 +73,10 @@ pub fn run(config: &HeartConfig) -> Result<ExitCode, HeartError> {
         .map_err(system("take over the signals"))?;
     let own_fds = Path::new("/proc/self/fd");
     keep_descriptors_to_ourselves().map_err(file("go through", own_fds))?;
-
-    let data = prepare_data(&config.data_dir)?;
-    let mut lock = DataLock::take(&data, config.lock_wait)?;
-    leftover::await_end(&lock.children_of_predecessor()?)?;
-    lock.record(&[])?;
-    let layout = prepare_identity(data, &config.run_root)?;
-    let run_held = prepare_run(&layout, &config.run_root)?;
-    let (lifeline, lifeline_held) = pipe2(OFlag::O_CLOEXEC).map_err(system("make the lifeline"))?;
-    let mut heart = Heart {
-        api: unix_listener(&layout.api_socket(), None)?,
-        edge_api: unix_listener(&layout.edge_socket(), Some(config.edge_uid))?,
-        config,
-        layout,
-        lock,
-        signals,
-        lifeline,
-        listeners: Listeners::default(),
-        table: None,
-        core: Slot::empty(),
-        edge: Slot::empty(),
-        stopping: None,
-        retry_at: None,
-        _held: (run_held, lifeline_held),
+    let mut heart = match Handover::received().map_err(HeartError::Handover)? {
+        None => Heart::begin(config, signals)?,
+        Some(handover) => Heart::go_on(config, signals, handover)?,
     };
-    heart.first_start()?;
     while !heart.is_done() {
         heart.beat()?;
     }
@@ -103,63 +89,55 @@ struct Heart<'a> {
     layout: Layout,
     lock: DataLock,
     signals: SignalFd,
+    notifier: Notifier,
     api: UnixListener,
     edge_api: UnixListener,
-    /// The children's end of the pipe; ours closes when we die.
+    /// The children's end of the pipe.
     lifeline: OwnedFd,
+    /// Ours: closes when we die.
+    lifeline_held: OwnedFd,
+    /// The folder of sockets, held against a copy of the data folder.
+    run_held: std::fs::File,
     listeners: Listeners,
     /// As the core wrote it; `None` until the first publish.
     table: Option<Box<RawValue>>,
     core: Slot,
     edge: Slot,
+    /// An edge that shall take the place of the one that serves, once it is ready.
+    trial: Option<Running>,
+    /// Edges that end what is open.
+    retired: Vec<Running>,
+    upgrade: Option<Upgrade>,
+    /// What the upgrade is to.
+    wanted: Option<(UpgradeRequest, Rc<Program>)>,
+    copying: Option<Copying>,
+    outcome: Option<UpgradeOutcome>,
+    /// An upgrade has succeeded, and this process is still the old program.
+    outdated: bool,
     /// Set once: when children that are still there are killed.
     stopping: Option<Mono>,
     /// When listeners that are not open are tried again.
     retry_at: Option<Mono>,
-    /// Never used, only held: the folder of sockets against a copy, and our end of the lifeline.
-    _held: (std::fs::File, OwnedFd),
 }
 
 /// The place of one child, occupied or about to be.
 struct Slot {
     running: Option<Running>,
+    program: Rc<Program>,
     backoff: Backoff,
     start_at: Mono,
 }
 
-impl Slot {
-    fn empty() -> Self {
-        Self {
-            running: None,
-            backoff: Backoff::default(),
-            start_at: Mono::now(),
-        }
-    }
+/// A child that may be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Core,
+    Edge,
+    Trial,
+    Retired(usize),
 }
 
 impl Heart<'_> {
-    /// A child that cannot be started even once is a mistake in the set-up, and said at once.
-    fn first_start(&mut self) -> Result<(), HeartError> {
-        for role in [Role::Core, Role::Edge] {
-            self.start(role).map_err(|source| {
-                let program = self.command(role).first().cloned().unwrap_or_default();
-                HeartError::Spawn {
-                    role: role.name(),
-                    program: program.to_string_lossy().into_owned(),
-                    source,
-                }
-            })?;
-        }
-        self.record()
-    }
-
-    fn command(&self, role: Role) -> &[std::ffi::OsString] {
-        match role {
-            Role::Core => &self.config.core,
-            Role::Edge => &self.config.edge,
-        }
-    }
-
     fn slot(&mut self, role: Role) -> &mut Slot {
         match role {
             Role::Core => &mut self.core,
@@ -167,13 +145,56 @@ impl Heart<'_> {
         }
     }
 
+    /// Where there may be a child.
+    fn places(&self) -> impl Iterator<Item = Place> + use<> {
+        let retired = (0..self.retired.len()).map(Place::Retired);
+        [Place::Core, Place::Edge, Place::Trial]
+            .into_iter()
+            .chain(retired)
+    }
+
+    fn at(&self, place: Place) -> Option<&Running> {
+        match place {
+            Place::Core => self.core.running.as_ref(),
+            Place::Edge => self.edge.running.as_ref(),
+            Place::Trial => self.trial.as_ref(),
+            Place::Retired(index) => self.retired.get(index),
+        }
+    }
+
+    fn at_mut(&mut self, place: Place) -> Option<&mut Running> {
+        match place {
+            Place::Core => self.core.running.as_mut(),
+            Place::Edge => self.edge.running.as_mut(),
+            Place::Trial => self.trial.as_mut(),
+            Place::Retired(index) => self.retired.get_mut(index),
+        }
+    }
+
+    fn children(&self) -> impl Iterator<Item = &Running> {
+        self.places().filter_map(|place| self.at(place))
+    }
+
+    /// Starts a child in its slot.
     fn start(&mut self, role: Role) -> io::Result<()> {
+        let program = Rc::clone(&self.slot(role).program);
+        let running = self.spawn(role, &program)?;
+        self.slot(role).running = Some(running);
+        match role {
+            Role::Core => self.tell_outcome(),
+            Role::Edge => self.publish_to(Place::Edge),
+        }
+        Ok(())
+    }
+
+    fn spawn(&self, role: Role, program: &Program) -> io::Result<Running> {
         let edge_socket = self.layout.edge_socket();
         let lifeline = ("COPPICE_LIFELINE_FD", self.lifeline.as_fd());
         let sign_in = self.lock.sign_in()?;
-        let running = match role {
+        match role {
             Role::Core => Running::spawn(
                 role,
+                program,
                 &self.config.core,
                 sign_in,
                 &[
@@ -185,53 +206,56 @@ impl Heart<'_> {
                     ("COPPICE_DATA_DIR", self.layout.data.as_os_str()),
                     ("COPPICE_RUN_DIR", self.layout.run.as_os_str()),
                 ],
-            )?,
+            ),
             Role::Edge => Running::spawn(
                 role,
+                program,
                 &self.config.edge,
                 sign_in,
                 &[lifeline],
                 &[("COPPICE_EDGE_SOCKET", OsStr::new(&edge_socket))],
-            )?,
-        };
-        self.slot(role).running = Some(running);
-        if role == Role::Edge {
-            self.publish_to_edge();
+            ),
         }
-        Ok(())
     }
 
     fn is_done(&self) -> bool {
-        self.stopping.is_some() && self.core.running.is_none() && self.edge.running.is_none()
+        self.stopping.is_some() && self.children().next().is_none()
     }
 
     fn beat(&mut self) -> Result<(), HeartError> {
-        let events = self.wait()?;
-        if events.signals {
+        let (signals, children) = self.wait()?;
+        if signals {
             self.take_signals()?;
         }
-        for (role, (readable, writable)) in [(Role::Core, events.core), (Role::Edge, events.edge)] {
-            if readable {
-                self.listen_to(role);
+        for (place, events) in children {
+            if events.intersects(PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR) {
+                self.listen_to(place);
             }
-            if writable && let Some(running) = &mut self.slot(role).running {
+            if events.contains(PollFlags::POLLOUT)
+                && let Some(running) = self.at_mut(place)
+            {
                 running.flush();
             }
         }
         self.reap()?;
-        self.keep_time()
+        self.keep_time()?;
+        self.renew();
+        Ok(())
     }
 
-    fn wait(&self) -> Result<Events, HeartError> {
+    /// Waits until something happens: whether there are signals, and what each child's channel is ready for.
+    fn wait(&self) -> Result<(bool, Vec<(Place, PollFlags)>), HeartError> {
         let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-        for slot in [&self.core, &self.edge] {
-            let Some(running) = slot.running.as_ref().filter(|running| !running.silent) else {
+        let mut places = Vec::new();
+        for place in self.places() {
+            let Some(running) = self.at(place).filter(|running| !running.silent) else {
                 continue;
             };
             let mut flags = PollFlags::POLLIN;
             if running.channel.has_unsent() {
                 flags |= PollFlags::POLLOUT;
             }
+            places.push(place);
             fds.push(PollFd::new(running.channel.as_fd(), flags));
         }
         let timeout = self.next_deadline().map(|at| {
@@ -243,40 +267,37 @@ impl Heart<'_> {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(error) => return Err(system("wait for events")(error)),
         }
-        let mut happened = fds.iter().map(|fd| {
-            let events = fd.revents().unwrap_or(PollFlags::empty());
-            let readable = PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR;
-            (
-                events.intersects(readable),
-                events.contains(PollFlags::POLLOUT),
-            )
-        });
-        let signals = happened.next().is_some_and(|(readable, _)| readable);
-        let mut of = |slot: &Slot| {
-            if slot.running.as_ref().is_some_and(|running| !running.silent) {
-                happened.next().unwrap_or_default()
-            } else {
-                (false, false)
-            }
-        };
-        Ok(Events {
-            signals,
-            core: of(&self.core),
-            edge: of(&self.edge),
-        })
+        let happened = fds
+            .iter()
+            .map(|fd| fd.revents().unwrap_or(PollFlags::empty()));
+        let signals = happened.clone().next().is_some_and(|one| !one.is_empty());
+        Ok((signals, places.into_iter().zip(happened.skip(1)).collect()))
     }
 
     fn next_deadline(&self) -> Option<Mono> {
-        let slots = [&self.core, &self.edge].into_iter();
-        slots
-            .filter_map(|slot| match &slot.running {
-                Some(running) => running.kill_at,
-                None if self.stopping.is_none() => Some(slot.start_at),
-                None => None,
-            })
+        let starts = [(Role::Core, &self.core), (Role::Edge, &self.edge)]
+            .into_iter()
+            .filter(|(role, slot)| slot.running.is_none() && self.may_start(*role))
+            .map(|(_, slot)| slot.start_at);
+        self.children()
+            .filter_map(|running| running.kill_at)
+            .chain(starts)
             .chain(self.stopping)
             .chain(self.retry_at)
+            .chain(self.upgrade.as_ref().map(Upgrade::until))
             .min()
+    }
+
+    /// Whether a child that is not there is started when its time has come.
+    fn may_start(&self, role: Role) -> bool {
+        let upgrade_decides = || {
+            role == Role::Core
+                && self
+                    .upgrade
+                    .as_ref()
+                    .is_some_and(|upgrade| !upgrade.leaves_the_core_alone())
+        };
+        self.stopping.is_none() && !upgrade_decides()
     }
 
     fn take_signals(&mut self) -> Result<(), HeartError> {
@@ -304,22 +325,25 @@ impl Heart<'_> {
         if self.stopping.is_some() {
             return;
         }
+        self.notifier
+            .stopping("Coppice ends; the services go on running");
         self.stopping = Some(Mono::now() + STOP_PATIENCE);
-        for slot in [&self.core, &self.edge] {
-            if let Some(running) = &slot.running {
-                running.signal(Signal::SIGTERM);
-            }
+        // What it was at is undone by the next heart.
+        self.upgrade = None;
+        self.copying = None;
+        for running in self.children() {
+            running.signal(Signal::SIGTERM);
         }
     }
 
     /// Takes what a child has sent.
-    fn listen_to(&mut self, role: Role) {
-        let Some(running) = &mut self.slot(role).running else {
+    fn listen_to(&mut self, place: Place) {
+        let Some(running) = self.at_mut(place) else {
             return;
         };
         let open = running.channel.fill();
         loop {
-            let Some(running) = &mut self.slot(role).running else {
+            let Some(running) = self.at_mut(place) else {
                 return;
             };
             let message = match running.channel.next() {
@@ -330,13 +354,13 @@ impl Heart<'_> {
                 Ok(None) => break,
                 Err(error) => return running.give_up_on(&error),
             };
-            if let Err(error) = self.obey(role, message)
-                && let Some(running) = &mut self.slot(role).running
+            if let Err(error) = self.obey(place, message)
+                && let Some(running) = self.at_mut(place)
             {
                 return running.give_up_on(&error);
             }
         }
-        if let Some(running) = &mut self.slot(role).running {
+        if let Some(running) = self.at_mut(place) {
             match open {
                 Ok(true) => {}
                 Ok(false) => running.hung_up(),
@@ -345,56 +369,72 @@ impl Heart<'_> {
         }
     }
 
-    fn obey(&mut self, role: Role, message: Wire) -> io::Result<()> {
-        match role {
-            Role::Edge if message.kind == "ready" => Ok(()),
-            Role::Edge => Err(broken(&format!("a `{}` from the edge", message.kind))),
-            Role::Core => match CoreToHeart::try_from(message)? {
-                CoreToHeart::Ready => Ok(()),
-                CoreToHeart::Stop => {
-                    self.stop();
-                    Ok(())
-                }
-                CoreToHeart::Publish { listeners, table } => {
-                    self.listeners.publish(listeners);
-                    self.table = Some(table);
-                    self.publish();
-                    Ok(())
-                }
-            },
+    fn obey(&mut self, place: Place, message: Wire) -> io::Result<()> {
+        if place != Place::Core {
+            if message.kind != "ready" {
+                return Err(broken(&format!("a `{}` from the edge", message.kind)));
+            }
+            if place == Place::Trial {
+                self.trial_is_ready();
+            }
+            return Ok(());
         }
+        match CoreToHeart::try_from(message)? {
+            CoreToHeart::Ready => {
+                if let Some(core) = &mut self.core.running {
+                    core.ready = true;
+                }
+                self.advance(Input::CoreReady);
+                if self.stopping.is_none() && self.upgrade.is_none() {
+                    self.notifier.ready("Core and edge are at work");
+                }
+            }
+            CoreToHeart::Alive => self.notifier.alive(),
+            CoreToHeart::Failed { why } => {
+                if let Some(core) = &mut self.core.running {
+                    core.last_words = Some(why);
+                }
+            }
+            CoreToHeart::Upgrade(request) => self.begin_upgrade(request),
+            CoreToHeart::Stop => self.stop(),
+            CoreToHeart::Publish { listeners, table } => {
+                self.listeners.publish(listeners);
+                self.table = Some(table);
+                self.publish();
+            }
+        }
+        Ok(())
     }
 
-    /// Tells both what is open now.
+    /// Tells everyone what is open now.
     fn publish(&mut self) {
         self.retry_at = self
             .listeners
             .any_closed()
             .then(|| Mono::now() + RETRY_EVERY);
-        self.publish_to_edge();
+        self.publish_to(Place::Edge);
+        self.publish_to(Place::Trial);
         let answer = Wire {
             failed: Some(self.listeners.failed()),
             ..Wire::new("listeners")
         };
         if let Some(core) = &mut self.core.running {
-            match answer.frame() {
-                Ok(frame) => {
-                    core.channel.queue_newest(frame, Vec::new());
-                    core.flush();
-                }
-                Err(error) => core.give_up_on(&error),
-            }
+            core.send(&answer);
         }
     }
 
-    fn publish_to_edge(&mut self) {
-        let (Some(table), Some(edge)) = (&self.table, &mut self.edge.running) else {
+    /// Hands an edge table and sockets.
+    fn publish_to(&mut self, place: Place) {
+        let Some(table) = self.table.clone() else {
             return;
         };
         let (listeners, fds) = self.listeners.open();
+        let Some(edge) = self.at_mut(place) else {
+            return;
+        };
         let message = Wire {
             listeners: Some(listeners),
-            table: Some(table.clone()),
+            table: Some(table),
             ..Wire::new("publish")
         };
         match message.frame() {
@@ -415,60 +455,92 @@ impl Heart<'_> {
                 continue;
             };
             // Its last words may still lie in the channel: a core that says stop and ends.
-            self.listen_to(role);
-            let slot = self.slot(role);
-            let Some(ended) = slot.running.take() else {
-                continue;
-            };
-            changed = true;
-            let now = Mono::now();
-            let wait = slot.backoff.after(now.since(ended.since));
-            slot.start_at = now + wait;
-            if self.stopping.is_none() {
-                eprintln!(
-                    "coppice heart: the {} (process {}) {}; starting it again in {} ms",
-                    role.name(),
-                    ended.pid(),
-                    describe(status),
-                    wait.as_millis()
-                );
+            self.listen_to(match role {
+                Role::Core => Place::Core,
+                Role::Edge => Place::Edge,
+            });
+            if let Some(ended) = self.slot(role).running.take() {
+                changed = true;
+                self.child_ended(role, &ended, status);
             }
         }
-        if changed { self.record() } else { Ok(()) }
+        if let Some(status) = self.trial.as_mut().and_then(Running::ended) {
+            self.trial = None;
+            changed = true;
+            self.trial_ended(status);
+        }
+        let before = self.retired.len();
+        self.retired.retain_mut(|edge| edge.ended().is_none());
+        if let Some(outcome) = self.copying.as_mut().and_then(Copying::ended) {
+            self.copying = None;
+            self.advance(Input::Copied(outcome));
+        }
+        if changed || self.retired.len() != before {
+            self.record()
+        } else {
+            Ok(())
+        }
+    }
+
+    fn child_ended(&mut self, role: Role, ended: &Running, status: ExitStatus) {
+        let now = Mono::now();
+        if !self.may_start(role) {
+            if role == Role::Core {
+                let words = ended.last_words.as_ref();
+                let words = words.map_or_else(String::new, |why| format!(", saying `{why}`,"));
+                self.advance(Input::CoreEnded(describe(status) + &words));
+            }
+            return;
+        }
+        let slot = self.slot(role);
+        let wait = slot.backoff.after(now.since(ended.since));
+        slot.start_at = now + wait;
+        let happened = format!(
+            "the {} (process {}) {}; starting it again in {} ms",
+            role.name(),
+            ended.pid(),
+            describe(status),
+            wait.as_millis()
+        );
+        eprintln!("coppice heart: {happened}");
+        self.notifier.status(&happened);
     }
 
     /// Does what is due.
     fn keep_time(&mut self) -> Result<(), HeartError> {
         let now = Mono::now();
+        self.advance(Input::Tick);
         let overdue = self.stopping.is_some_and(|kill_at| now >= kill_at);
         if overdue {
             // Again only after another while, should a kill take its time.
             self.stopping = Some(now + STOP_PATIENCE);
         }
+        for place in self.places() {
+            if let Some(running) = self.at_mut(place)
+                && (overdue || running.kill_at.is_some_and(|at| now >= at))
+            {
+                running.kill_at = None;
+                running.signal(Signal::SIGKILL);
+            }
+        }
         let mut started = false;
         for role in [Role::Core, Role::Edge] {
-            let stopping = self.stopping.is_some();
+            let due = self.may_start(role);
             let slot = self.slot(role);
-            match &mut slot.running {
-                Some(running) => {
-                    if overdue || running.kill_at.is_some_and(|at| now >= at) {
-                        running.kill_at = None;
-                        running.signal(Signal::SIGKILL);
-                    }
+            if slot.running.is_some() || !due || now < slot.start_at {
+                continue;
+            }
+            match self.start(role) {
+                Ok(()) => started = true,
+                Err(error) => {
+                    // The machine is out of something.
+                    let slot = self.slot(role);
+                    slot.start_at = now + slot.backoff.after(Duration::ZERO);
+                    eprintln!(
+                        "coppice heart: could not start the {}: {error}; trying again",
+                        role.name()
+                    );
                 }
-                None if stopping || now < slot.start_at => {}
-                None => match self.start(role) {
-                    Ok(()) => started = true,
-                    Err(error) => {
-                        // The program is being replaced, or the machine is out of something.
-                        let slot = self.slot(role);
-                        slot.start_at = now + slot.backoff.after(Duration::ZERO);
-                        eprintln!(
-                            "coppice heart: could not start the {}: {error}; trying again",
-                            role.name()
-                        );
-                    }
-                },
             }
         }
         if self.retry_at.is_some_and(|at| now >= at) {
@@ -481,10 +553,7 @@ impl Heart<'_> {
     }
 
     fn record(&mut self) -> Result<(), HeartError> {
-        let children: Vec<_> = [&self.core, &self.edge]
-            .into_iter()
-            .filter_map(|slot| slot.running.as_ref()?.id)
-            .collect();
+        let children: Vec<_> = self.children().map(Running::id).collect();
         self.lock.record(&children)
     }
 
@@ -499,34 +568,6 @@ impl Heart<'_> {
         }
         Ok(())
     }
-}
-
-/// What `poll` saw: per child, readable and writable.
-struct Events {
-    signals: bool,
-    core: (bool, bool),
-    edge: (bool, bool),
-}
-
-/// A Unix socket that only its owner may connect to, from the first moment it exists.
-fn unix_listener(path: &Path, owner: Option<u32>) -> Result<UnixListener, HeartError> {
-    // Ours: the folder is held, so whoever made it is gone.
-    remove_if_there(path)?;
-    let before = umask(Mode::from_bits_truncate(0o177));
-    let listener = UnixListener::bind(path).map_err(file("listen on", path));
-    umask(before);
-    let listener = listener?;
-    listener
-        .set_nonblocking(true)
-        .map_err(file("listen on", path))?;
-    // Requests queue here while the core is away; the standard library's queue is short.
-    let backlog = Backlog::new(1024).map_err(system("choose a backlog"))?;
-    listen(&listener, backlog).map_err(|errno| file("listen on", path)(errno.into()))?;
-    if let Some(uid) = owner {
-        chown(path, Some(Uid::from_raw(uid)), Some(Gid::from_raw(uid)))
-            .map_err(|errno| file("give to the edge", path)(errno.into()))?;
-    }
-    Ok(listener)
 }
 
 fn system(action: &'static str) -> impl FnOnce(nix::errno::Errno) -> HeartError {

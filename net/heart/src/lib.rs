@@ -28,14 +28,22 @@ mod channel;
 mod child;
 pub mod client;
 mod config;
+mod handover;
 mod heart;
 mod layout;
 mod leftover;
 mod listeners;
 mod lock;
+mod notify;
+mod program;
 mod protocol;
+mod store_backup;
+mod upgrade;
 
 pub use config::{EDGE_UID, HeartConfig, HeartError};
 pub use heart::run;
 pub use layout::{Layout, ShortId};
-pub use protocol::{CoreToHeart, FailedListener, HeartToCore, Listener, Proto};
+pub use protocol::{
+    CoreToHeart, FailedListener, HeartToCore, HeartToEdge, Listener, Proto, Publish,
+    UpgradeOutcome, UpgradeRequest,
+};

@@ -37,6 +37,25 @@ pub(crate) struct Listeners {
 }
 
 impl Listeners {
+    /// As a predecessor in this process had them.
+    pub(crate) fn handed_over(wanted: Vec<Listener>, open: Vec<(Listener, OwnedFd)>) -> Self {
+        let open = open
+            .into_iter()
+            .map(|(listener, fd)| (key(&listener), Arc::new(fd)))
+            .collect();
+        let mut listeners = Self {
+            open,
+            ..Self::default()
+        };
+        listeners.publish(wanted);
+        listeners
+    }
+
+    /// All that are published, open or not.
+    pub(crate) fn wanted(&self) -> &[Listener] {
+        &self.wanted
+    }
+
     /// Makes this the whole set: closes what is not in it, opens what is new.
     pub(crate) fn publish(&mut self, published: Vec<Listener>) {
         self.wanted.clear();

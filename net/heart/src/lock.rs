@@ -7,18 +7,22 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::fs::OpenOptionsExt,
+    },
     path::{Path, PathBuf},
     thread,
     time::Duration,
 };
 
 use coppice_clock::Mono;
+use serde::{Deserialize, Serialize};
 
 use crate::{config::HeartError, layout::file};
 
 /// A process of ours, told from a later one with the same number by when it was started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProcessId {
     pub(crate) pid: u32,
     /// In clock ticks since boot, as in `/proc/<pid>/stat`.
@@ -63,6 +67,14 @@ impl DataLock {
         Ok(Self { file, path })
     }
 
+    /// The lock that this process has held since before it ran this program.
+    pub(crate) fn held(file: File, data: &Path) -> Self {
+        Self {
+            file,
+            path: data.join("lock"),
+        }
+    }
+
     /// The children of the holder before us, as far as it wrote them down.
     pub(crate) fn children_of_predecessor(&mut self) -> Result<Vec<ProcessId>, HeartError> {
         let text = read(&mut self.file).map_err(file("read", &self.path))?;
@@ -97,6 +109,12 @@ impl DataLock {
             self.file.write_all(text.as_bytes())
         };
         write().map_err(file("write", &self.path))
+    }
+}
+
+impl AsFd for DataLock {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }
 

@@ -3,7 +3,7 @@
 //! A frame is a big-endian length of four bytes and that much JSON; the descriptors of a message
 //! ride on its first byte. The heart hands the table on without looking into it.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, os::fd::OwnedFd, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -53,8 +53,37 @@ pub enum CoreToHeart {
         /// The table.
         table: Box<RawValue>,
     },
+    /// It works still; said every few seconds.
+    Alive,
+    /// It is about to end, for this reason.
+    Failed {
+        /// The reason, in words.
+        why: String,
+    },
+    /// Run this program from now on.
+    Upgrade(UpgradeRequest),
     /// End everything of Coppice but the services.
     Stop,
+}
+
+/// A program to change to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpgradeRequest {
+    /// The core's name for this try; comes back in its outcome.
+    pub attempt: String,
+    /// Where the program is.
+    pub program: PathBuf,
+}
+
+/// How a change of program ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpgradeOutcome {
+    /// Which.
+    #[serde(flatten)]
+    pub request: UpgradeRequest,
+    /// Why everything is as before; nothing when the new program runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 /// What the heart tells the core.
@@ -65,6 +94,28 @@ pub enum HeartToCore {
         /// Those.
         failed: Vec<FailedListener>,
     },
+    /// End what you are at, close the stores, and end: another core shall have them.
+    Retire,
+    /// A change of program has ended. Said again to every core until there is another.
+    Upgraded(UpgradeOutcome),
+}
+
+/// What the heart tells the edge.
+#[derive(Debug)]
+pub enum HeartToEdge {
+    /// Serve this.
+    Publish(Publish),
+    /// Serve nothing new; end when what is open has ended.
+    Retire,
+}
+
+/// What the edge is to serve: always the whole set.
+#[derive(Debug)]
+pub struct Publish {
+    /// The open listeners, each with its socket (non-blocking, close-on-exec).
+    pub listeners: Vec<(Listener, OwnedFd)>,
+    /// The table, as the core wrote it.
+    pub table: Box<RawValue>,
 }
 
 /// All messages in one shape. A plain struct, because only then can the table pass through as the
@@ -79,6 +130,12 @@ pub(crate) struct Wire {
     pub(crate) failed: Option<Vec<FailedListener>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) table: Option<Box<RawValue>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) why: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) upgrade: Option<UpgradeRequest>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) outcome: Option<UpgradeOutcome>,
 }
 
 impl Wire {
@@ -111,7 +168,16 @@ impl From<CoreToHeart> for Wire {
     fn from(message: CoreToHeart) -> Self {
         match message {
             CoreToHeart::Ready => Self::new("ready"),
+            CoreToHeart::Alive => Self::new("alive"),
             CoreToHeart::Stop => Self::new("stop"),
+            CoreToHeart::Failed { why } => Self {
+                why: Some(why),
+                ..Self::new("failed")
+            },
+            CoreToHeart::Upgrade(upgrade) => Self {
+                upgrade: Some(upgrade),
+                ..Self::new("upgrade")
+            },
             CoreToHeart::Publish { listeners, table } => Self {
                 listeners: Some(listeners),
                 table: Some(table),
@@ -125,11 +191,27 @@ impl TryFrom<Wire> for CoreToHeart {
     type Error = io::Error;
 
     fn try_from(wire: Wire) -> io::Result<Self> {
-        match (wire.kind.as_str(), wire.listeners, wire.table) {
-            ("ready", ..) => Ok(Self::Ready),
-            ("stop", ..) => Ok(Self::Stop),
-            ("publish", Some(listeners), Some(table)) => Ok(Self::Publish { listeners, table }),
-            (kind, ..) => Err(broken(&format!("a `{kind}` from the core"))),
+        match wire {
+            Wire { kind, .. } if kind == "ready" => Ok(Self::Ready),
+            Wire { kind, .. } if kind == "alive" => Ok(Self::Alive),
+            Wire { kind, .. } if kind == "stop" => Ok(Self::Stop),
+            Wire {
+                kind,
+                listeners: Some(listeners),
+                table: Some(table),
+                ..
+            } if kind == "publish" => Ok(Self::Publish { listeners, table }),
+            Wire {
+                kind,
+                why: Some(why),
+                ..
+            } if kind == "failed" => Ok(Self::Failed { why }),
+            Wire {
+                kind,
+                upgrade: Some(upgrade),
+                ..
+            } if kind == "upgrade" => Ok(Self::Upgrade(upgrade)),
+            Wire { kind, .. } => Err(broken(&format!("a `{kind}` from the core"))),
         }
     }
 }

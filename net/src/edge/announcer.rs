@@ -8,7 +8,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
-use mdns_sd::{Error, ServiceDaemon, ServiceInfo};
+use mdns_sd::{Error, IfKind, ServiceDaemon, ServiceInfo};
 use tokio::sync::watch;
 
 use crate::table::Record;
@@ -92,6 +92,8 @@ async fn announce(mut wanted: watch::Receiver<Wanted>) {
             }
         }
         if wanted.changed().await.is_err() {
+            // Another edge announces the same names, so nothing is taken back: this one falls silent.
+            patiently(|| daemon.disable_interface(IfKind::All)).await;
             return;
         }
     }

@@ -173,7 +173,7 @@ async fn accept(edge: Arc<Edge>, listener: Arc<str>, socket: TcpListener) {
         };
         notice_dead_peers(&stream);
         let connection = tls::connection(Arc::clone(&edge), Arc::clone(&listener), stream, peer);
-        tokio::spawn(async move {
+        edge.open.spawn(async move {
             connection.await;
             drop((room, counted));
         });

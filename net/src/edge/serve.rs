@@ -4,7 +4,11 @@
 //! not know gets nothing but an answer saying so, so no foreign name can be pointed at us to read
 //! the dashboard (DNS rebinding).
 
-use std::{convert::Infallible, sync::Arc};
+use std::{
+    convert::Infallible,
+    pin::{Pin, pin},
+    sync::Arc,
+};
 
 use http::{
     HeaderValue, Method, Request, Response, StatusCode,
@@ -19,6 +23,7 @@ use hyper::{
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
 
 use crate::table::{ProxyMode, Target};
 
@@ -38,19 +43,25 @@ pub(super) const PROBE: &str = "/.well-known/coppice-probe";
 
 /// Serves plain HTTP.
 pub(super) async fn plain(edge: Arc<Edge>, client: Client, stream: TcpStream) {
+    let (retired, begun) = (edge.retired.clone(), CancellationToken::new());
+    let begins = begun.clone();
     let service = service_fn(move |request: Request<Incoming>| {
+        begins.cancel();
         let edge = Arc::clone(&edge);
         let client = client.clone();
         async move { Ok::<_, Infallible>(plain::answer_to(&edge, &client, &request)) }
     });
     let connection = http1_builder().serve_connection(TokioIo::new(stream), service);
-    log(connection.await);
+    log(until_retired(connection, |it| it.graceful_shutdown(), retired, begun).await);
 }
 
 /// Serves what was agreed on in the handshake.
 pub(super) async fn encrypted(edge: Arc<Edge>, client: Client, stream: TlsStream<TcpStream>) {
+    let (retired, begun) = (edge.retired.clone(), CancellationToken::new());
+    let begins = begun.clone();
     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let service = service_fn(move |request| {
+        begins.cancel();
         let edge = Arc::clone(&edge);
         let client = client.clone();
         async move { Ok::<_, Infallible>(route(&edge, &client, request).await) }
@@ -67,12 +78,34 @@ pub(super) async fn encrypted(edge: Arc<Edge>, client: Client, stream: TlsStream
             .initial_stream_window_size(1 << 20)
             .initial_connection_window_size(4 << 20)
             .serve_connection(io, service);
-        log(connection.await);
+        log(until_retired(connection, |it| it.graceful_shutdown(), retired, begun).await);
     } else {
         let connection = http1_builder()
             .serve_connection(io, service)
             .with_upgrades();
-        log(connection.await);
+        log(until_retired(connection, |it| it.graceful_shutdown(), retired, begun).await);
+    }
+}
+
+/// Serves a connection to its end. Once the edge is retired, it ends when no request is under way; but one on which
+/// there was none yet is given its first, since whoever opened it is about to send it.
+async fn until_retired<C: Future<Output = hyper::Result<()>>>(
+    connection: C,
+    finish: impl FnOnce(Pin<&mut C>),
+    retired: CancellationToken,
+    begun: CancellationToken,
+) -> hyper::Result<()> {
+    let mut connection = pin!(connection);
+    let may_end = async {
+        retired.cancelled().await;
+        begun.cancelled().await;
+    };
+    tokio::select! {
+        outcome = connection.as_mut() => outcome,
+        () = may_end => {
+            finish(connection.as_mut());
+            connection.await
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use hyper_util::{
     client::legacy::{Client as HttpClient, connect::HttpConnector},
     rt::{TokioExecutor, TokioIo, TokioTimer},
 };
+use tokio_util::task::TaskTracker;
 
 use super::{
     body::{Arriving, Body, Keeping, answer},
@@ -34,6 +35,8 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 /// Connections to services.
 pub(super) struct Upstream {
     client: HttpClient<HttpConnector, Body>,
+    /// Counts connections that were switched: they go on when the one they came on is done.
+    open: TaskTracker,
 }
 
 /// The service a request goes to.
@@ -47,7 +50,7 @@ pub(super) struct Service<'a> {
 }
 
 impl Upstream {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(open: TaskTracker) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(CONNECT));
         connector.set_nodelay(true);
@@ -57,7 +60,7 @@ impl Upstream {
             // The service is told the name the client used.
             .set_host(false)
             .build(connector);
-        Self { client }
+        Self { client, open }
     }
 
     /// Sends a request on and its answer back, bodies as they come.
@@ -85,7 +88,7 @@ impl Upstream {
         }
         let body = body.map_err(Into::into).boxed_unsync();
         match self.client.request(Request::from_parts(parts, body)).await {
-            Ok(response) => switch.finish(response, ()),
+            Ok(response) => switch.finish(response, self.open.token()),
             Err(error) => {
                 let reason: &dyn std::error::Error = &error;
                 tracing::debug!(addr = %to.addr, reason, "a service did not answer");

@@ -3,7 +3,7 @@
 //! Invariant: `nft` reads one text from its standard input and the kernel takes all of it or
 //! nothing. `nft` runs in the network namespace of the caller.
 
-use std::{io, process::Stdio, time::Duration};
+use std::{collections::BTreeSet, io, process::Stdio, time::Duration};
 
 use tokio::{io::AsyncWriteExt, process::Command, time::timeout};
 
@@ -51,7 +51,7 @@ pub enum FirewallError {
 /// # Errors
 /// [`FirewallError`]; the rules are then as they were.
 pub async fn apply(firewall: &Firewall) -> Result<(), FirewallError> {
-    run_nft(&firewall.render()?).await
+    run_nft(&firewall.render()?).await.map(drop)
 }
 
 /// Removes our rules. Rules that are not there are removed already.
@@ -65,14 +65,48 @@ pub async fn remove(table: &str) -> Result<(), FirewallError> {
             name: table.to_owned(),
         });
     }
-    run_nft(&removal(table)).await
+    run_nft(&removal(table)).await.map(drop)
 }
 
-async fn run_nft(text: &str) -> Result<(), FirewallError> {
+/// Our rules as the kernel has them, each with its chain before it. One that is there twice is told once.
+///
+/// # Errors
+/// [`FirewallError`].
+pub async fn listing(table: &str) -> Result<BTreeSet<String>, FirewallError> {
+    // Stated, so that there is one to list; one that is there stays as it is.
+    let text = format!(
+        "table inet {table}\ntable bridge {table}\nlist table inet {table}\nlist table bridge {table}\n"
+    );
+    Ok(rules(&run_nft(&text).await?))
+}
+
+/// The rules in what `nft` prints of tables.
+fn rules(listed: &str) -> BTreeSet<String> {
+    let mut chain = "";
+    let mut rules = BTreeSet::new();
+    for line in listed.lines().map(str::trim) {
+        let is_frame = line.is_empty() || line == "}" || line.starts_with("type ");
+        match line.strip_suffix(" {") {
+            Some(header) if header.starts_with("table ") => {}
+            Some(header) => {
+                chain = header;
+                rules.insert(header.to_owned());
+            }
+            None if is_frame => {}
+            None => {
+                rules.insert(format!("{chain}: {line}"));
+            }
+        }
+    }
+    rules
+}
+
+/// Gives `nft` a text; what it prints.
+async fn run_nft(text: &str) -> Result<String, FirewallError> {
     let mut nft = Command::new("nft")
         .args(["-f", "-"])
         .stdin(Stdio::piped())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         // A core that is killed here leaves an nft that ends by itself; a cancelled call does not.
         .kill_on_drop(true)
@@ -91,11 +125,37 @@ async fn run_nft(text: &str) -> Result<(), FirewallError> {
         .map_err(|_| FirewallError::Timeout)?
         .map_err(FirewallError::Run)?;
     if output.status.success() {
-        return Ok(());
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let complaint = String::from_utf8_lossy(&output.stderr);
     let complaint: Vec<&str> = complaint.lines().take(3).collect();
     Err(FirewallError::Refused {
         complaint: complaint.join(" / "),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listing_is_chains_and_the_rules_in_them() {
+        let listed = "table inet coppice_a {
+	chain published {
+		type nat hook prerouting priority dstnat; policy accept;
+		tcp dport 22000 dnat ip to 10.0.16.2:22000
+	}
+
+	chain stray {
+	}
+}
+";
+        let expected = [
+            "chain published",
+            "chain published: tcp dport 22000 dnat ip to 10.0.16.2:22000",
+            "chain stray",
+        ];
+        assert_eq!(rules(listed), expected.map(str::to_owned).into());
+        assert_eq!(rules(""), BTreeSet::new());
+    }
 }

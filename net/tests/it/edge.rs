@@ -1,6 +1,7 @@
 //! The edge as browsers, services and the core meet it.
 
 use std::{
+    io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     process::{Command, Stdio},
     sync::Arc,
@@ -584,6 +585,57 @@ fn the_edge_ends_with_its_source() {
         world.end().await;
         // Our own copies of the sockets are closed with the world.
         assert!(TcpStream::connect("127.0.0.1:443").is_err());
+    });
+}
+
+/// Sends a request in plain HTTP/1.1 and gives the head of its answer.
+async fn ask(stream: &mut TlsStream<tokio::net::TcpStream>, name: &str) -> String {
+    let request = format!("HEAD / HTTP/1.1\r\nHost: {name}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    String::from_utf8(head).unwrap()
+}
+
+#[test]
+fn a_retired_edge_takes_nothing_new_and_lives_as_long_as_what_was_open() {
+    in_a_world(|| async {
+        let mut world = World::unpublished();
+        let service = servers::service().await;
+        world.service("hello-willow.local", service, false);
+        world.publish().await;
+        let stream = tls(&world, "hello-willow.local", 443).await;
+        let url = "wss://hello-willow.local/live";
+        let (mut socket, _) = tokio_tungstenite::client_async(url, stream).await.unwrap();
+        let mut idle = tls(&world, "willow.local", 443).await;
+        assert!(
+            ask(&mut idle, "willow.local")
+                .await
+                .starts_with("HTTP/1.1 200")
+        );
+        let mut fresh = tls(&world, "willow.local", 443).await;
+        world.retire();
+        // Nothing is under way on it, so it is closed.
+        assert_eq!(idle.read(&mut [0]).await.unwrap(), 0);
+        // What was accepted is served once, whenever it speaks.
+        let head = ask(&mut fresh, "willow.local").await;
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        assert_eq!(fresh.read(&mut [0]).await.unwrap(), 0);
+        // A switched connection goes on for as long as its ends want.
+        socket.send(Message::text("still there")).await.unwrap();
+        let answer = socket.next().await.unwrap().unwrap();
+        assert_eq!(answer, Message::text("still there"));
+        // Whoever comes now waits for another edge: nobody answers, and nobody refuses.
+        let waiting = TcpStream::connect("127.0.0.1:80").unwrap();
+        waiting.set_nonblocking(true).unwrap();
+        (&waiting).write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+        socket.close(None).await.unwrap();
+        while socket.next().await.is_some() {}
+        world.ended().await;
+        let unanswered = (&waiting).read(&mut [0]).unwrap_err();
+        assert_eq!(unanswered.kind(), std::io::ErrorKind::WouldBlock);
     });
 }
 

@@ -56,6 +56,19 @@ fn a_taken_over_edge_can_do_nothing_of_interest() {
     .unwrap();
     let _core = UnixListener::bind(&socket).unwrap();
     fs::set_permissions(&socket, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+    // As the core makes them: the store is root's, the command line's socket too, and a container's its root's.
+    let mode = std::os::unix::fs::PermissionsExt::from_mode;
+    let store = directory.path().join("state");
+    fs::create_dir(&store).unwrap();
+    fs::write(store.join("data.mdb"), "the document").unwrap();
+    fs::set_permissions(&store, mode(0o700)).unwrap();
+    let _others = ["api.sock", "host.sock"].map(|name| {
+        let path = directory.path().join(name);
+        let socket = UnixListener::bind(&path).unwrap();
+        fs::set_permissions(&path, mode(0o600)).unwrap();
+        socket
+    });
+    std::os::unix::fs::chown(directory.path().join("host.sock"), Some(0x7000_0000), None).unwrap();
     let mut child = child("sandbox::inside", directory.path());
     let mut reports = reports(&mut child);
     // Tests run on a thread; user and groups are the process's, all else is the thread's.
@@ -66,11 +79,18 @@ fn a_taken_over_edge_can_do_nothing_of_interest() {
     assert_eq!(
         reports,
         [
+            "read the store: refused",
             "read a secret file: refused",
             "read a public file: refused",
             "write a file: refused",
             "list a folder: refused",
+            "connect to the command line's socket: refused",
+            "connect to a container's socket: refused",
             "mount: refused",
+            "mount the new way: refused",
+            "join the parent's namespaces: refused",
+            "take the parent's descriptors: refused",
+            "open by handle: refused",
             "raw socket: refused",
             "packet socket: refused",
             "netlink for the firewall: refused",
@@ -135,10 +155,18 @@ fn inside() {
     println!("\nbegin");
     println!("{}", nix::unistd::gettid());
     drop_privileges().unwrap();
+    let place = Path::new(&directory);
+    report("read the store", of(fs::read(place.join("state/data.mdb"))));
     report("read a secret file", of(fs::read("/etc/shadow")));
     report("read a public file", of(fs::read("/etc/hostname")));
     report("write a file", of(fs::write("/tmp/coppice-edge-test", "x")));
     report("list a folder", of(fs::read_dir("/")));
+    for (what, name) in [
+        ("connect to the command line's socket", "api.sock"),
+        ("connect to a container's socket", "host.sock"),
+    ] {
+        report(what, of(UnixStream::connect(place.join(name))));
+    }
     let none = ptr::null::<libc::c_char>();
     // SAFETY: every call below passes integers, null, or pointers to live C strings; each is
     // refused before it looks at them.
@@ -155,6 +183,27 @@ fn inside() {
                 )
                 .into(),
             ),
+        );
+        report(
+            "mount the new way",
+            outcome(libc::syscall(libc::SYS_fsopen, c"tmpfs".as_ptr(), 0)),
+        );
+        report(
+            "join the parent's namespaces",
+            outcome(libc::setns(0, libc::CLONE_NEWNET).into()),
+        );
+        report(
+            "take the parent's descriptors",
+            outcome(libc::syscall(libc::SYS_pidfd_getfd, 0, 0, 0)),
+        );
+        report(
+            "open by handle",
+            outcome(libc::syscall(
+                libc::SYS_open_by_handle_at,
+                0,
+                ptr::null::<u8>(),
+                0,
+            )),
         );
         let raw = libc::SOCK_RAW;
         report(
@@ -204,7 +253,7 @@ fn inside() {
         "start a thread",
         of(thread.map(|thread| thread.join().unwrap())),
     );
-    let core = Path::new(&directory).join("core.sock");
+    let core = place.join("core.sock");
     report("connect to the core", of(UnixStream::connect(core)));
     let datagram = UdpSocket::bind("127.0.0.1:0").and_then(|s| s.send_to(b"x", "127.0.0.1:9"));
     report("send to the network", of(datagram));

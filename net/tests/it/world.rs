@@ -205,6 +205,16 @@ impl World {
         }
     }
 
+    /// Closes the source, as when another edge serves.
+    pub(crate) fn retire(&mut self) {
+        self.publish = mpsc::channel(1).0;
+    }
+
+    /// Waits for a retired edge to end; the sockets stay open.
+    pub(crate) async fn ended(&mut self) {
+        (&mut self.edge).await.unwrap();
+    }
+
     /// Closes the source and waits for the edge to end.
     pub(crate) async fn end(self) {
         drop(self.publish);

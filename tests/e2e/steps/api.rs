@@ -367,4 +367,33 @@ pub(super) fn the_edge_has_no_privileges(world: &mut World) {
     }
     assert_eq!(field("NoNewPrivs:"), "1");
     assert_eq!(field("Seccomp:"), "2");
+    // Its user alone, without the rest of its sandbox, gets at nothing of the server.
+    let (data, run) = (&world.server.data, world.server.run_folder());
+    let user = format!("--reuid={0} --regid={0} --clear-groups", 0x6FFF_FFFE);
+    let as_edge = |words: &[&str]| {
+        let mut command = std::process::Command::new("setpriv");
+        command.args(user.split(' ')).args(words).output().unwrap()
+    };
+    for path in [
+        data.join("state/data.mdb"),
+        data.join("secrets/data.mdb"),
+        data.join("services/hello/volumes"),
+    ] {
+        assert!(path.exists(), "{}", path.display());
+        let read = as_edge(&["ls", path.to_str().unwrap()]);
+        let said = String::from_utf8_lossy(&read.stderr).into_owned();
+        assert!(
+            said.contains("Permission denied"),
+            "{}: {said}",
+            path.display()
+        );
+    }
+    for socket in ["api.sock", "services/hello/host.sock"] {
+        let path = run.join(socket);
+        assert!(path.exists(), "{}", path.display());
+        let path = path.to_str().unwrap();
+        let asked = as_edge(&["curl", "-sS", "--unix-socket", path, "http://localhost/"]);
+        let said = String::from_utf8_lossy(&asked.stderr).into_owned();
+        assert_eq!(asked.status.code(), Some(7), "{path}: {said}");
+    }
 }

@@ -1,25 +1,17 @@
 //! kill -9 of Coppice's own processes: the services do not notice.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-        mpsc,
-    },
-    thread::JoinHandle,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::mpsc, time::Duration};
 
 use nix::sys::signal::Signal;
 use serde_json::json;
 
 use super::hello::{NAME, greet};
 use crate::{
-    client::{Client, DASHBOARD, Failed},
+    client::{DASHBOARD, Failed},
     console::run,
     processes::Process,
     until::{patiently, seconds, until},
+    visitor::Visitor,
     world::World,
 };
 
@@ -59,60 +51,6 @@ fn lasting(world: &World) -> BTreeMap<(String, String), Process> {
 fn all_live(before: &BTreeMap<(String, String), Process>, during: &str) {
     let dead: Vec<_> = before.values().filter(|process| !process.lives()).collect();
     assert!(dead.is_empty(), "ended during {during}: {dead:#?}");
-}
-
-/// Requests one after the other, each on a connection of its own, until it is told to end.
-struct Visitor {
-    done: Arc<AtomicUsize>,
-    enough: Arc<AtomicBool>,
-    asking: JoinHandle<Vec<Failed>>,
-}
-
-impl Visitor {
-    fn of(client: Client, host: &'static str) -> Self {
-        let (done, enough) = (
-            Arc::new(AtomicUsize::new(0)),
-            Arc::new(AtomicBool::new(false)),
-        );
-        let (counter, end) = (Arc::clone(&done), Arc::clone(&enough));
-        let asking = std::thread::spawn(move || {
-            let mut failed = Vec::new();
-            while !end.load(Ordering::SeqCst) {
-                match client.get(host, "/") {
-                    Ok(answer) if answer.status == 200 => {}
-                    Ok(answer) => failed.push(Failed::Broken(format!(
-                        "{}: {}",
-                        answer.status,
-                        answer.text()
-                    ))),
-                    Err(error) => failed.push(error),
-                }
-                counter.fetch_add(1, Ordering::SeqCst);
-            }
-            failed
-        });
-        Self {
-            done,
-            enough,
-            asking,
-        }
-    }
-
-    /// Waits for some more requests to be over.
-    fn more(&self, count: usize) {
-        let reached = self.done.load(Ordering::SeqCst) + count;
-        until(
-            &format!("{count} more requests are over"),
-            seconds(30),
-            || (self.done.load(Ordering::SeqCst) >= reached).then_some(()),
-        );
-    }
-
-    fn end(self) -> (usize, Vec<Failed>) {
-        self.enough.store(true, Ordering::SeqCst);
-        let failed = self.asking.join().unwrap();
-        (self.done.load(Ordering::SeqCst), failed)
-    }
 }
 
 pub(super) fn the_core_is_killed_and_nothing_of_the_services_notices(world: &mut World) {

@@ -36,6 +36,7 @@ pub(crate) fn reconcile(host: &Host, known: &[Segment]) -> Receipt {
     mounts(host, &mut receipt);
     loop_devices(host, &mut receipt);
     veths(host, &kept, &mut receipt);
+    bridge_ports(host, &mut receipt);
     cgroups(host, &hierarchies, &kept, &mut receipt);
     layers(host, &kept, &mut receipt);
     receipt
@@ -211,6 +212,23 @@ fn veths(host: &Host, kept: &Kept, receipt: &mut Receipt) {
             for name in names.into_iter().filter(|name| !used.contains(name)) {
                 let done = links::remove(&name).map_err(|error| error.to_string());
                 receipt.note(Leftover::Veth, name, done);
+            }
+        }
+    }
+}
+
+/// Takes off our bridge what is no link of a container: by now only links of those that run are there. It is taken off
+/// and not removed, because its name is not ours.
+fn bridge_ports(host: &Host, receipt: &mut Receipt) {
+    match links::ports(&host.layout.bridge) {
+        Err(error) => receipt.note(Leftover::BridgePort, "all", Err(error.to_string())),
+        Ok(ports) => {
+            let prefix = host.layout.veth_prefix();
+            for (index, name) in ports {
+                if !name.starts_with(&prefix) {
+                    let done = links::take_off_bridge(index).map_err(|error| error.to_string());
+                    receipt.note(Leftover::BridgePort, name, done);
+                }
             }
         }
     }

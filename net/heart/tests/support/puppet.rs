@@ -10,18 +10,17 @@
 
 use std::{
     collections::HashMap,
-    ffi::OsString,
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, UdpSocket},
     os::{
-        fd::{FromRawFd, OwnedFd},
+        fd::{AsFd, FromRawFd, OwnedFd},
         unix::net::UnixStream,
     },
     process::{ExitCode, exit},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc,
     },
     thread,
@@ -29,10 +28,12 @@ use std::{
 };
 
 use coppice_heart::{
-    HeartConfig, HeartToCore, Listener, Proto,
-    client::{Core, Edge, Event, Publish},
+    FailedListener, HeartConfig, HeartToCore, HeartToEdge, Listener, Proto, UpgradeRequest,
+    client::{Core, Edge, Event},
     run,
 };
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -45,6 +46,13 @@ fn main() -> ExitCode {
     }
 }
 
+/// The name of the file that this process runs. Newer puppets are copies of this program; their names say what is wrong
+/// with them.
+fn called() -> String {
+    let program = std::env::current_exe().unwrap();
+    program.file_name().unwrap().to_str().unwrap().to_owned()
+}
+
 fn say(what: &str) {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{what}").unwrap();
@@ -52,12 +60,15 @@ fn say(what: &str) {
 }
 
 fn heart(data: &str, run_root: &str, wait_ms: &str, core: &str) -> ExitCode {
-    let me: OsString = std::env::current_exe().unwrap().into();
     let mut config = HeartConfig::new(
         data.into(),
-        vec![me.clone(), "core".into(), core.into()],
-        vec![me, "edge".into()],
+        vec!["core".into(), core.into()],
+        vec!["edge".into()],
     );
+    if let Ok(millis) = std::env::var("PUPPET_READY_WITHIN_MS") {
+        config.ready_within = Duration::from_millis(millis.parse().unwrap());
+    }
+    say(&format!("heart {} {}", std::process::id(), called()));
     config.run_root = run_root.into();
     config.lock_wait = Duration::from_millis(wait_ms.parse().unwrap());
     config.edge_uid = nix::unistd::geteuid().as_raw();
@@ -106,19 +117,52 @@ fn core(how: &str) -> ExitCode {
         }
         _ => {}
     }
+    let called = called();
+    match called.as_str() {
+        "core-exits" => return ExitCode::from(4),
+        "core-spoils-the-store" => {
+            let data = std::env::var("COPPICE_DATA_DIR").unwrap();
+            fs::write(format!("{data}/state/document"), "newer").unwrap();
+            fs::write(format!("{data}/VERSION"), "99\n").unwrap();
+            return ExitCode::from(5);
+        }
+        _ => {}
+    }
     let deaf = how == "deaf";
     let core = Core::from_env().unwrap();
     let (sender, answers) = mpsc::channel();
     let link = core
         .heart
         .listen(move |event: Event<HeartToCore>| match event {
-            Event::Message(answer) => sender.send(answer).unwrap(),
+            Event::Message(HeartToCore::Listeners { failed }) => sender.send(failed).unwrap(),
+            Event::Message(HeartToCore::Retire) => exit(0),
+            Event::Message(HeartToCore::Upgraded(outcome)) => {
+                let problem = outcome.problem.unwrap_or_else(|| "well".to_owned());
+                say(&format!("upgraded {}: {problem}", outcome.request.attempt));
+            }
             Event::HeartGone if deaf => say("core stays"),
             Event::HeartGone => exit(0),
         })
         .unwrap();
+    if called == "core-complains" {
+        link.last_words("there is no water".to_owned());
+        return ExitCode::from(7);
+    }
+    if called == "core-waits" {
+        say("waiting");
+        let data = std::env::var("COPPICE_DATA_DIR").unwrap();
+        while !fs::exists(format!("{data}/go")).unwrap() {
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+    if called == "core-hangs" {
+        say(&format!("hanging {}", std::process::id()));
+        loop {
+            thread::park();
+        }
+    }
     link.ready();
-    say(&format!("core {}", std::process::id()));
+    say(&format!("core {} {called}", std::process::id()));
     if how == "stop" {
         link.stop();
         // The message leaves on the link's thread; the heart's SIGTERM ends this process.
@@ -140,6 +184,17 @@ fn core(how: &str) -> ExitCode {
                 String::new()
             }
             ["answer"] => failed(&answers),
+            ["alive"] => {
+                link.alive();
+                String::new()
+            }
+            ["upgrade", attempt, program] => {
+                link.upgrade(UpgradeRequest {
+                    attempt: attempt.to_owned(),
+                    program: program.into(),
+                });
+                String::new()
+            }
             ["publish", generation, ref listeners @ ..] => {
                 let listeners = listeners.iter().copied().map(listener).collect();
                 let generation: u64 = generation.parse().unwrap();
@@ -153,8 +208,8 @@ fn core(how: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn failed(answers: &mpsc::Receiver<HeartToCore>) -> String {
-    let HeartToCore::Listeners { failed } = answers.recv().unwrap();
+fn failed(answers: &mpsc::Receiver<Vec<FailedListener>>) -> String {
+    let failed = answers.recv().unwrap();
     let failed: Vec<_> = failed
         .iter()
         .map(|failed| format!("{}: {}", failed.id, failed.error))
@@ -182,55 +237,83 @@ fn reply(mut stream: UnixStream, answer: &str) {
 /// Answers everything on every socket with `<pid> <generation> <descriptors at start>`.
 fn edge() -> ExitCode {
     let fds = descriptors();
+    let called = called();
+    match called.as_str() {
+        "edge-exits" => return ExitCode::from(6),
+        "edge-hangs" => loop {
+            thread::park();
+        },
+        _ => {}
+    }
     let edge = Edge::from_env().unwrap();
     assert!(edge.api_socket.ends_with("edge.sock"));
     let (sender, events) = mpsc::channel();
     let link = edge
         .heart
-        .listen(move |event: Event<Publish>| sender.send(event).unwrap())
+        .listen(move |event: Event<HeartToEdge>| sender.send(event).unwrap())
         .unwrap();
-    link.ready();
     let generation = Arc::new(AtomicU64::new(0));
     let mut served: HashMap<String, ()> = HashMap::new();
-    while let Ok(Event::Message(publish)) = events.recv() {
+    let retired = Arc::new(AtomicBool::new(false));
+    let mut serving = Vec::new();
+    while let Ok(Event::Message(HeartToEdge::Publish(publish))) = events.recv() {
         generation.store(publish.table.get().parse().unwrap(), Ordering::SeqCst);
         served.retain(|id, ()| publish.listeners.iter().any(|(one, _)| one.id == *id));
         let count = publish.listeners.len();
         for (listener, socket) in publish.listeners {
             if served.insert(listener.id.clone(), ()).is_none() {
                 let (generation, fds) = (generation.clone(), fds.clone());
-                thread::spawn(move || serve(listener.proto, socket, &generation, &fds));
+                let retired = retired.clone();
+                serving.push(thread::spawn(move || {
+                    serve(listener.proto, socket, &generation, &fds, &retired);
+                }));
             }
         }
         say(&format!(
-            "edge {} {} {count}",
+            "edge {} {} {count} {called}",
             std::process::id(),
             generation.load(Ordering::SeqCst)
         ));
+        link.ready();
+    }
+    // Whoever was accepted gets an answer.
+    retired.store(true, Ordering::SeqCst);
+    for thread in serving {
+        thread.join().unwrap();
     }
     ExitCode::SUCCESS
 }
 
-fn serve(proto: Proto, socket: OwnedFd, generation: &AtomicU64, fds: &str) {
+fn serve(proto: Proto, socket: OwnedFd, generation: &AtomicU64, fds: &str, retired: &AtomicBool) {
     let line = || {
         let generation = generation.load(Ordering::SeqCst);
         format!("{} {generation} {fds}\n", std::process::id())
     };
+    let waits = || {
+        while !retired.load(Ordering::SeqCst) {
+            let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
+            if poll(&mut fds, PollTimeout::from(20_u8)).unwrap() > 0 {
+                return true;
+            }
+        }
+        false
+    };
     match proto {
         Proto::Tcp => {
-            let listener = TcpListener::from(socket);
-            listener.set_nonblocking(false).unwrap();
-            for stream in listener.incoming() {
-                // A peer that has already gone gets no answer.
-                let _ = stream.unwrap().write_all(line().as_bytes());
+            let listener = TcpListener::from(socket.try_clone().unwrap());
+            while waits() {
+                // Another edge may have been faster, and a peer that has already gone gets no answer.
+                if let Ok((mut stream, _)) = listener.accept() {
+                    let _ = stream.write_all(line().as_bytes());
+                }
             }
         }
         Proto::Udp => {
-            let socket = UdpSocket::from(socket);
-            socket.set_nonblocking(false).unwrap();
-            loop {
-                let (_, peer) = socket.recv_from(&mut [0; 16]).unwrap();
-                socket.send_to(line().as_bytes(), peer).unwrap();
+            let socket = UdpSocket::from(socket.try_clone().unwrap());
+            while waits() {
+                if let Ok((_, peer)) = socket.recv_from(&mut [0; 16]) {
+                    socket.send_to(line().as_bytes(), peer).unwrap();
+                }
             }
         }
     }

@@ -1,0 +1,81 @@
+//! The death of the core among twenty services: from the kill to a core that has them all again.
+//!
+//! It has one when it knows the processes of each (the agent has called) and each runtime answers a call.
+
+use std::{fs, time::Duration};
+
+use serde_json::json;
+
+use crate::{
+    adoption::is_adopted,
+    api::Api,
+    clones::renamed,
+    now,
+    samples::{Samples, load, millis, tell, verdict},
+    scratch::Scratch,
+    server::Server,
+    until::{patiently, seconds, until},
+};
+
+const SERVICES: usize = 20;
+
+pub(crate) fn measure(server: &Server, scratch: &Scratch, kills: usize) {
+    let api = Api::of(server);
+    let ids: Vec<String> = (1..=SERVICES).map(|n| format!("tree{n:02}")).collect();
+    let examples = std::env::var_os("COPPICE_EXAMPLES").unwrap();
+    let hello = std::path::Path::new(&examples).join("hello.s9pk");
+    for id in &ids {
+        let file = scratch.path(id);
+        fs::write(&file, renamed(&hello, id)).unwrap();
+        api.call("package.install-file", json!({ "path": file }));
+        fs::remove_file(file).unwrap();
+        api.call("package.start", json!({ "id": id }));
+    }
+    for id in &ids {
+        until(&format!("`{id}` is healthy"), seconds(60), || {
+            let status = api.call("package.status", json!({ "id": id }));
+            let health = &status["entry"]["statusInfo"]["health"];
+            health.to_string().contains("\"success\"").then_some(())
+        });
+    }
+    println!(
+        "\ncore killed among {SERVICES} services, {kills} kills; load {}",
+        load()
+    );
+    let daemons: Vec<_> = ids.iter().map(|id| server.process(id, "hello")).collect();
+    let (mut answers, mut adopted) = (Samples::default(), Samples::default());
+    for _ in 0..kills {
+        let core = server.child("core");
+        let began = now();
+        core.shoot();
+        // The first call waits in the socket for the new core.
+        api.call("state", json!({}));
+        answers.push(now().duration_since(began));
+        let all = patiently(seconds(30), Duration::from_millis(5), || {
+            let tree = api.call("server.tree", json!({}));
+            ids.iter().all(|id| is_adopted(&tree, id)).then_some(())
+        });
+        all.expect("every service is adopted");
+        for id in &ids {
+            let form = json!({ "packageId": id, "actionId": "set-greeting" });
+            api.call("package.action.get-input", form);
+        }
+        adopted.push(now().duration_since(began));
+    }
+    assert!(daemons.iter().all(|daemon| daemon.lives()));
+    tell(
+        "kill to the first answer, median (least to most)",
+        &answers.words(),
+    );
+    tell("kill to every service adopted", &adopted.words());
+    let worst = adopted.percentile(99);
+    tell(
+        "p50, p99",
+        &format!("{} ms, {} ms", millis(adopted.median()), millis(worst)),
+    );
+    verdict("p99", worst.as_secs_f64() * 1000.0, 1000.0, " ms");
+    tell("load after", &load());
+    for id in &ids {
+        api.call("package.uninstall", json!({ "id": id }));
+    }
+}
