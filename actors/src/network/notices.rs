@@ -1,4 +1,4 @@
-//! What of the network needs somebody's attention, from all who notice something.
+//! What of the network and the machine needs somebody's attention, from all who notice something.
 //!
 //! Invariant: everyone owns its own list and replaces it whole; `/public/serverInfo/notices` is all
 //! of them together.
@@ -19,6 +19,8 @@ pub enum Watch {
     Table,
     /// Who makes the firewall.
     Firewall,
+    /// Who looks at the disk.
+    Disk,
 }
 
 /// Every list; see the module.
