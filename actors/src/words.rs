@@ -43,8 +43,7 @@ pub fn happened(cause: &Cause) -> String {
 }
 
 /// Somebody, as a sentence names them.
-#[must_use]
-pub fn who(by: &By) -> &str {
+fn who(by: &By) -> &str {
     match by {
         By::Coppice => "Coppice",
         By::Package => "its package",

@@ -51,8 +51,11 @@ pub(crate) fn obstacle(id: &str, room: Room, read: Read<'_>) -> Option<Obstacle>
 
 /// Why a service is not running well; nothing when it is.
 pub(crate) fn standing(id: &str, read: Read<'_>) -> Vec<Link> {
-    let all_checks = read(id).map(|entry| entry.status_info.health.into_keys().collect());
-    let checks: Vec<String> = all_checks.unwrap_or_default();
+    let health = read(id).map(|entry| entry.status_info.health);
+    let reported = health.into_iter().flatten();
+    // One that its package switched off says nothing against it.
+    let on = reported.filter(|(_, report)| report.result != HealthResult::Disabled);
+    let checks: Vec<String> = on.map(|(check, _)| check).collect();
     down(id, &checks, read, &mut BTreeSet::new()).unwrap_or_default()
 }
 

@@ -172,8 +172,11 @@ pub enum HealthMsg {
     Reported,
     /// What was reported is void.
     Cleared,
-    /// A report may be overdue.
-    Wake,
+    /// A report may be overdue, or a restart due.
+    Wake {
+        /// When this was to come.
+        at: Mono,
+    },
 }
 
 /// Shows what the checks of one service say; see the module.
@@ -244,8 +247,9 @@ impl Actor for HealthActor {
                 state.remedies.clear();
                 state.checks.clear()
             }
-            HealthMsg::Wake => {
-                if state.wake.is_some_and(|at| at <= now) {
+            HealthMsg::Wake { at } => {
+                // One that an earlier call came before asks for no other.
+                if state.wake == Some(at) {
                     state.wake = None;
                 }
                 state.remedy(now);
@@ -261,12 +265,12 @@ impl Actor for HealthActor {
                 .publish_health(&state.service.id, &state.checks.shown());
         }
         let dues = [state.checks.next_due(), state.remedies.next_due()];
-        // One call at the earliest is enough: it asks again. One that came for nothing does no harm.
+        // One call at the earliest is enough: it asks again.
         if let Some(due) = dues.into_iter().flatten().min()
             && state.wake.is_none_or(|at| due < at)
         {
             state.wake = Some(due);
-            myself.send_after(due.since(now), || HealthMsg::Wake);
+            myself.send_after(due.since(now), move || HealthMsg::Wake { at: due });
         }
         Ok(())
     }
@@ -298,21 +302,24 @@ impl HealthState {
     /// Restarts `main` for a check that failed for as long as its package lets it, unless something
     /// the service needs is missing: then the check fails for that, and its wait begins anew.
     fn remedy(&mut self, now: Mono) {
+        if self.remedies.next_due().is_none_or(|due| due > now) {
+            return;
+        }
+        if let Some(obstacle) = hold::obstacle(&self.service) {
+            tracing::info!(
+                service = self.service.id,
+                ?obstacle,
+                "a failed check restarts nothing for now"
+            );
+            self.remedies.clear();
+            return;
+        }
         let Some((id, since)) = self.remedies.take_due(now) else {
             return;
         };
         let Some(report) = self.checks.shown().remove(&id) else {
             return;
         };
-        if let Some(obstacle) = hold::obstacle(&self.service) {
-            tracing::info!(
-                service = self.service.id,
-                check = id,
-                ?obstacle,
-                "no restart for now"
-            );
-            return;
-        }
         let cause = Cause::FailedCheck {
             check: report.name,
             message: report.message,

@@ -67,12 +67,11 @@ pub(super) fn happened(service: &str, record: &RestartRecord) -> String {
         links => format!(" because {}", words::explain_further(service, links)),
     };
     format!(
-        "{}: it {}{}; {}{because} ({}).",
+        "{}: it {}{}; {}{because}.",
         record.what,
         words::happened(&record.cause),
         ran.unwrap_or_default(),
-        record.action,
-        words::who(&record.by)
+        record.action
     )
 }
 
@@ -110,7 +109,7 @@ mod tests {
         assert_eq!(
             happened("web", &record),
             "runtime: it ended with exit code 1 after 1m 5s; it is held until its dependency db is well \
-             again because its dependency db is parked because its init failed: no such table (Coppice)."
+             again because its dependency db is parked because its init failed: no such table."
         );
     }
 }

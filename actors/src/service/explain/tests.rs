@@ -102,6 +102,8 @@ const CHAIN: &[(&str, &[&str])] = &[("web", &["api"]), ("api", &["db"]), ("db", 
 fn nothing_keeps_a_service_whose_requirements_are_met() {
     assert_eq!(Fleet::of(CHAIN).obstacle("web"), None);
     assert_eq!(Fleet::of(CHAIN).standing("web"), "");
+    let off = Fleet::of(CHAIN).with("web", |web| says(web, HealthResult::Disabled));
+    assert_eq!(off.standing("web"), "");
 }
 
 #[test]
