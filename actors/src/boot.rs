@@ -24,12 +24,13 @@ use crate::{
     host::{Host, Parts},
     ids,
     jobs::Jobs,
-    model::{Cause, Parked, ReceiptOf, ServerInfo, ServerPrivate, ServerStatus, StateInfo},
+    model::{Cause, ReceiptOf, ServerInfo, ServerPrivate, ServerStatus, StateInfo},
     network::{Leaves, Listening, Network, Publish, Watch},
     observer,
     packages::Packages,
     problem::{Kind, Problem},
     reserve::Reserve,
+    service::Event,
 };
 
 /// What packages take us for.
@@ -152,7 +153,6 @@ impl Opened {
         let dead = tidy(&host).await;
         sweep_base(&host).await;
         let (observe, events) = observer::channel(&host);
-        tokio::spawn(observer::follow(Arc::clone(&host), events));
         let (known, knowing) = tokio::sync::watch::channel(None);
         let spec = forest::spec(&host, self.publish, gateway(knowing), observe);
         let (root, ended) = Supervisor::start(spec)
@@ -160,6 +160,8 @@ impl Opened {
             .map_err(|error| Problem::of(Kind::Unknown, &error))?;
         let root = Supervisor::new(root);
         let jobs = Jobs::below(&root, Arc::clone(&host)).await?;
+        let services = jobs.services.clone();
+        tokio::spawn(observer::follow(Arc::clone(&host), services, events));
         let coppice = Coppice::new(jobs.clone(), root);
         known.send_replace(Some(coppice.clone()));
         bring_up(&jobs).await;
@@ -306,9 +308,8 @@ async fn record_deaths(host: &Host, dead: &[String]) {
     for service in dead.iter().filter_map(|id| host.service(id)) {
         let action =
             "it ended while Coppice was away; the container and everything in it is started again";
-        service
-            .record("container", Cause::ContainerDied, action, None)
-            .await;
+        let event = Event::new("container", Cause::ContainerDied, action);
+        service.record(event).await;
     }
 }
 
@@ -327,8 +328,8 @@ async fn start_trees(jobs: &Jobs) {
         if !matches!(entry.state_info, StateInfo::Installed { .. }) {
             continue;
         }
-        if entry.parked.is_some() {
-            clear_parking(jobs, &id).await;
+        if entry.parked.is_some() || entry.held.is_some() {
+            clear_waiting(jobs, &id).await;
         }
         if let Err(problem) = jobs.start_tree(&id).await {
             tracing::warn!(service = id, %problem, "a service's tree did not come up");
@@ -337,16 +338,17 @@ async fn start_trees(jobs: &Jobs) {
 }
 
 /// A new process tries every service at once.
-async fn clear_parking(jobs: &Jobs, id: &str) {
+async fn clear_waiting(jobs: &Jobs, id: &str) {
     let cleared = jobs
         .host
         .document
         .update_package(id, "boot", |entry| {
-            entry.parked = None::<Parked>;
+            entry.parked = None;
+            entry.held = None;
             Ok(())
         })
         .await;
     if let Err(problem) = cleared {
-        tracing::warn!(service = id, %problem, "the end of parking was not noted");
+        tracing::warn!(service = id, %problem, "the end of a wait was not noted");
     }
 }

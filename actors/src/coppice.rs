@@ -16,11 +16,16 @@ use crate::{
     host::Host,
     jobs::{self, Jobs, Manner, Source},
     logs::ServiceLogs,
-    model::{DesiredStatus, PackageEntry, StateInfo},
+    model::{Asked, By, DesiredStatus, Held, Link, PackageEntry, Parked, RestartRecord, StateInfo},
     network::Watch,
     problem::{Kind, Problem},
     receipts::Upgraded,
-    service::{Asker, ServiceContext, actions, parking, tasks},
+    service::{
+        Asker, ServiceContext, actions,
+        container::{ContainerMsg, step::Input},
+        explain, parking, records, tasks,
+    },
+    words,
 };
 
 /// What a package has to end by itself when everything is stopped: the SDK gives a daemon 60 s.
@@ -63,7 +68,7 @@ pub struct ServiceSummary {
     /// Its version.
     pub version: String,
     /// One of `stopped`, `starting`, `running`, `stopping`, `restarting`, `unhealthy`, `error`,
-    /// `parked`, `installing`, `removing`, `needs-task`.
+    /// `parked`, `held`, `installing`, `removing`, `needs-task`.
     pub status: String,
     /// Why, when there is something to say.
     pub detail: Option<String>,
@@ -72,6 +77,24 @@ pub struct ServiceSummary {
     pub started: Option<Wall>,
     /// Its own HTTPS address, when it has an interface for a browser.
     pub address: Option<String>,
+}
+
+/// Why a service is as it is.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Why {
+    /// How it is.
+    pub summary: ServiceSummary,
+    /// Why it does not run well, in plain words; `None` when it does.
+    pub words: Option<String>,
+    /// The same, step by step, nearest first.
+    pub because: Vec<Link>,
+    /// Set while it failed too often and waits.
+    pub parked: Option<Parked>,
+    /// Set while it failed and what it needs is missing.
+    pub held: Option<Held>,
+    /// Its restart records, oldest first.
+    pub restarts: Vec<RestartRecord>,
 }
 
 impl Coppice {
@@ -157,23 +180,48 @@ impl Coppice {
         Ok((self.summary(id, &entry), entry))
     }
 
+    /// Why a service is as it is.
+    ///
+    /// # Errors
+    /// When it is not installed.
+    pub fn why(&self, id: &str) -> Result<Why, Problem> {
+        let (summary, entry) = self.status(id)?;
+        let document = &self.host().document;
+        let because = explain::standing(id, &|id| document.package(id));
+        let words = words::explain(&because);
+        Ok(Why {
+            summary,
+            words: (!words.is_empty()).then_some(words),
+            because,
+            parked: entry.parked,
+            held: entry.held,
+            restarts: entry.restarts.into_values().collect(),
+        })
+    }
+
     /// Wants a service running.
     ///
     /// # Errors
     /// When it is not installed, or a critical task comes first and `force` is not set.
-    pub async fn start(&self, id: &str, force: bool) -> Result<(), Problem> {
+    pub async fn start(&self, id: &str, force: bool, by: By) -> Result<(), Problem> {
         let service = self.installed(id)?;
         service
             .update("start", move |entry| {
                 if let (Some(task), false) = (tasks::blocking(entry), force) {
                     return Err(blocked(task));
                 }
-                entry.status_info.desired = entry.status_info.desired.start();
+                let waits = entry.parked.is_some() || entry.held.is_some();
+                let wish = entry.status_info.desired.start();
+                if wish != entry.status_info.desired || waits {
+                    records::note_wish(entry, by, Asked::Start);
+                }
+                entry.status_info.desired = wish;
                 Ok(())
             })
             .await?;
         parking::wake(&self.jobs.services, &service).await;
         service.raise_wish();
+        service.try_at_once();
         Ok(())
     }
 
@@ -181,11 +229,15 @@ impl Coppice {
     ///
     /// # Errors
     /// When it is not installed.
-    pub async fn stop(&self, id: &str) -> Result<(), Problem> {
+    pub async fn stop(&self, id: &str, by: By) -> Result<(), Problem> {
         let service = self.installed(id)?;
         service
             .update("stop", |entry| {
-                entry.status_info.desired = entry.status_info.desired.stop();
+                let wish = entry.status_info.desired.stop();
+                if wish != entry.status_info.desired {
+                    records::note_wish(entry, by, Asked::Stop);
+                }
+                entry.status_info.desired = wish;
                 Ok(())
             })
             .await?;
@@ -199,7 +251,7 @@ impl Coppice {
     ///
     /// # Errors
     /// When it is not installed or not meant to run.
-    pub async fn restart(&self, id: &str) -> Result<(), Problem> {
+    pub async fn restart(&self, id: &str, by: By) -> Result<(), Problem> {
         let service = self.installed(id)?;
         let name = id.to_owned();
         service
@@ -210,13 +262,20 @@ impl Coppice {
                         "`{name}` is stopped; start it instead"
                     )));
                 }
-                status.desired = status.desired.restart(status.started.is_some());
+                let wish = status.desired.restart(status.started.is_some());
+                if wish != status.desired {
+                    status.desired = wish;
+                    records::note_wish(entry, by, Asked::Restart);
+                }
                 Ok(())
             })
             .await?;
         parking::wake(&self.jobs.services, &service).await;
         service.reports.clear();
         service.raise_wish();
+        service
+            .container_slot
+            .cast(ContainerMsg::Input(Input::Release));
         Ok(())
     }
 
@@ -415,6 +474,11 @@ fn describe(entry: &PackageEntry) -> (&'static str, Option<String>) {
         && status.desired.wants_running()
     {
         return ("parked", Some(parked.reason.clone()));
+    }
+    if let Some(held) = &entry.held
+        && status.desired.wants_running()
+    {
+        return ("held", Some(held.reason.clone()));
     }
     if let Some(error) = &status.error {
         return ("error", Some(error.details.clone()));

@@ -10,6 +10,7 @@ use coppice_containers::{Backend, HostLayout};
 use patchdb::SecretStore;
 
 use crate::{
+    disk::Disk,
     document::{Document, not_installed},
     network::{Leaves, Network},
     packages::Packages,
@@ -26,6 +27,8 @@ pub struct Host {
     pub secrets: SecretStore,
     /// Room for bad times.
     pub(crate) reserve: Reserve,
+    /// The disk of the data folder.
+    pub(crate) disk: Disk,
     /// Installed packages.
     pub packages: Packages,
     /// Makes containers.
@@ -92,6 +95,7 @@ impl Host {
         Arc::new(Self {
             document: parts.document,
             secrets: parts.secrets,
+            disk: Disk::of(parts.layout.data.clone(), parts.reserve.clone()),
             reserve: parts.reserve,
             packages: parts.packages,
             backend: parts.backend,

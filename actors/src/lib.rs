@@ -10,6 +10,7 @@ mod audit;
 pub mod base;
 pub mod boot;
 pub mod coppice;
+mod disk;
 pub mod document;
 pub mod effects;
 pub mod forest;
@@ -33,6 +34,7 @@ pub mod service;
 mod testing;
 mod text;
 mod watcher;
+pub mod words;
 
 pub use coppice::Coppice;
 pub use problem::{Kind, Problem};

@@ -10,13 +10,14 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use coppice_clock::{Mono, Wall};
-use coppice_supervision::{ExitReason, ShutdownDetail, SupervisionEvent, What};
+use coppice_supervision::{ExitReason, ShutdownDetail, SupervisionEvent, Supervisor, What};
 use tokio::sync::mpsc;
 
 use crate::{
     host::Host,
-    model::{Cause, Parked},
-    service::custody,
+    model::{Cause, Link, Parked},
+    service::{Event, ServiceContext, custody, parking, records},
+    words,
 };
 
 /// Events that may wait; beyond, they are dropped and counted in the log.
@@ -72,8 +73,13 @@ fn blames_the_container(reason: &ExitReason) -> bool {
     }
 }
 
-/// Writes what supervisors decide until they are gone.
-pub async fn follow(host: Arc<Host>, mut events: mpsc::Receiver<SupervisionEvent>) {
+/// Writes what supervisors decide until they are gone. `services` is the supervisor of the services'
+/// trees.
+pub async fn follow(
+    host: Arc<Host>,
+    services: Supervisor,
+    mut events: mpsc::Receiver<SupervisionEvent>,
+) {
     while let Some(event) = events.recv().await {
         let supervisor = event.supervisor.to_string();
         tracing::debug!(supervisor, what = ?event.what, "supervision");
@@ -94,6 +100,10 @@ pub async fn follow(host: Arc<Host>, mut events: mpsc::Receiver<SupervisionEvent
             ) => {
                 stop_parked(&host, child.as_str());
                 park(&host, child.as_str(), reason, *next_probe).await;
+                // What nobody wants running is not tried again by itself.
+                if let Some(service) = host.service(child.as_str()) {
+                    parking::rest(&services, &service).await;
+                }
             }
             ([_, "services"], What::Unparked { child }) => unpark(&host, child.as_str()).await,
             (
@@ -131,15 +141,29 @@ fn stop_parked(host: &Arc<Host>, id: &str) {
 async fn park(host: &Host, id: &str, reason: &ExitReason, next_probe: Mono) {
     let now = Wall::now();
     let wait = i64::try_from(next_probe.since(Mono::now()).as_millis()).unwrap_or(i64::MAX);
+    let service = host.service(id);
+    let mut failed = behind(id, service.as_deref(), reason);
+    records::cut_link(&mut failed);
+    let because = vec![failed];
     let parked = Parked {
         since: now,
-        reason: format!("{reason}; it failed too often in a short time. Start it to try at once."),
+        reason: format!(
+            "{}; it failed too often in a short time. Start it to try at once.",
+            words::explain_further(id, &because)
+        ),
+        because: because.clone(),
         next_probe: Wall::from_millis(now.as_millis().saturating_add(wait)),
     };
     let written = host
         .document
         .update_package(id, "parked", move |entry| {
             let since = entry.parked.as_ref().map(|before| before.since);
+            if let (None, Link::Failed { cause, .. }) = (since, &because[0]) {
+                let action =
+                    "it failed too often and is parked: it is tried again at growing distance";
+                let parked = Event::new("service", cause.clone(), action).because(because);
+                records::note(entry, parked);
+            }
             entry.parked = Some(Parked {
                 since: since.unwrap_or(parked.since),
                 ..parked
@@ -153,6 +177,20 @@ async fn park(host: &Host, id: &str, reason: &ExitReason, next_probe: Mono) {
     }
     // The actor that showed these is gone with the tree.
     host.document.publish_health(id, &BTreeMap::new());
+}
+
+/// What is behind the reason for which supervisors gave up on a service.
+fn behind(id: &str, service: Option<&ServiceContext>, reason: &ExitReason) -> Link {
+    let noted = service.filter(|_| blames_the_container(reason));
+    noted
+        .and_then(ServiceContext::last_failure)
+        .unwrap_or_else(|| Link::Failed {
+            service: id.to_owned(),
+            what: "tree of actors".to_owned(),
+            cause: Cause::Internal {
+                message: reason.to_string(),
+            },
+        })
 }
 
 async fn unpark(host: &Host, id: &str) {
@@ -178,14 +216,8 @@ async fn internal(host: &Host, service: &str, actor: &str, reason: &ExitReason, 
     };
     if let Some(service) = host.service(service) {
         let what = format!("Coppice's own actor {actor}");
-        service
-            .record(
-                &what,
-                Cause::Internal { message },
-                "it is started again",
-                Some(uptime),
-            )
-            .await;
+        let event = Event::new(what, Cause::Internal { message }, "it is started again");
+        service.record(event.after(Some(uptime))).await;
     }
 }
 

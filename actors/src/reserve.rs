@@ -56,6 +56,12 @@ impl Reserve {
         Ok(())
     }
 
+    /// Bytes that are missing from it.
+    pub(crate) fn lacks(&self) -> u64 {
+        let held = fs::metadata(&self.file).map_or(0, |file| file.len());
+        BYTES.saturating_sub(held)
+    }
+
     /// Gives the room up; says whether there was any. Blocks.
     pub(crate) fn give_up(&self) -> bool {
         let had = fs::remove_file(&self.file).is_ok();

@@ -159,6 +159,10 @@ pub struct Manifest {
     /// What the machine must have.
     #[serde(default)]
     pub hardware_requirements: HardwareRequirements,
+    /// Health checks, by id, whose lasting failure is answered with a restart, and for how many
+    /// seconds it must have lasted. Coppice's own; StartOS ignores the field.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub restart_on_failed_check: BTreeMap<String, u32>,
 }
 
 fn default_package_repo() -> Url {

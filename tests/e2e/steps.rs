@@ -6,6 +6,7 @@ mod bad_packages;
 mod bad_places;
 mod browser;
 mod document;
+mod causes;
 mod hello;
 mod interruption;
 mod keeping;
@@ -161,6 +162,12 @@ chapters! {
         a_data_folder_in_use_is_refused,
         a_data_folder_of_somebody_else_is_refused,
         a_missing_kernel_feature_is_named,
+    }
+    causes {
+        a_daemon_that_runs_out_of_memory_is_named,
+        what_fails_while_its_dependency_is_down_is_held_until_that_is_well,
+        a_stop_lets_go_of_what_is_held,
+        what_fails_on_a_full_disk_is_held_until_there_is_room,
     }
     removal {
         secrets_are_neither_in_the_log_nor_in_the_document,

@@ -105,6 +105,7 @@ function entry(over: JsonObject): JsonObject {
     outboundGateway: null,
     restarts: {},
     parked: null,
+    held: null,
     ...over,
   };
 }
@@ -149,11 +150,23 @@ const hello = (): JsonObject =>
         at: ago(50),
         what: 'daemon main',
         cause: { kind: 'signal', signal: 9 },
+        because: [],
         action: 'the package starts it again',
+        by: { who: 'package' },
         ranMs: 90_000_000,
         logs: ['10:12:01 listening on 0.0.0.0:80', '10:14:37 GET / 200'],
       },
-      '1': { seq: 1, at: ago(2000), what: 'container', cause: { kind: 'operator', by: 'admin' }, action: 'it is started again', ranMs: null, logs: [] },
+      '1': {
+        seq: 1,
+        at: ago(2000),
+        what: 'service',
+        cause: { kind: 'operator', by: { who: 'account', name: 'admin' }, asked: 'restart' },
+        because: [],
+        action: 'it is stopped and started',
+        by: { who: 'account', name: 'admin' },
+        ranMs: null,
+        logs: [],
+      },
     },
   });
 

@@ -4,8 +4,8 @@ use serde::Deserialize;
 
 use super::{Answer, DONE, Request, json, limits};
 use crate::{
-    model::DesiredStatus,
-    service::{Clear, Watched},
+    model::{Asked, By, DesiredStatus},
+    service::{Clear, Watched, records},
 };
 
 pub(super) fn clear_callbacks(request: Request<'_>) -> Answer {
@@ -20,7 +20,11 @@ pub(super) async fn restart(request: Request<'_>) -> Answer {
     service
         .update("restart-effect", |entry| {
             let status = &mut entry.status_info;
-            status.desired = status.desired.restart(status.started.is_some());
+            let wish = status.desired.restart(status.started.is_some());
+            if wish != status.desired {
+                status.desired = wish;
+                records::note_wish(entry, By::Package, Asked::Restart);
+            }
             Ok(())
         })
         .await?;
@@ -33,7 +37,11 @@ pub(super) async fn shutdown(request: Request<'_>) -> Answer {
     let service = request.service;
     service
         .update("shutdown-effect", |entry| {
-            entry.status_info.desired = entry.status_info.desired.stop();
+            let wish = entry.status_info.desired.stop();
+            if wish != entry.status_info.desired {
+                entry.status_info.desired = wish;
+                records::note_wish(entry, By::Package, Asked::Stop);
+            }
             Ok(())
         })
         .await?;

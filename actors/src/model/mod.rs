@@ -27,7 +27,7 @@ pub use host::{
 pub use package::{CurrentDependency, DependencyKind, InstallingInfo, PackageEntry, StateInfo};
 pub use private::{Allocation, ArchivePointer, JobKind, JobRecord, PackagePrivate, ServerPrivate};
 pub use receipt::{MOST_RECEIPTS, ReceiptOf, ReceiptRow};
-pub use restart::{Cause, Parked, RestartRecord};
+pub use restart::{Asked, By, Cause, Held, Link, Parked, RestartRecord, WaitsFor};
 pub use server::{ServerInfo, ServerStatus};
 pub use status::{DesiredStatus, ErrorInfo, HealthReport, HealthResult, NextStop, StatusInfo};
 pub use task::{Severity, Task, TaskCondition, TaskEntry, TaskInput, TaskWhen};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use ts_rs::TS;
 
-use super::{ActionMetadata, Host, Parked, RestartRecord, StatusInfo, TaskEntry};
+use super::{ActionMetadata, Held, Host, Parked, RestartRecord, StatusInfo, TaskEntry};
 
 /// One service, from the moment its installation begins until it is gone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
@@ -37,6 +37,9 @@ pub struct PackageEntry {
     pub restarts: BTreeMap<u64, RestartRecord>,
     /// Set while the service failed too often and waits.
     pub parked: Option<Parked>,
+    /// Set while the service failed and what it needs is missing.
+    #[serde(default)]
+    pub held: Option<Held>,
 }
 
 impl PackageEntry {
@@ -56,6 +59,7 @@ impl PackageEntry {
             outbound_gateway: None,
             restarts: BTreeMap::new(),
             parked: None,
+            held: None,
         }
     }
 }

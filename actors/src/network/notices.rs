@@ -1,4 +1,4 @@
-//! What of the network needs somebody's attention, from all who notice something.
+//! What of the network and the machine needs somebody's attention, from all who notice something.
 //!
 //! Invariant: everyone owns its own list and replaces it whole; `/public/serverInfo/notices` is all
 //! of them together.
@@ -23,6 +23,8 @@ pub enum Watch {
     Firewall,
     /// The heart, which could not change to another program.
     Upgrade,
+    /// Who looks at the disk.
+    Disk,
 }
 
 /// Every list; see the module.

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use coppice_clock::Mono;
 use coppice_containers::Segment;
 use coppice_wire::agent::{ProcessExited, ProcessStarted};
 use serde_json::{Value, json};
@@ -19,10 +20,10 @@ use tokio::sync::{broadcast, watch};
 use super::{
     actions::Forms,
     callbacks::{Callbacks, Changed},
-    container::ContainerMsg,
+    container::{self, ContainerMsg},
     custody::Custody,
     health::Reports,
-    records,
+    records::{self, Event},
     runtime::RuntimeMsg,
     slot::Slot,
     tasks::TasksMsg,
@@ -31,7 +32,7 @@ use crate::{
     host::Host,
     link::Peer,
     logs::ServiceLogs,
-    model::{Cause, PackageEntry, RestartRecord},
+    model::{Cause, Held, Link, PackageEntry},
     problem::{Kind, Problem},
 };
 
@@ -158,6 +159,12 @@ pub struct ServiceContext {
     pub runtime_slot: Slot<RuntimeMsg>,
     /// Event ids under which an action's form was made in this generation.
     pub forms: Forms,
+    /// What the service is held for; the document shows it.
+    pub(super) held: Mutex<Option<Held>>,
+    /// Held by whoever parks, wakes or lays the service to rest.
+    pub(super) parking: tokio::sync::Mutex<()>,
+    last_failure: Mutex<Option<Link>>,
+    last_death: Mutex<Option<(Mono, Link)>>,
     callbacks: Mutex<Callbacks>,
     subcontainers: Mutex<BTreeMap<String, Subcontainer>>,
 }
@@ -196,6 +203,10 @@ impl ServiceContext {
             container_slot: Slot::default(),
             runtime_slot: Slot::default(),
             forms: Forms::default(),
+            held: Mutex::default(),
+            parking: tokio::sync::Mutex::default(),
+            last_failure: Mutex::default(),
+            last_death: Mutex::default(),
             callbacks: Mutex::default(),
             subcontainers: Mutex::default(),
         }))
@@ -326,37 +337,22 @@ impl ServiceContext {
     }
 
     /// As [`Self::record`], beside the caller: a handler never waits for the disk.
-    pub fn record_later(
-        self: &Arc<Self>,
-        what: &'static str,
-        cause: Cause,
-        action: &'static str,
-        ran: Option<Duration>,
-    ) {
+    pub fn record_later(self: &Arc<Self>, event: Event) {
         let service = Arc::clone(self);
-        tokio::spawn(async move { service.record(what, cause, action, ran).await });
+        tokio::spawn(async move { service.record(event).await });
     }
 
     /// Adds a restart record, with the last lines of the service's log.
-    pub async fn record(&self, what: &str, cause: Cause, action: &str, ran: Option<Duration>) {
+    pub async fn record(&self, event: Event) {
         let logs = self.logs();
         let lines = tokio::task::spawn_blocking(move || logs.tail(records::LINES)).await;
         let lines = lines.ok().and_then(Result::ok).unwrap_or_default();
-        let (what, action) = (what.to_owned(), action.to_owned());
-        tracing::info!(service = self.id, what, ?cause, action, "restart record");
+        tracing::info!(service = self.id, ?event, "restart record");
         let at = coppice_clock::Wall::now();
         let written = self
             .update("restart-record", move |entry| {
-                let record = RestartRecord {
-                    seq: 0,
-                    at,
-                    what,
-                    cause,
-                    action,
-                    ran_ms: ran.and_then(|ran| u64::try_from(ran.as_millis()).ok()),
-                    logs: lines.into_iter().map(|line| line.line.line).collect(),
-                };
-                records::add(&mut entry.restarts, record);
+                let lines = lines.into_iter().map(|line| line.line.line).collect();
+                records::add(&mut entry.restarts, event.recorded(at, lines));
                 Ok(())
             })
             .await;
@@ -364,6 +360,55 @@ impl ServiceContext {
             tracing::warn!(service = self.id, %error, "a restart record was not kept");
         }
     }
+
+    /// Notes that a part of the service failed: whoever waits for the service hears of it, and the
+    /// supervisor that gives up knows why.
+    pub fn note_failure(&self, what: &str, cause: Cause, words: &str) {
+        let link = Link::Failed {
+            service: self.id.clone(),
+            what: what.to_owned(),
+            cause,
+        };
+        *locked(&self.last_failure) = Some(link);
+        self.failures.send_modify(|(count, last)| {
+            *count += 1;
+            words.clone_into(last);
+        });
+    }
+
+    /// What failed last of the container or the runtime.
+    pub fn last_failure(&self) -> Option<Link> {
+        locked(&self.last_failure).clone()
+    }
+
+    /// Notes that a daemon died by itself.
+    pub fn note_death(&self, what: &str, cause: Cause) {
+        let link = Link::Failed {
+            service: self.id.clone(),
+            what: what.to_owned(),
+            cause,
+        };
+        *locked(&self.last_death) = Some((Mono::now(), link));
+    }
+
+    /// The daemon that died by itself within this time before now: what fails next may well fail
+    /// for that.
+    pub fn recent_death(&self, within: Duration) -> Vec<Link> {
+        let last = locked(&self.last_death).clone();
+        let recent = last.filter(|(at, _)| Mono::now().since(*at) <= within);
+        recent.into_iter().map(|(_, link)| link).collect()
+    }
+
+    /// Tries at once what waits to be tried again; does nothing where nothing does.
+    pub fn try_at_once(&self) {
+        self.runtime_slot.cast(RuntimeMsg::Wish { again: true });
+        self.container_slot
+            .cast(ContainerMsg::Input(container::step::Input::Release));
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -24,9 +24,9 @@ use coppice_clock::Mono;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::watch;
 
-use super::{RuntimePhase, ServiceContext};
+use super::{Event, RuntimePhase, ServiceContext, hold, remedy::Remedies};
 use crate::{
-    model::{HealthReport, HealthResult},
+    model::{Cause, DesiredStatus, HealthReport, HealthResult},
     relay::relay,
 };
 
@@ -172,8 +172,11 @@ pub enum HealthMsg {
     Reported,
     /// What was reported is void.
     Cleared,
-    /// A report may be overdue.
-    Wake,
+    /// A report may be overdue, or a restart due.
+    Wake {
+        /// When this was to come.
+        at: Mono,
+    },
 }
 
 /// Shows what the checks of one service say; see the module.
@@ -185,6 +188,8 @@ pub struct HealthActor;
 pub struct HealthState {
     service: Arc<ServiceContext>,
     checks: Checks,
+    /// What is done about those that the manifest marks.
+    remedies: Remedies,
     /// The one wake-up call that is on its way.
     wake: Option<Mono>,
 }
@@ -218,9 +223,14 @@ impl Actor for HealthActor {
                 .document
                 .publish_health(&service.id, &BTreeMap::new());
         }
+        let remedies = service
+            .entry()
+            .map(|entry| Remedies::of(entry.state_info.manifest()))
+            .unwrap_or_default();
         Ok(HealthState {
             service,
             checks: Checks::default(),
+            remedies,
             wake: None,
         })
     }
@@ -233,9 +243,16 @@ impl Actor for HealthActor {
     ) -> Result<(), ActorProcessingErr> {
         let now = Mono::now();
         let news = match message {
-            HealthMsg::Cleared => state.checks.clear(),
-            HealthMsg::Wake => {
-                state.wake = None;
+            HealthMsg::Cleared => {
+                state.remedies.clear();
+                state.checks.clear()
+            }
+            HealthMsg::Wake { at } => {
+                // One that an earlier call came before asks for no other.
+                if state.wake == Some(at) {
+                    state.wake = None;
+                }
+                state.remedy(now);
                 state.checks.overdue(now)
             }
             HealthMsg::Reported => state.take_reports(now),
@@ -247,10 +264,13 @@ impl Actor for HealthActor {
                 .document
                 .publish_health(&state.service.id, &state.checks.shown());
         }
-        // Dues only move forward, so one call at the earliest is enough: it asks again.
-        if let (None, Some(due)) = (state.wake, state.checks.next_due()) {
+        let dues = [state.checks.next_due(), state.remedies.next_due()];
+        // One call at the earliest is enough: it asks again.
+        if let Some(due) = dues.into_iter().flatten().min()
+            && state.wake.is_none_or(|at| due < at)
+        {
             state.wake = Some(due);
-            myself.send_after(due.since(now), || HealthMsg::Wake);
+            myself.send_after(due.since(now), move || HealthMsg::Wake { at: due });
         }
         Ok(())
     }
@@ -272,10 +292,65 @@ impl HealthState {
         let mut news = false;
         if up {
             for (id, report) in waiting {
+                self.remedies.heard(&id, report.result, now);
                 news |= self.checks.heard(id, report, now);
             }
         }
         news
+    }
+
+    /// Restarts `main` for a check that failed for as long as its package lets it, unless something
+    /// the service needs is missing: then the check fails for that, and its wait begins anew.
+    fn remedy(&mut self, now: Mono) {
+        if self.remedies.next_due().is_none_or(|due| due > now) {
+            return;
+        }
+        if let Some(obstacle) = hold::obstacle(&self.service) {
+            tracing::info!(
+                service = self.service.id,
+                ?obstacle,
+                "a failed check restarts nothing for now"
+            );
+            self.remedies.clear();
+            return;
+        }
+        let Some((id, since)) = self.remedies.take_due(now) else {
+            return;
+        };
+        let Some(report) = self.checks.shown().remove(&id) else {
+            return;
+        };
+        let cause = Cause::FailedCheck {
+            check: report.name,
+            message: report.message,
+        };
+        let event = Event::new("service", cause, "its daemons are stopped and started")
+            .because(self.service.recent_death(now.since(since)));
+        let service = Arc::clone(&self.service);
+        tokio::spawn(async move { restart(&service, event).await });
+    }
+}
+
+/// Wants `main` stopped and started, unless something else is wanted by now.
+async fn restart(service: &Arc<ServiceContext>, event: Event) {
+    let asked = service.update("failed-check", |entry| {
+        let status = &mut entry.status_info;
+        let runs = status.desired == DesiredStatus::Running && status.started.is_some();
+        if runs {
+            status.desired = status.desired.restart(true);
+        }
+        Ok(runs)
+    });
+    match asked.await {
+        Ok(true) => {
+            service.reports.clear();
+            service.raise_wish();
+            service.record(event).await;
+        }
+        Ok(false) => {}
+        Err(error) => {
+            tracing::warn!(service = service.id, %error, "a failed check was not answered");
+        }
     }
 }
 

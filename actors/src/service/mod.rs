@@ -17,11 +17,14 @@ pub mod container;
 mod context;
 pub mod custody;
 pub mod daemons;
+pub(crate) mod explain;
 pub mod health;
+mod hold;
 mod instance;
 pub mod matching;
 pub mod parking;
-mod records;
+pub(crate) mod records;
+mod remedy;
 pub mod runtime;
 mod slot;
 pub mod tasks;
@@ -35,3 +38,4 @@ pub use context::{
     Subcontainer,
 };
 pub use instance::instance_spec;
+pub use records::Event;

@@ -9,9 +9,17 @@ use std::sync::Arc;
 use coppice_supervision::{ChildSpec, ChildState, CommandError, Supervisor};
 
 use super::{ServiceContext, instance_spec};
+use crate::model::PackageEntry;
 
-/// After a stop: a parked service is left in peace. Does nothing to one that is not parked.
+/// A parked service that nobody wants running is left in peace. Does nothing to one that is not
+/// parked, or is wanted running. Asked for after a stop, and after the parking of a service that was
+/// stopped before it failed.
 pub async fn rest(services: &Supervisor, service: &ServiceContext) {
+    let _one_at_a_time = service.parking.lock().await;
+    let wanted = |entry: PackageEntry| entry.status_info.desired.wants_running();
+    if service.entry().is_ok_and(wanted) {
+        return;
+    }
     let children = services.which_children().await;
     let parked = children.is_ok_and(|known| {
         let mut children = known.children.iter();
@@ -37,6 +45,7 @@ pub async fn rest(services: &Supervisor, service: &ServiceContext) {
 
 /// After a start: a parked service is tried at once, and one that was left in peace has a tree again.
 pub async fn wake(services: &Supervisor, service: &Arc<ServiceContext>) {
+    let _one_at_a_time = service.parking.lock().await;
     let unparked = services.unpark(service.id.as_str()).await;
     let known = service.host.service(&service.id);
     let current = known.is_some_and(|known| Arc::ptr_eq(&known, service));

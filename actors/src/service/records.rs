@@ -3,10 +3,12 @@
 //! Invariant: a service's records take at most some 40 KiB of the document. The document goes to
 //! every browser and into the history of changes; the log is where all of a service's output is.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
+
+use coppice_clock::Wall;
 
 use crate::{
-    model::{Cause, RestartRecord},
+    model::{Asked, By, Cause, Link, PackageEntry, RestartRecord},
     text::cut,
 };
 
@@ -23,17 +25,136 @@ const LINES_BYTES: usize = 4096;
 /// Bytes of what a failure says of itself.
 const MESSAGE_BYTES: usize = 1024;
 
+/// Steps of an explanation.
+const STEPS: usize = 8;
+
+/// What a record tells, before it has a time and a number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// As [`RestartRecord::what`].
+    pub what: String,
+    /// As [`RestartRecord::cause`].
+    pub cause: Cause,
+    /// As [`RestartRecord::because`].
+    pub because: Vec<Link>,
+    /// As [`RestartRecord::action`].
+    pub action: String,
+    /// As [`RestartRecord::by`].
+    pub by: By,
+    /// How long it had been up.
+    pub ran: Option<Duration>,
+}
+
+impl Event {
+    /// Something that Coppice itself answers.
+    pub fn new(what: impl Into<String>, cause: Cause, action: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            cause,
+            because: Vec::new(),
+            action: action.into(),
+            by: By::Coppice,
+            ran: None,
+        }
+    }
+
+    /// The same, with what is behind it.
+    #[must_use]
+    pub fn because(self, because: Vec<Link>) -> Self {
+        Self { because, ..self }
+    }
+
+    /// The same, answered by somebody else.
+    #[must_use]
+    pub fn by(self, by: By) -> Self {
+        Self { by, ..self }
+    }
+
+    /// The same, with how long it had been up.
+    #[must_use]
+    pub fn after(self, ran: Option<Duration>) -> Self {
+        Self { ran, ..self }
+    }
+
+    /// As a record with these lines of the log.
+    pub(super) fn recorded(self, at: Wall, logs: Vec<String>) -> RestartRecord {
+        RestartRecord {
+            seq: 0,
+            at,
+            what: self.what,
+            cause: self.cause,
+            because: self.because,
+            action: self.action,
+            by: self.by,
+            ran_ms: self.ran.and_then(|ran| u64::try_from(ran.as_millis()).ok()),
+            logs,
+        }
+    }
+}
+
+/// Notes in a service's entry that somebody asked something of it.
+///
+/// In the very change that makes the wish durable, and without lines of the log: those say nothing
+/// about it.
+pub(crate) fn note_wish(entry: &mut PackageEntry, by: By, asked: Asked) {
+    let action = match asked {
+        Asked::Start => "it is started",
+        Asked::Stop => "it is stopped, and stays so until somebody starts it",
+        Asked::Restart => "it is stopped and started",
+    };
+    let cause = Cause::Operator {
+        by: by.clone(),
+        asked,
+    };
+    note(entry, Event::new("service", cause, action).by(by));
+}
+
+/// Adds a record without lines of the log to a service's entry.
+pub(crate) fn note(entry: &mut PackageEntry, event: Event) {
+    add(&mut entry.restarts, event.recorded(Wall::now(), Vec::new()));
+}
+
 /// Adds a record, under the number after the last, and drops what is too old.
 pub(super) fn add(records: &mut BTreeMap<u64, RestartRecord>, mut record: RestartRecord) {
     record.seq = records.keys().next_back().map_or(1, |last| last + 1);
     record.logs = cut_lines(record.logs);
     cut_message(&mut record.cause);
+    record.because.truncate(STEPS);
+    for link in &mut record.because {
+        cut_link(link);
+    }
     records.insert(record.seq, record);
     while records.len() > KEPT {
         records.pop_first();
     }
-    for old in records.values_mut().rev().skip(WITH_LINES) {
+    let with_lines = records
+        .values_mut()
+        .rev()
+        .filter(|one| !one.logs.is_empty());
+    for old in with_lines.skip(WITH_LINES) {
         old.logs.clear();
+    }
+}
+
+/// A link's own texts: each may have come from a package.
+pub(crate) fn cut_link(link: &mut Link) {
+    match link {
+        Link::Failed { cause, .. } => cut_message(cause),
+        Link::Unwell {
+            message: Some(text),
+            ..
+        }
+        | Link::NeedsTask {
+            reason: Some(text), ..
+        } => cut(text, MESSAGE_BYTES),
+        Link::Parked { .. }
+        | Link::Held { .. }
+        | Link::Stopped { .. }
+        | Link::Starting { .. }
+        | Link::Unwell { message: None, .. }
+        | Link::Missing { .. }
+        | Link::NeedsTask { reason: None, .. }
+        | Link::DiskFull { .. } => {}
     }
 }
 
@@ -56,10 +177,20 @@ fn cut_message(cause: &mut Cause) {
     match cause {
         Cause::StartFailed { message }
         | Cause::StopFailed { message }
-        | Cause::Internal { message } => cut(message, MESSAGE_BYTES),
+        | Cause::Internal { message }
+        | Cause::FailedCheck {
+            message: Some(message),
+            ..
+        }
+        | Cause::ConfigurationMissing {
+            reason: Some(message),
+            ..
+        } => cut(message, MESSAGE_BYTES),
         Cause::Exit { .. }
         | Cause::Signal { .. }
-        | Cause::Oom
+        | Cause::Oom { .. }
+        | Cause::FailedCheck { message: None, .. }
+        | Cause::ConfigurationMissing { reason: None, .. }
         | Cause::ContainerDied
         | Cause::RuntimeDied
         | Cause::Operator { .. }
@@ -69,20 +200,26 @@ fn cut_message(cause: &mut Cause) {
 
 #[cfg(test)]
 mod tests {
-    use coppice_clock::Wall;
-
     use super::*;
 
     fn record(logs: Vec<String>) -> RestartRecord {
-        RestartRecord {
-            seq: 0,
-            at: Wall::from_millis(0),
-            what: "daemon main".into(),
-            cause: Cause::Oom,
-            action: String::new(),
-            ran_ms: None,
-            logs,
+        let event = Event::new("daemon main", Cause::Oom { kills: 1 }, "");
+        event.recorded(Wall::from_millis(0), logs)
+    }
+
+    #[test]
+    fn what_people_ask_for_pushes_no_lines_of_a_death_out() {
+        let mut records = BTreeMap::new();
+        add(&mut records, record(vec!["the last words".into()]));
+        let cause = Cause::Operator {
+            by: By::Package,
+            asked: Asked::Restart,
+        };
+        for _ in 0..WITH_LINES + 1 {
+            let asked = Event::new("service", cause.clone(), "");
+            add(&mut records, asked.recorded(Wall::from_millis(1), vec![]));
         }
+        assert_eq!(records[&1].logs, ["the last words"]);
     }
 
     #[test]
@@ -100,9 +237,16 @@ mod tests {
         let mut records = BTreeMap::new();
         for _ in 0..200 {
             let mut talkative = record(vec!["x".repeat(128 * 1024); 20]);
-            talkative.cause = Cause::StartFailed {
+            let endless = Cause::StartFailed {
                 message: "y".repeat(4 * 1024 * 1024),
             };
+            talkative.cause = endless.clone();
+            let link = Link::Failed {
+                service: "db".into(),
+                what: "init".into(),
+                cause: endless,
+            };
+            talkative.because = vec![link; 2];
             add(&mut records, talkative);
         }
         assert_eq!(records.len(), KEPT);
@@ -111,6 +255,6 @@ mod tests {
         let lines = |record: &RestartRecord| record.logs.iter().map(String::len).sum::<usize>();
         assert!(records.values().all(|one| lines(one) <= LINES_BYTES));
         assert!(lines(&records[&196]) > 0 && lines(&records[&195]) == 0);
-        assert!(serde_json::to_string(&records).unwrap().len() < 128 * 1024);
+        assert!(serde_json::to_string(&records).unwrap().len() < 256 * 1024);
     }
 }

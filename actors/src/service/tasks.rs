@@ -11,11 +11,12 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    RuntimePhase, ServiceContext, actions,
+    Event, RuntimePhase, ServiceContext, actions,
     matching::{conflicts, is_met},
+    records,
 };
 use crate::{
-    model::{PackageEntry, Severity, Task, TaskEntry},
+    model::{By, Cause, PackageEntry, Severity, Task, TaskEntry},
     problem::Problem,
 };
 
@@ -99,7 +100,17 @@ fn apply(entry: &mut PackageEntry, replay_id: &str, verdict: Verdict) -> bool {
             task.active = active;
             let stops = active && task.task.severity == Severity::Critical;
             if stops {
-                entry.status_info.desired = entry.status_info.desired.stop();
+                let cause = Cause::ConfigurationMissing {
+                    package: task.task.package_id.clone(),
+                    action: task.task.action_id.clone(),
+                    reason: task.task.reason.clone(),
+                };
+                let wish = entry.status_info.desired.stop();
+                if wish != entry.status_info.desired {
+                    entry.status_info.desired = wish;
+                    let action = "it is stopped, and can be started when the action was run";
+                    records::note(entry, Event::new("service", cause, action).by(By::Package));
+                }
             }
             stops
         }

@@ -4,6 +4,7 @@ use std::{io::Read, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
 use clap::Subcommand;
+use coppice_actors::model::RestartRecord;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
@@ -231,34 +232,31 @@ fn status_words(status: &Value) -> String {
 
 fn why_words(why: &Value) -> String {
     let summary = &why["summary"];
-    let mut lines = vec![format!(
-        "{} is {}.",
-        show::text(summary, "id"),
-        show::text(summary, "status")
-    )];
+    let id = show::text(summary, "id");
+    let mut lines = vec![format!("{id} is {}.", show::text(summary, "status"))];
     let detail = show::text(summary, "detail");
     if !detail.is_empty() {
         lines.push(format!("  {detail}"));
+    }
+    let words = show::text(why, "words");
+    if !words.is_empty() {
+        lines.push(format!("  {words}."));
     }
     let records = why["restarts"].as_array().cloned().unwrap_or_default();
     if records.is_empty() {
         lines.push("Nothing of it was ever restarted.".to_owned());
     }
     for record in records {
-        let ran = record["ranMs"]
-            .as_u64()
-            .map(|millis| format!(" after {}", show::span(millis)))
-            .unwrap_or_default();
-        lines.push(format!(
-            "{}  {}: {}{ran}; {}.",
-            show::text(&record, "at"),
-            show::text(&record, "what"),
-            show::cause(&record["cause"]),
-            show::text(&record, "action")
-        ));
-        let logged = record["logs"].as_array().cloned().unwrap_or_default();
-        for line in logged.iter().rev().take(5).rev() {
-            lines.push(format!("      | {}", line.as_str().unwrap_or_default()));
+        match serde_json::from_value::<RestartRecord>(record.clone()) {
+            Ok(record) => {
+                let happened = show::happened(&id, &record);
+                lines.push(format!("{}  {happened}", record.at));
+                for line in record.logs.iter().rev().take(5).rev() {
+                    lines.push(format!("      | {line}"));
+                }
+            }
+            // A server of another version says something that this one does not know.
+            Err(_) => lines.push(record.to_string()),
         }
     }
     lines.join("\n")

@@ -1,6 +1,7 @@
 //! Values in words and columns.
 
 use comfy_table::{Table, presets::NOTHING};
+use coppice_actors::{model::RestartRecord, words};
 use serde_json::{Value, json};
 
 use super::CallError;
@@ -57,35 +58,21 @@ pub(super) fn text(value: &Value, member: &str) -> String {
     }
 }
 
-/// Why something ended, in plain words.
-pub(super) fn cause(cause: &Value) -> String {
-    let say = |member: &str| text(cause, member);
-    match cause
-        .get("kind")
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-    {
-        "exit" => format!("it ended with exit code {}", say("code")),
-        "signal" => {
-            let signal = say("signal");
-            let name = signal
-                .parse::<i32>()
-                .ok()
-                .and_then(|number| nix::sys::signal::Signal::try_from(number).ok());
-            format!(
-                "it was ended by {}",
-                name.map_or_else(|| format!("signal {signal}"), |name| name.to_string())
-            )
-        }
-        "oom" => "the kernel killed it for memory".to_owned(),
-        "container-died" => "its container ended".to_owned(),
-        "runtime-died" => "the Node runtime ended under it".to_owned(),
-        "operator" => format!("{} asked for it", say("by")),
-        "start-failed" => format!("it did not come up: {}", say("message")),
-        "stop-failed" => format!("it did not end in good order: {}", say("message")),
-        "deadline" => format!("{} took too long", say("waitedFor")),
-        _ => say("message"),
-    }
+/// What happened to a part of a service, and what was done about it, in one line.
+pub(super) fn happened(service: &str, record: &RestartRecord) -> String {
+    let ran = record.ran_ms;
+    let ran = ran.map(|millis| format!(" after {}", span(millis)));
+    let because = match &record.because[..] {
+        [] => String::new(),
+        links => format!(" because {}", words::explain_further(service, links)),
+    };
+    format!(
+        "{}: it {}{}; {}{because}.",
+        record.what,
+        words::happened(&record.cause),
+        ran.unwrap_or_default(),
+        record.action
+    )
 }
 
 #[cfg(test)]
@@ -106,14 +93,23 @@ mod tests {
     }
 
     #[test]
-    fn causes_are_plain_sentences() {
+    fn a_record_is_one_plain_sentence() {
+        let record: RestartRecord = serde_json::from_value(json!({
+            "seq": 7, "at": "2026-01-01T00:00:00.000Z", "what": "runtime",
+            "cause": { "kind": "exit", "code": 1 },
+            "because": [
+                { "is": "parked", "service": "db" },
+                { "is": "failed", "service": "db", "what": "init",
+                  "cause": { "kind": "start-failed", "message": "no such table" } },
+            ],
+            "action": "it is held until its dependency db is well again",
+            "ranMs": 65_000, "logs": [],
+        }))
+        .unwrap();
         assert_eq!(
-            cause(&json!({"kind": "signal", "signal": 9})),
-            "it was ended by SIGKILL"
-        );
-        assert_eq!(
-            cause(&json!({"kind": "exit", "code": 1})),
-            "it ended with exit code 1"
+            happened("web", &record),
+            "runtime: it ended with exit code 1 after 1m 5s; it is held until its dependency db is well \
+             again because its dependency db is parked because its init failed: no such table."
         );
     }
 }

@@ -17,7 +17,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use coppice_actors::{Kind, Problem};
+use coppice_actors::{Kind, Problem, model::By};
 use futures_util::{
     FutureExt,
     future::{BoxFuture, join_all},
@@ -155,6 +155,13 @@ impl Call {
 
     fn coppice(&self) -> &coppice_actors::Coppice {
         &self.context.gate.coppice
+    }
+
+    /// Who calls, as a restart record names them.
+    fn by(&self) -> By {
+        By::Account {
+            name: self.context.caller.account().to_owned(),
+        }
     }
 }
 

@@ -88,27 +88,25 @@ struct Start {
 
 pub(super) async fn start(call: Call) -> Result<Value, Failure> {
     let Start { id, force } = call.params()?;
-    call.coppice().start(&id, force).await?;
+    call.coppice().start(&id, force, call.by()).await?;
     Ok(Value::Null)
 }
 
 pub(super) async fn stop(call: Call) -> Result<Value, Failure> {
     let Id { id } = call.params()?;
-    call.coppice().stop(&id).await?;
+    call.coppice().stop(&id, call.by()).await?;
     Ok(Value::Null)
 }
 
 pub(super) async fn restart(call: Call) -> Result<Value, Failure> {
     let Id { id } = call.params()?;
-    call.coppice().restart(&id).await?;
+    call.coppice().restart(&id, call.by()).await?;
     Ok(Value::Null)
 }
 
 pub(super) async fn why(call: Call) -> Result<Value, Failure> {
     let Id { id } = call.params()?;
-    let (summary, entry) = call.coppice().status(&id)?;
-    let restarts: Vec<_> = entry.restarts.into_values().collect();
-    Ok(json!({ "summary": summary, "parked": entry.parked, "restarts": restarts }))
+    Ok(json!(call.coppice().why(&id)?))
 }
 
 #[derive(Deserialize)]

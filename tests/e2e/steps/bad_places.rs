@@ -34,11 +34,11 @@ fn free(folder: &Path) -> u64 {
 }
 
 /// Fills a file system until it goes.
-struct Ballast(PathBuf);
+pub(super) struct Ballast(PathBuf);
 
 impl Ballast {
     /// Leaves this many bytes free beside a folder.
-    fn leave(beside: &Path, bytes: u64) -> Self {
+    pub(super) fn leave(beside: &Path, bytes: u64) -> Self {
         let file = beside.parent().unwrap().join("ballast");
         let size = (free(beside) - bytes).to_string();
         run("fallocate", &["-l", &size, file.to_str().unwrap()]);

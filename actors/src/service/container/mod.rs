@@ -21,11 +21,14 @@ use tokio::sync::mpsc;
 
 use self::reports::AgentReports;
 use self::step::{Effect, Ending, Failure, Input, State};
-use super::{Changed, ContainerPhase, RuntimeLink, ServiceContext, Watched, custody};
+use super::{
+    Changed, ContainerPhase, Event, RuntimeLink, ServiceContext, Watched, custody,
+    hold::{self, Hold},
+};
 use crate::{
     effects::Effects,
     link::{Accepted, Handler, Peer, ServiceListener},
-    model::Cause,
+    model::{Cause, WaitsFor},
 };
 
 /// Connections that may wait to be looked at.
@@ -51,6 +54,8 @@ pub struct ContainerShell {
     /// One for all connections, which share its limits.
     effects: Arc<Effects>,
     state: Option<State>,
+    /// There while the machine is in `Held`.
+    hold: Option<Hold>,
     _listener: ServiceListener,
 }
 
@@ -91,6 +96,7 @@ impl Actor for ContainerActor {
             effects: Arc::new(Effects::new(Arc::clone(&service))),
             service,
             state: Some(state),
+            hold: None,
             _listener: listener,
         };
         for effect in effects {
@@ -110,7 +116,7 @@ impl Actor for ContainerActor {
             ContainerMsg::Connected(accepted) => shell.connected(*accepted),
         }
         match &shell.state {
-            Some(State::Failed(failure)) => Err(shell.die(failure.clone())),
+            Some(State::Failed(failure)) => shell.failed(failure.clone(), &myself),
             _ => Ok(()),
         }
     }
@@ -123,6 +129,9 @@ impl ContainerShell {
         };
         let (state, effects) = state.step(input, Mono::now());
         tracing::debug!(service = self.service.id, ?state, "container");
+        if state != State::Held {
+            self.hold = None;
+        }
         self.state = Some(state);
         for effect in effects {
             self.perform(effect, myself);
@@ -224,57 +233,80 @@ impl ContainerShell {
         }
     }
 
-    fn die(&mut self, failure: Failure) -> ActorProcessingErr {
-        self.state = None;
-        let service = &self.service;
+    /// What could not be made for want of room is held. Otherwise the actor ends with its reason, is
+    /// counted, and is started again.
+    fn failed(
+        &mut self,
+        failure: Failure,
+        myself: &ActorRef<ContainerMsg>,
+    ) -> Result<(), ActorProcessingErr> {
+        let service = Arc::clone(&self.service);
         service.container.send_replace(ContainerPhase::Down);
         // Nothing that ran in it may be shown as running until its successor is up.
         service.reports.clear();
-        let noted = Arc::clone(service);
+        let noted = Arc::clone(&service);
         tokio::spawn(async move { note_down(&noted).await });
-        let (cause, ran, text) = match failure {
-            Failure::Ended { how, ran } => {
-                let text = format!("the container ended: {how}");
-                let cause = match how {
-                    Ending::Code(code) => Cause::Exit { code },
-                    Ending::Signal(signal) => Cause::Signal { signal },
-                    Ending::Unseen(_) => Cause::ContainerDied,
-                };
-                (cause, Some(ran), text)
-            }
-            Failure::Create(message) => (
-                Cause::StartFailed {
-                    message: message.clone(),
-                },
-                None,
-                message,
-            ),
-            Failure::Destroy(message) => (
-                Cause::StopFailed {
-                    message: message.clone(),
-                },
-                None,
-                message,
-            ),
-            Failure::Deadline(waited_for) => {
-                let cause = Cause::Deadline {
-                    waited_for: waited_for.to_owned(),
-                };
-                (cause, None, format!("{waited_for} took too long"))
-            }
-        };
+        let is_making = matches!(failure, Failure::Create(_));
+        let (cause, ran, text) = told(failure);
         // An install waits for its init: one whose container does not come up must not wait for ever.
-        service.failures.send_modify(|(count, last)| {
-            *count += 1;
-            last.clone_from(&text);
-        });
-        service.record_later(
+        service.note_failure("container", cause.clone(), &text);
+        let event = Event::new(
             "container",
             cause,
             "the container and everything in it is started again",
-            ran,
-        );
-        ExitReason::Abnormal(coppice_supervision::Failure::text(text)).into()
+        )
+        .after(ran);
+        // A dependency has no part in the making of a container.
+        let room = hold::obstacle(&service).filter(|one| one.waits_for == WaitsFor::Room);
+        if let (true, Some(obstacle)) = (is_making, room) {
+            self.step(Input::Hold, myself);
+            let (action, because) = (hold::action(&obstacle), obstacle.because.clone());
+            service.record_later(Event {
+                action,
+                because,
+                ..event
+            });
+            self.hold = Some(Hold::begin(&service, obstacle, myself.clone(), || {
+                ContainerMsg::Input(Input::Release)
+            }));
+            return Ok(());
+        }
+        self.state = None;
+        service.record_later(event);
+        Err(ExitReason::Abnormal(coppice_supervision::Failure::text(text)).into())
+    }
+}
+
+/// A failure as a cause, how long the container had been up, and in words.
+fn told(failure: Failure) -> (Cause, Option<std::time::Duration>, String) {
+    match failure {
+        Failure::Ended { how, ran } => {
+            let text = format!("the container ended: {how}");
+            let cause = match how {
+                Ending::Code(code) => Cause::Exit { code },
+                Ending::Signal(signal) => Cause::Signal { signal },
+                Ending::Unseen(_) => Cause::ContainerDied,
+            };
+            (cause, Some(ran), text)
+        }
+        Failure::Create(message) => {
+            let cause = Cause::StartFailed {
+                message: message.clone(),
+            };
+            (cause, None, message)
+        }
+        Failure::Destroy(message) => {
+            let cause = Cause::StopFailed {
+                message: message.clone(),
+            };
+            (cause, None, message)
+        }
+        Failure::Deadline(waited_for) => {
+            let cause = Cause::Deadline {
+                waited_for: waited_for.to_owned(),
+            };
+            (cause, None, format!("{waited_for} took too long"))
+        }
     }
 }
 

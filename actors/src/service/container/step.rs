@@ -10,12 +10,15 @@
 //!   │  Failed
 //!   │ gone
 //!  Clearing (the old container is condemned)
+//!
+//!  Failed for want of room ──hold──▶ Held ──release──▶ Looking
 //! ```
 //!
 //! Invariants:
 //! - A container that runs is adopted, never made again; one that is condemned is removed first.
 //! - Only a command or a condemnation ends a container; the end of this actor does not.
-//! - Every state on the way has a deadline.
+//! - Every state on the way has a deadline. `Held` is a state to rest in: its way out is room on the
+//!   disk, or its owner's start.
 
 use std::time::Duration;
 
@@ -53,6 +56,8 @@ pub enum State {
         /// Since when we know it.
         since: Mono,
     },
+    /// There is no room to make it; not tried again until there is.
+    Held,
     /// Being ended on command.
     Stopping {
         /// When to give up.
@@ -124,6 +129,10 @@ pub enum Input {
     },
     /// The backend removed it, or not.
     Destroyed(Result<(), String>),
+    /// What has just failed is not to be tried again for now.
+    Hold,
+    /// What is held may be tried again.
+    Release,
     /// A deadline may be due.
     Wake,
 }
@@ -162,6 +171,10 @@ impl State {
             let effects = vec![Effect::Clear { grace }, Effect::WakeAt(deadline)];
             return (Self::Clearing { deadline }, effects);
         }
+        Self::looking(now)
+    }
+
+    fn looking(now: Mono) -> (Self, Vec<Effect>) {
         let deadline = now + LOOK_DEADLINE;
         let effects = vec![Effect::Look, Effect::WakeAt(deadline)];
         (Self::Looking { deadline }, effects)
@@ -175,7 +188,7 @@ impl State {
             | Self::Creating { .. }
             | Self::Up { .. }
             | Self::Stopping { .. } => true,
-            Self::Clearing { .. } | Self::Gone | Self::Failed(_) => false,
+            Self::Clearing { .. } | Self::Held | Self::Gone | Self::Failed(_) => false,
         }
     }
 
@@ -187,7 +200,7 @@ impl State {
             Self::Clearing { deadline } => Some((*deadline, "the old container to be removed")),
             Self::Creating { deadline } => Some((*deadline, "the container to be made")),
             Self::Stopping { deadline } => Some((*deadline, "the container to be removed")),
-            Self::Up { .. } | Self::Gone | Self::Failed(_) => None,
+            Self::Up { .. } | Self::Held | Self::Gone | Self::Failed(_) => None,
         }
     }
 
@@ -227,9 +240,11 @@ impl State {
                 }),
                 vec![],
             ),
-            (Self::Looking { .. } | Self::Up { .. }, Input::Stop { grace }) => {
+            (Self::Looking { .. } | Self::Up { .. } | Self::Held, Input::Stop { grace }) => {
                 Self::stopping(now, grace)
             }
+            (Self::Failed(Failure::Create(_)), Input::Hold) => (Self::Held, vec![]),
+            (Self::Held, Input::Release) => Self::looking(now),
             // Removing waits until the making, or the removing of the old one, has ended, so it has
             // that long more.
             (Self::Creating { deadline } | Self::Clearing { deadline }, Input::Stop { grace }) => {
@@ -257,7 +272,9 @@ impl State {
                 | Input::Created(_)
                 | Input::Ended { .. }
                 | Input::Stop { .. }
-                | Input::Destroyed(_),
+                | Input::Destroyed(_)
+                | Input::Hold
+                | Input::Release,
             ) => (state, vec![]),
         }
     }

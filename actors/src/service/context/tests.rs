@@ -86,7 +86,7 @@ async fn a_restart_record_is_numbered_and_durable_when_it_is_told() {
     let service = at.installed("a").await;
     for _ in 0..2 {
         service
-            .record("daemon main", Cause::Oom, "again", None)
+            .record(Event::new("daemon main", Cause::Oom { kills: 1 }, "again"))
             .await;
     }
     let records = service.entry().unwrap().restarts;

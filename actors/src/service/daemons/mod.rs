@@ -19,10 +19,10 @@ use serde_json::{Value, json};
 use tokio::sync::{broadcast, mpsc};
 
 use self::ledger::{Change, Ledger};
-use super::{ContainerPhase, ProcessReport, RuntimePhase, ServiceContext};
+use super::{ContainerPhase, Event, ProcessReport, RuntimePhase, ServiceContext};
 use crate::{
     link::Peer,
-    model::{Cause, DesiredStatus},
+    model::{By, Cause, DesiredStatus},
 };
 
 /// Name of the dynamic supervisor beside [`DaemonsActor`].
@@ -64,16 +64,8 @@ pub struct DaemonsState {
 enum Task {
     Add(ChildSpec),
     Remove(String),
-    Record {
-        what: String,
-        cause: Cause,
-        action: &'static str,
-        ran: Duration,
-    },
-    Acknowledge {
-        agent: Peer,
-        seq: u64,
-    },
+    Record(Event),
+    Acknowledge { agent: Peer, seq: u64 },
 }
 
 impl Actor for DaemonsActor {
@@ -225,12 +217,14 @@ impl DaemonsState {
         } else {
             "it ended while Coppice was away; the package starts it again"
         };
-        self.then(Task::Record {
-            what: format!("daemon {name}"),
-            cause,
-            action,
-            ran: Duration::from_millis(exit.ran_ms),
-        });
+        let what = format!("daemon {name}");
+        if watched {
+            self.service.note_death(&what, cause.clone());
+        }
+        let event = Event::new(what, cause, action)
+            .by(By::Package)
+            .after(Some(Duration::from_millis(exit.ran_ms)));
+        self.then(Task::Record(event));
     }
 
     /// Whether a daemon that dies now dies alone: neither wanted, nor with something larger whose
@@ -273,12 +267,7 @@ async fn perform(
             Task::Add(child) => drop(supervisor.add(child).await),
             // Gone already when the supervisor was restarted in between.
             Task::Remove(child) => drop(supervisor.terminate(child).await),
-            Task::Record {
-                what,
-                cause,
-                action,
-                ran,
-            } => service.record(&what, cause, action, Some(ran)).await,
+            Task::Record(event) => service.record(event).await,
             // One that is lost is made good by the next: it covers all before it.
             Task::Acknowledge { agent, seq } => agent.mention(ACK, json!({ "seq": seq })),
         }
@@ -292,8 +281,10 @@ fn child(name: &str, id: &str) -> String {
 
 /// Why it ended, unless it is a oneshot that did its work.
 fn cause(exit: &ProcessExited) -> Option<Cause> {
+    if let Some(kills @ 1..) = exit.oom_kills {
+        return Some(Cause::Oom { kills });
+    }
     match (exit.code, exit.signal) {
-        _ if exit.oom_kills.is_some_and(|kills| kills > 0) => Some(Cause::Oom),
         (_, Some(signal)) => Some(Cause::Signal { signal }),
         (Some(0), None) => None,
         (code, None) => Some(Cause::Exit {

@@ -7,6 +7,7 @@ use ractor::ActorCell;
 
 use super::*;
 use crate::{
+    model::{Cause, CurrentDependency, DependencyKind, DesiredStatus, Link, WaitsFor},
     observer,
     service::{
         ContainerPhase, parking,
@@ -32,9 +33,9 @@ async fn grown(parking: Parking) -> Option<Grown> {
     }
     let at = testing::host();
     let service = at.installed("a").await;
+    wish(&service, DesiredStatus::Running).await;
     at.runs_already(&service).await;
     let (observe, events) = observer::channel(&at.host);
-    tokio::spawn(observer::follow(Arc::clone(&at.host), events));
     let root = SupervisorSpec::one_for_one("core")
         .observer(observe)
         .child(ChildSpec::supervisor(SupervisorSpec::parking(
@@ -43,6 +44,8 @@ async fn grown(parking: Parking) -> Option<Grown> {
     let (root, _) = Supervisor::start(root).await.unwrap();
     let services = Supervisor::new(root).child("services").await.unwrap();
     let services = Supervisor::from_cell(&services.unwrap()).unwrap();
+    let follow = observer::follow(Arc::clone(&at.host), services.clone(), events);
+    tokio::spawn(follow);
     let tree = ChildSpec::supervisor(instance_spec(&service));
     services.add(tree).await.unwrap();
     until("the container is adopted", || {
@@ -54,6 +57,14 @@ async fn grown(parking: Parking) -> Option<Grown> {
         service,
         services,
     })
+}
+
+async fn wish(service: &ServiceContext, desired: DesiredStatus) {
+    let written = service.update("test", move |entry| {
+        entry.status_info.desired = desired;
+        Ok(())
+    });
+    written.await.unwrap();
 }
 
 /// Patient: nothing is tried again within a test.
@@ -92,6 +103,7 @@ impl Grown {
                     generation: 1,
                     code: Some(1),
                     signal: None,
+                    oom_kills: None,
                 },
             ] {
                 self.service.runtime_slot.cast(RuntimeMsg::Input(input));
@@ -190,6 +202,16 @@ async fn a_parked_service_has_no_container_and_says_why() {
     assert!(!grown.runs().await);
     assert_eq!(phase(&grown.service), ContainerPhase::Down);
     assert!(entry().status_info.health.is_empty());
+    let parked = entry().parked.unwrap();
+    assert!(
+        matches!(&parked.because[..], [Link::Failed { what, .. }] if what == "container"),
+        "{parked:?}"
+    );
+    let record = entry()
+        .restarts
+        .into_values()
+        .find(|one| one.what == "service");
+    assert_eq!(record.unwrap().because, parked.because);
 }
 
 #[tokio::test]
@@ -203,8 +225,131 @@ async fn a_stop_leaves_a_parked_service_in_peace_and_a_start_tries_it_again() {
     grown.node_dies(6).await;
     until("it is parked", || service.entry().unwrap().parked.is_some()).await;
     parking::rest(services, service).await;
+    assert!(services.child("a").await.is_ok(), "it is wanted running");
+    wish(service, DesiredStatus::Stopped).await;
+    parking::rest(services, service).await;
     assert!(services.child("a").await.is_err(), "nothing tries it");
     assert_eq!(service.entry().unwrap().parked, None);
     parking::wake(services, service).await;
     assert!(services.child("a").await.is_ok());
+}
+
+#[tokio::test]
+async fn a_stopped_service_that_fails_too_often_is_not_tried_again_by_itself() {
+    let Some(grown) = grown(parks_at_once()).await else {
+        return;
+    };
+    let (services, service) = (&grown.services, &grown.service);
+    wish(service, DesiredStatus::Stopped).await;
+    grown.node_dies(6).await;
+    let rests = async {
+        while services.child("a").await.is_ok() || service.entry().unwrap().parked.is_some() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    assert!(tokio::time::timeout(LONG, rests).await.is_ok());
+    assert!(!grown.runs().await, "nobody watches a container");
+    let told = service.entry().unwrap().restarts;
+    assert!(told.values().any(|record| record.what == "service"));
+}
+
+/// The service needs this one running and well.
+async fn requires(service: &ServiceContext, dependency: &'static str) {
+    let written = service.update("test", move |entry| {
+        let requirement = CurrentDependency {
+            title: None,
+            icon: None,
+            version_range: "*".to_owned(),
+            kind: DependencyKind::Running {
+                health_checks: Vec::new(),
+            },
+        };
+        entry
+            .current_dependencies
+            .insert(dependency.to_owned(), requirement);
+        Ok(())
+    });
+    written.await.unwrap();
+}
+
+impl Grown {
+    /// The tree of `a`, whose Node died while `db`, which it needs, is stopped.
+    async fn held() -> Option<(Self, Arc<ServiceContext>)> {
+        let grown = grown(parks_at_once()).await?;
+        let db = grown.at.installed("db").await;
+        requires(&grown.service, "db").await;
+        grown.node_dies(1).await;
+        until("it is held", || {
+            grown.service.entry().unwrap().held.is_some()
+        })
+        .await;
+        Some((grown, db))
+    }
+}
+
+#[tokio::test]
+async fn what_fails_while_its_dependency_is_down_is_held_until_that_is_well() {
+    let Some((grown, db)) = Grown::held().await else {
+        return;
+    };
+    let entry = || grown.service.entry().unwrap();
+    let held = entry().held.unwrap();
+    assert_eq!(held.waits_for, WaitsFor::Dependency { id: "db".into() });
+    assert!(
+        held.reason.contains("because its dependency db is stopped"),
+        "{}",
+        held.reason
+    );
+    until("its record says so", || {
+        let restarts = entry().restarts;
+        restarts.values().any(|record| {
+            record.what == "runtime"
+                && record.cause == Cause::Exit { code: 1 }
+                && record.because == held.because
+        })
+    })
+    .await;
+    // Nothing fails again, so nothing is counted: it would have been given up after six.
+    for _ in 0..20 {
+        let again = Input::AgentUp {
+            live: Some(1),
+            next: 1,
+        };
+        grown.service.runtime_slot.cast(RuntimeMsg::Input(again));
+    }
+    let written = db.update("test", |entry| {
+        entry.status_info.desired = DesiredStatus::Running;
+        entry.status_info.started = Some(coppice_clock::Wall::now());
+        Ok(())
+    });
+    written.await.unwrap();
+    until("it is let go", || entry().held.is_none()).await;
+    assert_eq!(grown.service.failures.borrow().0, 1);
+    assert_eq!(grown.touched(), []);
+}
+
+#[tokio::test]
+async fn a_stop_lets_go_of_a_service_that_is_held() {
+    let Some((grown, _db)) = Grown::held().await else {
+        return;
+    };
+    wish(&grown.service, DesiredStatus::Stopped).await;
+    grown.service.raise_wish();
+    until("it is let go", || {
+        grown.service.entry().unwrap().held.is_none()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_held_service_whose_actor_is_killed_is_not_shown_as_held_any_more() {
+    let Some((grown, _db)) = Grown::held().await else {
+        return;
+    };
+    let runtime = grown.actor("runtime").await.unwrap();
+    runtime.kill();
+    until("it is not", || {
+        grown.service.entry().unwrap().held.is_none()
+    })
+    .await;
 }

@@ -11,6 +11,8 @@ pub enum Failure {
         code: Option<i32>,
         /// The signal that ended it, when one did.
         signal: Option<i32>,
+        /// How many processes the kernel killed for memory in its leaf, where that is counted.
+        oom_kills: Option<u64>,
     },
     /// It did not do this in time.
     Deadline(&'static str),
@@ -27,10 +29,28 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// The part that failed, as the restart record names it.
+    #[must_use]
+    pub const fn part(&self) -> &'static str {
+        match self {
+            Self::Init(_) => "init",
+            Self::Uninit(_) => "uninit",
+            Self::Ended { .. }
+            | Self::Deadline(_)
+            | Self::Stop(_)
+            | Self::Spawn(_)
+            | Self::Vanished => "runtime",
+        }
+    }
+
     /// As the restart record has it.
     #[must_use]
     pub fn cause(&self) -> Cause {
         match self {
+            Self::Ended {
+                oom_kills: Some(kills @ 1..),
+                ..
+            } => Cause::Oom { kills: *kills },
             Self::Ended {
                 signal: Some(signal),
                 ..
@@ -55,6 +75,10 @@ impl Failure {
     #[must_use]
     pub fn words(&self) -> String {
         match self {
+            Self::Ended {
+                oom_kills: Some(1..),
+                ..
+            } => "the Node runtime ran out of memory".to_owned(),
             Self::Ended {
                 signal: Some(signal),
                 ..

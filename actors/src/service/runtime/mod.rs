@@ -25,11 +25,14 @@ use self::{
     failure::Failure,
     step::{Effect, Input, State},
 };
-use super::{ContainerPhase, ProcessEvent, ProcessReport, RuntimePhase, ServiceContext};
+use super::{
+    ContainerPhase, Event, ProcessEvent, ProcessReport, RuntimePhase, ServiceContext,
+    hold::{self, Hold},
+};
 use crate::{
     ids,
     link::Peer,
-    model::{DesiredStatus, ErrorInfo},
+    model::{Cause, DesiredStatus, ErrorInfo},
     problem::Problem,
     relay::relay,
     text::cut,
@@ -42,6 +45,9 @@ const SHOWN_BYTES: usize = 2048;
 const LINK_PATIENCE: Duration = Duration::from_secs(10);
 /// Between two tries of a question that the agent or the store did not answer.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// A runtime that fails so soon after one of its daemons died may well fail for that.
+const AFTER_A_DEATH: Duration = Duration::from_secs(10);
 
 /// Messages of the runtime's actor.
 #[derive(Debug)]
@@ -70,6 +76,10 @@ pub struct RuntimeShell {
     state: Option<State>,
     wish: Option<DesiredStatus>,
     since: Mono,
+    /// There while the machine is in `Held`.
+    hold: Option<Hold>,
+    /// A failed `start` is on record; it is tried for ever, and told once.
+    start_failed: bool,
 }
 
 impl Actor for RuntimeActor {
@@ -96,6 +106,8 @@ impl Actor for RuntimeActor {
             state: Some(State::Waiting),
             wish: None,
             since: Mono::now(),
+            hold: None,
+            start_failed: false,
         })
     }
 
@@ -119,12 +131,19 @@ impl Actor for RuntimeActor {
                 }
             }
             RuntimeMsg::Input(input) => {
+                let started = match &input {
+                    Input::StartDone(result) => Some(result.clone()),
+                    _ => None,
+                };
                 shell.step(input, &myself);
                 shell.greet_waiting_runtime(&myself);
+                if let Some(result) = started {
+                    shell.started(result, &myself);
+                }
             }
         }
         match &shell.state {
-            Some(State::Failed(failure)) => Err(shell.die(failure.clone())),
+            Some(State::Failed(failure)) => shell.failed(failure.clone(), &myself),
             _ => Ok(()),
         }
     }
@@ -145,6 +164,9 @@ impl RuntimeShell {
         }
         let generation = state.generation();
         self.announce(&state);
+        if !matches!(state, State::Held { .. }) {
+            self.hold = None;
+        }
         self.state = Some(state);
         for effect in effects {
             self.perform(effect, generation, now, myself);
@@ -153,10 +175,14 @@ impl RuntimeShell {
 
     fn announce(&self, state: &State) {
         let phase = match state {
-            State::Waiting | State::Launching { .. } | State::Initialising { .. } => {
-                RuntimePhase::Booting
-            }
-            State::Idle { .. } => RuntimePhase::Idle,
+            State::Waiting
+            | State::Launching { .. }
+            | State::Initialising { .. }
+            | State::Held { generation: None } => RuntimePhase::Booting,
+            State::Idle { .. }
+            | State::Held {
+                generation: Some(_),
+            } => RuntimePhase::Idle,
             State::Starting { .. } | State::Stopping { .. } => RuntimePhase::Changing,
             State::Exiting { .. } => RuntimePhase::Exiting,
             State::Running { .. } => RuntimePhase::Running,
@@ -181,6 +207,12 @@ impl RuntimeShell {
         match effect {
             Effect::WakeAt(at) => {
                 myself.send_after(at.since(now), || RuntimeMsg::Input(Input::Wake));
+            }
+            Effect::LookForAgent => {
+                // Without one, the container's next will be heard.
+                if let Some(agent) = service.agent.borrow().clone() {
+                    self.look_for_runtime(agent, myself);
+                }
             }
             Effect::AskDesired => tell(myself, RuntimeMsg::Wish { again: true }),
             Effect::Spawn { generation } => {
@@ -369,21 +401,78 @@ impl RuntimeShell {
         }
     }
 
-    fn die(&mut self, failure: Failure) -> ActorProcessingErr {
-        self.state = None;
-        let ran = Mono::now().since(self.since);
-        self.service.failures.send_modify(|(count, last)| {
-            *count += 1;
-            *last = failure.words();
-        });
+    /// `start` answered. A failure is retried by the machine, or held.
+    fn started(&mut self, result: Result<(), String>, myself: &ActorRef<RuntimeMsg>) {
+        let failed = matches!(
+            self.state,
+            Some(State::Idle {
+                retry_at: Some(_),
+                ..
+            })
+        );
+        let Err(message) = result else {
+            self.start_failed = false;
+            return;
+        };
+        if !failed {
+            return;
+        }
+        let cause = Cause::StartFailed { message };
+        match hold::obstacle(&self.service) {
+            Some(obstacle) => self.hold(Event::new("main", cause, ""), obstacle, myself),
+            None if !self.start_failed => {
+                let action = format!(
+                    "it is started again every {} s until it comes up",
+                    step::START_RETRY.as_secs()
+                );
+                self.service.record_later(Event::new("main", cause, action));
+                self.start_failed = true;
+            }
+            None => {}
+        }
+    }
+
+    /// What failed is held when something it needs is missing. Otherwise the actor ends with its
+    /// reason, is counted, and is started again.
+    fn failed(
+        &mut self,
+        failure: Failure,
+        myself: &ActorRef<RuntimeMsg>,
+    ) -> Result<(), ActorProcessingErr> {
+        let (part, cause, words) = (failure.part(), failure.cause(), failure.words());
+        self.service.note_failure(part, cause.clone(), &words);
         // While the container is going down or is gone, its actor tells the story.
         let alone = *self.service.container.borrow() == ContainerPhase::Up;
+        let event = Event::new(
+            part,
+            cause,
+            "the runtime is started again; what the old one had started was ended",
+        )
+        .because(self.service.recent_death(AFTER_A_DEATH))
+        .after(Some(Mono::now().since(self.since)));
         if alone {
-            let action = "the runtime is started again; what the old one had started was ended";
-            self.service
-                .record_later("runtime", failure.cause(), action, Some(ran));
+            if let Some(obstacle) = hold::obstacle(&self.service) {
+                self.hold(event, obstacle, myself);
+                return Ok(());
+            }
+            self.service.record_later(event);
         }
-        ExitReason::Abnormal(coppice_supervision::Failure::text(failure.words())).into()
+        self.state = None;
+        Err(ExitReason::Abnormal(coppice_supervision::Failure::text(words)).into())
+    }
+
+    /// Keeps what failed from being tried again, with a record of why.
+    fn hold(&mut self, event: Event, obstacle: hold::Obstacle, myself: &ActorRef<RuntimeMsg>) {
+        self.step(Input::Hold, myself);
+        let (action, because) = (hold::action(&obstacle), obstacle.because.clone());
+        self.service.record_later(Event {
+            action,
+            because,
+            ..event
+        });
+        self.hold = Some(Hold::begin(&self.service, obstacle, myself.clone(), || {
+            RuntimeMsg::Input(Input::Release)
+        }));
     }
 }
 
@@ -492,6 +581,7 @@ fn watch_processes(mut events: broadcast::Receiver<ProcessReport>, actor: ActorR
                 generation,
                 code: exit.code,
                 signal: exit.signal,
+                oom_kills: exit.oom_kills,
             };
             if actor.send_message(RuntimeMsg::Input(input)).is_err() {
                 break;

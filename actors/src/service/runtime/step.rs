@@ -15,6 +15,7 @@
 //!                                                               │           ▼               │ wants a stop
 //!                                                               └──────── Running ──────────┘
 //!  Idle or Running ──exit──▶ Exiting ──answered──▶ Exited
+//!  Failed, or Idle after a start that failed ──hold──▶ Held ──release, or a new wish──▶ Waiting, or Idle
 //! ```
 //!
 //! Invariants:
@@ -22,6 +23,8 @@
 //! - A new generation is spawned only after every other one was killed ([`Effect::Spawn`]).
 //! - Every state on the way has a deadline; its successor is `Failed`, which names what was waited for.
 //! - What the user wants is read when it matters, never queued: the last wish wins.
+//! - What is held is not tried until it is released or its owner wishes something. `Held` is a state
+//!   to rest in ([`super::super::hold`] watches for what is missing), so it has no deadline.
 
 use std::time::Duration;
 
@@ -68,6 +71,11 @@ pub enum State {
         generation: u64,
         /// Not before this time is `start` tried again; it failed.
         retry_at: Option<Mono>,
+    },
+    /// Something it needs is missing: what failed is not tried again until that is there.
+    Held {
+        /// Its generation, when Node lives and only `main` waits; `None` when nothing lives.
+        generation: Option<u64>,
     },
     /// The package's `main` builds its daemons.
     Starting {
@@ -128,6 +136,8 @@ pub enum Input {
         code: Option<i32>,
         /// The signal that ended it, when one did.
         signal: Option<i32>,
+        /// How many processes the kernel killed for memory in its leaf, where that is counted.
+        oom_kills: Option<u64>,
     },
     /// The agent was asked what lives, and this generation's Node process does not.
     RuntimeMissing {
@@ -146,6 +156,10 @@ pub enum Input {
     Exit,
     /// What is wanted may have changed.
     Desired(DesiredStatus),
+    /// What has just failed is not to be tried again for now.
+    Hold,
+    /// What is held may be tried again.
+    Release,
     /// A deadline or a retry may be due.
     Wake,
 }
@@ -186,6 +200,8 @@ pub enum Effect {
     WakeAt(Mono),
     /// Send [`Input::Desired`] with what is wanted now.
     AskDesired,
+    /// Look for an agent, as when this life began.
+    LookForAgent,
 }
 
 impl State {
@@ -200,6 +216,7 @@ impl State {
             | Self::Running { generation }
             | Self::Stopping { generation, .. }
             | Self::Exiting { generation, .. } => Some(*generation),
+            Self::Held { generation } => *generation,
             Self::Waiting | Self::Exited | Self::Failed(_) => None,
         }
     }
@@ -215,6 +232,7 @@ impl State {
             Self::Exiting { deadline, .. } => Some((*deadline, "the package's uninit")),
             Self::Waiting
             | Self::Idle { .. }
+            | Self::Held { .. }
             | Self::Running { .. }
             | Self::Exited
             | Self::Failed(_) => None,
@@ -238,7 +256,15 @@ impl State {
                 generation,
                 code,
                 signal,
-            } => self.runtime_ended(generation, code, signal),
+                oom_kills,
+            } => {
+                let ended = Failure::Ended {
+                    code,
+                    signal,
+                    oom_kills,
+                };
+                self.runtime_ended(generation, ended)
+            }
             Input::RuntimeMissing { generation } => self.runtime_missing(generation),
             Input::InitDone(result) => self.init_done(result),
             Input::StartDone(result) => self.start_done(result, now),
@@ -246,6 +272,8 @@ impl State {
             Input::ExitDone(result) => self.exit_done(result),
             Input::Exit => self.exit(now),
             Input::Desired(desired) => self.desired(desired, now),
+            Input::Hold => (self.hold(), vec![]),
+            Input::Release => self.release(),
             Input::Wake => self.wake(now),
         }
     }
@@ -339,22 +367,18 @@ impl State {
         }
     }
 
-    fn runtime_ended(
-        self,
-        ended: u64,
-        code: Option<i32>,
-        signal: Option<i32>,
-    ) -> (Self, Vec<Effect>) {
+    fn runtime_ended(self, ended: u64, failure: Failure) -> (Self, Vec<Effect>) {
+        let well = matches!(failure, Failure::Ended { code: Some(0), .. });
         match self {
             // The package's uninit ended the process before its answer arrived: that is an answer.
-            Self::Exiting { generation, .. } if generation == ended && code == Some(0) => (
+            Self::Exiting { generation, .. } if generation == ended && well => (
                 Self::Exited,
                 vec![Effect::KillGeneration { generation }, Effect::NoteStopped],
             ),
             Self::Failed(_) | Self::Exited | Self::Waiting => (self, vec![]),
             // What it ran is killed with it: from here on nothing of it may be shown as current.
             other if other.generation() == Some(ended) => (
-                Self::Failed(Failure::Ended { code, signal }),
+                Self::Failed(failure),
                 vec![
                     Effect::KillGeneration { generation: ended },
                     Effect::NoteStopped,
@@ -481,8 +505,17 @@ impl State {
                     vec![Effect::CallExit, Effect::WakeAt(deadline)],
                 )
             }
+            Self::Held {
+                generation: Some(generation),
+            } => Self::Idle {
+                generation,
+                retry_at: None,
+            }
+            .exit(now),
             // Nothing was initialised, so there is nothing to uninitialise.
-            Self::Waiting => (Self::Exited, vec![Effect::NoteStopped]),
+            Self::Waiting | Self::Held { generation: None } => {
+                (Self::Exited, vec![Effect::NoteStopped])
+            }
             Self::Launching { generation, .. } | Self::Initialising { generation, .. } => (
                 Self::Exited,
                 vec![Effect::NoteStopped, Effect::KillGeneration { generation }],
@@ -491,8 +524,47 @@ impl State {
         }
     }
 
+    fn hold(self) -> Self {
+        match self {
+            Self::Failed(_) => Self::Held { generation: None },
+            Self::Idle {
+                generation,
+                retry_at: Some(_),
+            } => Self::Held {
+                generation: Some(generation),
+            },
+            other => other,
+        }
+    }
+
+    fn release(self) -> (Self, Vec<Effect>) {
+        match self {
+            Self::Held {
+                generation: Some(generation),
+            } => (
+                Self::Idle {
+                    generation,
+                    retry_at: None,
+                },
+                vec![Effect::AskDesired],
+            ),
+            Self::Held { generation: None } => (Self::Waiting, vec![Effect::LookForAgent]),
+            other => (other, vec![]),
+        }
+    }
+
     fn desired(self, desired: DesiredStatus, now: Mono) -> (Self, Vec<Effect>) {
         match self {
+            // Whoever wishes something knows better than we whether it may go well: a start tries at
+            // once, and a stop brings the service where it can be configured.
+            Self::Held {
+                generation: Some(generation),
+            } => Self::Idle {
+                generation,
+                retry_at: None,
+            }
+            .desired(desired, now),
+            Self::Held { generation: None } => self.release(),
             // A wish that comes while a failed start waits for its retry is a new one, since the
             // shell sends only wishes that changed: try at once.
             Self::Idle { generation, .. } if desired.wants_running() => {

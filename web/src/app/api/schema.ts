@@ -165,13 +165,22 @@ const binding = z.object({
 });
 export type Binding = Read<typeof binding, sent.BindInfo>;
 
+const by = z.discriminatedUnion('who', [
+  z.object({ who: z.literal('coppice') }),
+  z.object({ who: z.literal('package') }),
+  z.object({ who: z.literal('account'), name: z.string() }),
+]) satisfies z.ZodMiniType<sent.By>;
+export type By = Read<typeof by, sent.By>;
+
 const cause = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('exit'), code: z.number() }),
   z.object({ kind: z.literal('signal'), signal: z.number() }),
-  z.object({ kind: z.literal('oom') }),
+  z.object({ kind: z.literal('oom'), kills: z.number() }),
   z.object({ kind: z.literal('container-died') }),
   z.object({ kind: z.literal('runtime-died') }),
-  z.object({ kind: z.literal('operator'), by: z.string() }),
+  z.object({ kind: z.literal('operator'), by, asked: z.enum(['start', 'stop', 'restart']) }),
+  z.object({ kind: z.literal('failed-check'), check: z.string(), message: z.nullable(z.string()) }),
+  z.object({ kind: z.literal('configuration-missing'), package: z.string(), action: z.string(), reason: z.nullable(z.string()) }),
   z.object({ kind: z.literal('start-failed'), message: z.string() }),
   z.object({ kind: z.literal('stop-failed'), message: z.string() }),
   z.object({ kind: z.literal('deadline'), waitedFor: z.string() }),
@@ -179,18 +188,37 @@ const cause = z.discriminatedUnion('kind', [
 ]) satisfies z.ZodMiniType<sent.Cause>;
 export type Cause = Read<typeof cause, sent.Cause>;
 
+const service = z.string();
+const link = z.discriminatedUnion('is', [
+  z.object({ is: z.literal('failed'), service, what: z.string(), cause }),
+  z.object({ is: z.literal('parked'), service }),
+  z.object({ is: z.literal('held'), service }),
+  z.object({ is: z.literal('stopped'), service }),
+  z.object({ is: z.literal('starting'), service }),
+  z.object({ is: z.literal('unwell'), service, check: z.string(), message: z.nullable(z.string()) }),
+  z.object({ is: z.literal('missing'), service }),
+  z.object({ is: z.literal('needs-task'), service, action: z.string(), reason: z.nullable(z.string()) }),
+  z.object({ is: z.literal('disk-full'), free: z.number() }),
+]) satisfies z.ZodMiniType<sent.Link>;
+export type Link = Read<typeof link, sent.Link>;
+
 const restartRecord = z.object({
   seq: z.number(),
   at: z.string(),
   what: z.string(),
   cause,
+  because: z.array(link),
   action: z.string(),
+  by,
   ranMs: z.nullable(z.number()),
   logs: z.array(z.string()),
 }) satisfies z.ZodMiniType<sent.RestartRecord>;
 export type RestartRecord = Read<typeof restartRecord, sent.RestartRecord>;
 
-const parked = z.object({ since: z.string(), reason: z.string(), nextProbe: z.string() }) satisfies z.ZodMiniType<sent.Parked>;
+const parked = z.object({ since: z.string(), reason: z.string(), nextProbe: z.string() });
+
+/** `reason` says it all in words; what it waits for is told in full by the server. */
+const held = z.object({ since: z.string(), reason: z.string() });
 
 const dependency = z.object({
   title: z.nullable(z.string()),
@@ -209,6 +237,7 @@ export const packageEntry = z.object({
   currentDependencies: z.record(z.string(), dependency),
   restarts: z.record(z.string(), restartRecord),
   parked: z.nullable(parked),
+  held: z.nullable(held),
 });
 export type PackageEntry = Read<typeof packageEntry, sent.PackageEntry>;
 

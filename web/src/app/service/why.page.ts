@@ -1,6 +1,7 @@
 import { ChangeDetectionStrategy, Component, computed, inject } from '@angular/core';
 import { Clock } from '../state/clock';
 import { restartStories } from '../words/restarts';
+import { capital, sentenceEnd } from '../words/status';
 import { ago, fullTime } from '../words/time';
 import { Current } from './current';
 
@@ -18,6 +19,13 @@ import { Current } from './current';
         </p>
       </section>
     }
+    @if (current.entry()?.held; as held) {
+      <section class="card held">
+        <h2>It waits for something it needs</h2>
+        <p>{{ sentence(held.reason) }}</p>
+        <p class="small">Waiting since {{ time(held.since) }}.</p>
+      </section>
+    }
     @if (stories().length > 0) {
       <ol>
         @for (story of stories(); track $index) {
@@ -27,6 +35,9 @@ import { Current } from './current';
             </p>
             <h2>{{ story.headline }}</h2>
             <p>{{ story.done }}</p>
+            @if (story.because) {
+              <p>{{ story.because }}</p>
+            }
             @if (story.advice) {
               <p class="advice">{{ story.advice }}</p>
             }
@@ -65,9 +76,13 @@ import { Current } from './current';
       color: var(--cop-care);
     }
 
-    .parked {
+    .parked,
+    .held {
       display: grid;
       gap: 0.375rem;
+    }
+
+    .parked {
       background: var(--cop-bad-pale);
     }
 
@@ -103,6 +118,7 @@ import { Current } from './current';
 export class WhyPage {
   private readonly clock = inject(Clock);
   protected readonly current = inject(Current);
+  protected readonly sentence = (text: string) => sentenceEnd(capital(text));
   protected readonly time = (at: string) => fullTime(at);
   protected readonly stories = computed(() =>
     restartStories(this.current.entry()?.restarts ?? {}).map(story => ({ ...story, when: ago(story.at, this.clock.now()) })),

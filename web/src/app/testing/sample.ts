@@ -33,6 +33,7 @@ export function entry(over: Record<string, unknown> = {}, status: Record<string,
     hosts: {},
     restarts: {},
     parked: null,
+    held: null,
     ...over,
   });
 }

@@ -1,12 +1,14 @@
 /** Restart records in plain words: what ended, why, what Coppice did, what the owner can do. */
-import type { Cause, RestartRecord } from '../api/schema';
-import { sentenceEnd, type Tone } from './status';
+import type { By, Cause, Link, RestartRecord } from '../api/schema';
+import { capital, sentenceEnd, type Tone } from './status';
 import { unreachable } from './unreachable';
 
 export interface RestartStory {
   readonly at: string;
   readonly headline: string;
   readonly done: string;
+  /** What is behind it, from end to end, when there is more than the cause. */
+  readonly because: string | null;
   /** The next step, when there is one worth saying. */
   readonly advice: string | null;
   readonly tone: Tone;
@@ -33,6 +35,7 @@ export function restartStory(record: RestartRecord): RestartStory {
     at: record.at,
     headline: `${subject(record.what)} ${does}`,
     done: sentenceEnd(capital(record.action)),
+    because: record.because.length > 0 ? `Because ${sentenceEnd(chainWords(record.because))}` : null,
     advice,
     tone,
     logs: record.logs,
@@ -49,8 +52,61 @@ function subject(what: string): string {
   return what ? `The ${what}` : 'The service';
 }
 
-function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
+/** "its dependency db is parked because its init failed: no such table" */
+export function chainWords(links: readonly Link[]): string {
+  const steps: string[] = [];
+  let before: string | null = null;
+  for (const link of links) {
+    steps.push(linkWords(link, before));
+    if (link.is !== 'disk-full') before = link.service;
+  }
+  return steps.join(' because ');
+}
+
+/** One step; `before` is the service of the step before. */
+function linkWords(link: Link, before: string | null): string {
+  if (link.is === 'disk-full') return `the disk is full (${Math.floor(link.free / 2 ** 20)} MiB left)`;
+  const name = link.service === before ? 'it' : link.service;
+  const said = (text: string | null) => (text ? `: ${text}` : '');
+  switch (link.is) {
+    case 'failed': {
+      const whose = name === 'it' ? 'its' : `${name}'s`;
+      const { cause, what } = link;
+      if (what === 'init' && cause.kind === 'start-failed') return `${whose} init failed: ${cause.message}`;
+      return `${whose} ${what} ${causeWords(cause)[0].replace(/\.$/, '')}`;
+    }
+    case 'parked':
+      return `${name} is parked`;
+    case 'held':
+      return `${name} is held`;
+    case 'stopped':
+      return `${name} is stopped`;
+    case 'starting':
+      return `${name} is not up yet`;
+    case 'unwell':
+      return `${name} fails its check ${link.check}${said(link.message)}`;
+    case 'missing':
+      return `${name} is not installed`;
+    case 'needs-task':
+      return `${name} waits for somebody to run ${link.action}${said(link.reason)}`;
+    default:
+      return unreachable(link);
+  }
+}
+
+const ASKED = { start: 'started', stop: 'stopped', restart: 'restarted' } as const;
+
+function whoWords(by: By): string {
+  switch (by.who) {
+    case 'coppice':
+      return 'Coppice';
+    case 'package':
+      return 'its package';
+    case 'account':
+      return by.name;
+    default:
+      return unreachable(by);
+  }
 }
 
 type Words = readonly [does: string, advice: string | null, tone: Tone];
@@ -72,7 +128,19 @@ function causeWords(cause: Cause): Words {
     case 'runtime-died':
       return ['went down with the package code that looks after it.', null, 'bad'];
     case 'operator':
-      return [`was restarted by ${cause.by || 'you'}.`, null, 'quiet'];
+      return [`was ${ASKED[cause.asked]} by ${whoWords(cause.by)}.`, null, 'quiet'];
+    case 'failed-check':
+      return [
+        `failed its check ${sentenceEnd(cause.message ? `${cause.check}: ${cause.message}` : cause.check)}`,
+        'Its package asks for a restart then. The log usually says why the check failed.',
+        'bad',
+      ];
+    case 'configuration-missing':
+      return [
+        `needs its owner: ${sentenceEnd(cause.reason ?? `the action ${cause.action} of ${cause.package} has to be run`)}`,
+        'Run the required task, then start it.',
+        'care',
+      ];
     case 'start-failed':
       return [
         `could not start: ${sentenceEnd(cause.message)}`,

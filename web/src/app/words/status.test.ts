@@ -42,6 +42,18 @@ describe('a service is shown', () => {
     expect(seen.sentence).toMatch(/^main ended 6 times in 60 s\. Next try at .*Restart/);
   });
 
+  it('as waiting, with for what, while it is held', () => {
+    const held = { since: at, reason: 'it failed, and waits because its dependency db is parked' };
+    const error = { details: 'no database', debug: '' };
+    const seen = serviceLook(entry({ held }, { desired: { main: 'running' }, error }));
+    expect(seen).toEqual({
+      tone: 'care',
+      word: 'Waiting',
+      sentence: 'It failed, and waits because its dependency db is parked.',
+    });
+    expect(word({ held })).toEqual(['quiet', 'Stopped']);
+  });
+
   it('as stopped, not as failing, when its owner stopped it while parked', () => {
     const parked = { since: at, reason: 'x', nextProbe: at };
     expect(word({ parked })).toEqual(['quiet', 'Stopped']);

@@ -41,8 +41,11 @@ export function serviceLook(entry: PackageEntry): Look {
 }
 
 function installedLook(entry: PackageEntry): Look {
-  const { statusInfo, parked } = entry;
+  const { statusInfo, parked, held } = entry;
   const { desired, started, error } = statusInfo;
+  if (held && (desired.main === 'running' || desired.main === 'restarting')) {
+    return look('care', 'Waiting', sentenceEnd(capital(held.reason)));
+  }
   if (error) return look('bad', 'Error', error.details);
   switch (desired.main) {
     case 'stopped':
@@ -82,6 +85,11 @@ function upLook({ health }: StatusInfo): Look {
 
 function checkSentence({ name, result, message }: HealthReport): string {
   return message ? sentenceEnd(`${name}: ${message}`) : `${name} is ${result === 'failure' ? 'failing' : result}.`;
+}
+
+/** With its first letter as a sentence has it. */
+export function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /** Adds a full stop unless the text already ends like a sentence. */

@@ -90,8 +90,10 @@ describe('restart records', () => {
     seq: 1,
     at: before(ms),
     what: 'daemon main',
-    cause: { kind: 'oom' },
+    cause: { kind: 'oom', kills: 1 },
+    because: [],
     action: 'it is started again',
+    by: { who: 'coppice' },
     ranMs: null,
     logs: [],
     ...over,
@@ -104,16 +106,42 @@ describe('restart records', () => {
     [{ kind: 'signal', signal: 9 }, 'The daemon main was killed (SIGKILL).'],
     [{ kind: 'signal', signal: 15 }, 'The daemon main was told to end (SIGTERM).'],
     [{ kind: 'signal', signal: 35 }, 'The daemon main was ended by signal 35.'],
-    [{ kind: 'oom' }, 'The daemon main ran out of memory and was ended by the kernel.'],
+    [{ kind: 'oom', kills: 1 }, 'The daemon main ran out of memory and was ended by the kernel.'],
     [{ kind: 'container-died' }, 'The daemon main went down with its container.'],
     [{ kind: 'runtime-died' }, 'The daemon main went down with the package code that looks after it.'],
-    [{ kind: 'operator', by: 'the web UI' }, 'The daemon main was restarted by the web UI.'],
+    [{ kind: 'operator', by: { who: 'account', name: 'admin' }, asked: 'restart' }, 'The daemon main was restarted by admin.'],
+    [{ kind: 'operator', by: { who: 'package' }, asked: 'stop' }, 'The daemon main was stopped by its package.'],
+    [{ kind: 'failed-check', check: 'Web', message: 'no answer' }, 'The daemon main failed its check Web: no answer.'],
+    [{ kind: 'failed-check', check: 'Web', message: null }, 'The daemon main failed its check Web.'],
+    [
+      { kind: 'configuration-missing', package: 'db', action: 'config', reason: null },
+      'The daemon main needs its owner: the action config of db has to be run.',
+    ],
     [{ kind: 'start-failed', message: 'no image' }, 'The daemon main could not start: no image.'],
     [{ kind: 'deadline', waitedFor: 'the container' }, 'The daemon main took too long (the container).'],
     [{ kind: 'stop-failed', message: 'busy' }, 'The daemon main did not stop in good order: busy.'],
     [{ kind: 'internal', message: 'lost a file' }, 'The daemon main stopped because of a fault in Coppice: lost a file.'],
   ])('%o reads as a sentence', (cause, words) => expect(restartStory(record(1, { cause })).headline).toBe(words));
   it('say what was done as a sentence', () => expect(restartStory(record(1)).done).toBe('It is started again.'));
+  it('explain a chain of three services from end to end', () => {
+    const because: RestartRecord['because'] = [
+      { is: 'held', service: 'api' },
+      { is: 'unwell', service: 'cache', check: 'Memory', message: 'full' },
+      { is: 'parked', service: 'db' },
+      { is: 'failed', service: 'db', what: 'init', cause: { kind: 'start-failed', message: 'no such table' } },
+    ];
+    expect(restartStory(record(1, { because })).because).toBe(
+      'Because api is held because cache fails its check Memory: full because db is parked because its init failed: no such table.',
+    );
+  });
+  it.each<[RestartRecord['because'][number], string]>([
+    [{ is: 'failed', service: 'db', what: 'daemon postgres', cause: { kind: 'oom', kills: 1 } }, "Because db's daemon postgres ran out of memory and was ended by the kernel."],
+    [{ is: 'stopped', service: 'db' }, 'Because db is stopped.'],
+    [{ is: 'starting', service: 'db' }, 'Because db is not up yet.'],
+    [{ is: 'missing', service: 'db' }, 'Because db is not installed.'],
+    [{ is: 'needs-task', service: 'db', action: 'config', reason: null }, 'Because db waits for somebody to run config.'],
+    [{ is: 'disk-full', free: 3 * 2 ** 20 }, 'Because the disk is full (3 MiB left).'],
+  ])('%o is said in words', (link, words) => expect(restartStory(record(1, { because: [link] })).because).toBe(words));
   it('are shown newest first', () => {
     expect(restartStories({ '7': record(9), '9': record(1), '8': record(5) }).map(s => s.at)).toEqual([before(1), before(5), before(9)]);
   });

@@ -109,6 +109,33 @@ fn a_stop_while_the_condemned_container_is_removed_makes_no_new_one() {
     assert_eq!(state, State::Gone);
 }
 
+#[test]
+fn what_could_not_be_made_is_held_and_looked_at_anew_when_it_is_released() {
+    let (failed, _) = creating().step(Input::Created(Err("no room".into())), NOW);
+    let (held, effects) = failed.step(Input::Hold, NOW);
+    assert_eq!((&held, effects.len()), (&State::Held, 0));
+    assert!(held.deadline().is_none() && !held.takes_connections());
+    let (late, _) = held.clone().step(Input::Created(Ok(())), NOW);
+    assert_eq!(late, State::Held);
+    let (state, effects) = held.clone().step(Input::Release, NOW);
+    assert!(matches!(state, State::Looking { .. }));
+    assert_eq!(effects[0], Effect::Look);
+    let grace = Duration::from_secs(5);
+    let (state, effects) = held.step(Input::Stop { grace }, NOW);
+    assert!(matches!(state, State::Stopping { .. }));
+    assert_eq!(effects[0], Effect::Destroy { grace });
+}
+
+#[test]
+fn a_container_that_ended_is_never_held() {
+    let (up, _) = creating().step(Input::Created(Ok(())), NOW);
+    let ended = Input::Ended {
+        how: Ending::Code(0),
+    };
+    let (failed, _) = up.step(ended, NOW);
+    assert_eq!(failed.clone().step(Input::Hold, NOW).0, failed);
+}
+
 fn any_input() -> impl Strategy<Value = Input> {
     let result = || prop_oneof![Just(Ok(())), Just(Err("no".to_owned()))];
     prop_oneof![
@@ -123,6 +150,8 @@ fn any_input() -> impl Strategy<Value = Input> {
             grace: Duration::from_secs(secs)
         }),
         result().prop_map(Input::Destroyed),
+        Just(Input::Hold),
+        Just(Input::Release),
         Just(Input::Wake),
     ]
 }
@@ -141,6 +170,8 @@ proptest! {
             let (next, effects) = state.step(input, now);
             created += effects.iter().filter(|one| **one == Effect::Create).count();
             prop_assert!(created <= 1 && !(found && created > 0));
+            // What could not be made is made anew.
+            if next == State::Held { created = 0; }
             state = next;
         }
         if let Some((deadline, _)) = state.deadline() {

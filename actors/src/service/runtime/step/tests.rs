@@ -122,6 +122,7 @@ fn the_death_of_node_ends_the_actor_and_kills_what_its_generation_left() {
             generation: 7,
             code: None,
             signal: Some(9),
+            oom_kills: None,
         },
         NOW,
     );
@@ -129,7 +130,8 @@ fn the_death_of_node_ends_the_actor_and_kills_what_its_generation_left() {
         state,
         State::Failed(Failure::Ended {
             code: None,
-            signal: Some(9)
+            signal: Some(9),
+            oom_kills: None,
         })
     );
     assert_eq!(
@@ -176,6 +178,7 @@ fn the_end_of_an_older_generation_changes_nothing() {
             generation: 3,
             code: Some(0),
             signal: None,
+            oom_kills: None,
         },
         NOW,
     );
@@ -215,6 +218,90 @@ fn a_runtime_that_the_agent_does_not_know_is_over_but_one_on_its_way_up_is_not()
     assert_eq!(running().step(other, NOW).0, running());
 }
 
+/// Held after the death of Node, and after a `start` that failed.
+fn held() -> [State; 2] {
+    let ended = Input::RuntimeEnded {
+        generation: 7,
+        code: Some(1),
+        signal: None,
+        oom_kills: None,
+    };
+    let (dead, _) = running().step(ended, NOW);
+    let (starting, _) = idle().step(Input::Desired(DesiredStatus::Running), NOW);
+    let (refused, _) = starting.step(Input::StartDone(Err("no".into())), NOW);
+    [dead, refused].map(|state| state.step(Input::Hold, NOW).0)
+}
+
+#[test]
+fn only_what_failed_can_be_held() {
+    assert_eq!(
+        held(),
+        [
+            State::Held { generation: None },
+            State::Held {
+                generation: Some(7)
+            }
+        ]
+    );
+    for state in [State::Waiting, launched(), idle(), running(), State::Exited] {
+        assert_eq!(state.clone().step(Input::Hold, NOW).0, state);
+    }
+}
+
+#[test]
+fn a_release_begins_where_it_failed() {
+    let [dead, refused] = held();
+    let (state, effects) = dead.step(Input::Release, NOW);
+    assert_eq!(
+        (state, effects),
+        (State::Waiting, vec![Effect::LookForAgent])
+    );
+    let (state, effects) = refused.step(Input::Release, NOW);
+    assert_eq!((state, effects), (idle(), vec![Effect::AskDesired]));
+    assert_eq!(running().step(Input::Release, NOW), (running(), vec![]));
+}
+
+#[test]
+fn a_wish_lets_go_of_what_is_held() {
+    let [dead, refused] = held();
+    for wish in [DesiredStatus::Running, DesiredStatus::Stopped] {
+        let (state, effects) = dead.clone().step(Input::Desired(wish), NOW);
+        assert_eq!(
+            (state, effects),
+            (State::Waiting, vec![Effect::LookForAgent])
+        );
+    }
+    let (_, effects) = refused
+        .clone()
+        .step(Input::Desired(DesiredStatus::Running), NOW);
+    assert_eq!(effects[0], Effect::CallStart);
+    let (state, effects) = refused.step(Input::Desired(DesiredStatus::Stopped), NOW);
+    assert_eq!((state, effects.len()), (idle(), 0));
+}
+
+#[test]
+fn what_is_held_can_be_removed() {
+    let [dead, refused] = held();
+    assert_eq!(dead.step(Input::Exit, NOW).0, State::Exited);
+    assert_eq!(refused.step(Input::Exit, NOW).1[0], Effect::CallExit);
+}
+
+#[test]
+fn node_that_dies_while_main_is_held_has_failed_once_more() {
+    let [_, refused] = held();
+    let ended = Input::RuntimeEnded {
+        generation: 7,
+        code: None,
+        signal: Some(9),
+        oom_kills: Some(2),
+    };
+    let (state, _) = refused.step(ended, NOW);
+    let State::Failed(failure) = state else {
+        panic!("{state:?}");
+    };
+    assert_eq!(failure.cause(), crate::model::Cause::Oom { kills: 2 });
+}
+
 fn any_desired() -> impl Strategy<Value = DesiredStatus> {
     prop_oneof![
         Just(DesiredStatus::Stopped),
@@ -240,7 +327,8 @@ fn any_input() -> impl Strategy<Value = Input> {
         (6u64..8).prop_map(|generation| Input::RuntimeEnded {
             generation,
             code: Some(1),
-            signal: None
+            signal: None,
+            oom_kills: None,
         }),
         (6u64..8).prop_map(|generation| Input::RuntimeMissing { generation }),
         result().prop_map(Input::InitDone),
@@ -249,6 +337,8 @@ fn any_input() -> impl Strategy<Value = Input> {
         result().prop_map(Input::ExitDone),
         Just(Input::Exit),
         any_desired().prop_map(Input::Desired),
+        Just(Input::Hold),
+        Just(Input::Release),
         Just(Input::Wake),
     ]
 }
@@ -262,7 +352,29 @@ proptest! {
             let ok = matches!((&state, &input), (State::Initialising { .. }, Input::InitDone(Ok(()))));
             let (next, effects) = state.step(input, now);
             initialised |= ok;
+            initialised &= !matches!(next, State::Waiting | State::Launching { .. });
             if effects.contains(&Effect::CallStart) { prop_assert!(initialised); }
+            state = next;
+        }
+    }
+
+    #[test]
+    fn what_is_held_is_left_alone_until_it_is_released_or_somebody_wishes(
+        script in prop::collection::vec((any_input(), 0u64..900_000), 0..64),
+    ) {
+        let (mut state, mut now) = (State::Waiting, NOW);
+        for (input, wait) in script {
+            now = now + Duration::from_millis(wait);
+            let was_held = matches!(state, State::Held { .. });
+            let freed = matches!(input, Input::Release | Input::Desired(_) | Input::Exit);
+            let (next, effects) = state.step(input, now);
+            let tries = |one: &Effect| matches!(
+                one,
+                Effect::Spawn { .. } | Effect::CallInit | Effect::CallStart | Effect::LookForAgent | Effect::AskDesired
+            );
+            if was_held && !freed { prop_assert!(!effects.iter().any(tries)); }
+            let is_held = matches!(next, State::Held { .. });
+            prop_assert!(!(was_held && freed && is_held));
             state = next;
         }
     }

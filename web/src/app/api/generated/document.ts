@@ -128,6 +128,11 @@ export type AllowedStatuses = "any" | "only-running" | "only-stopped";
 export type Alpn = "reflect" | { "specified": unknown };
 
 /**
+ * What somebody asked of a service.
+ */
+export type Asked = "start" | "stop" | "restart";
+
+/**
  * One port of a service that is reachable from outside its container.
  */
 export type BindInfo = { 
@@ -183,6 +188,15 @@ addSsl: AddSsl | null,
 secure: Secure | null, };
 
 /**
+ * Who did something.
+ */
+export type By = { "who": "coppice" } | { "who": "package" } | { "who": "account", 
+/**
+ * Its name.
+ */
+name: string, };
+
+/**
  * Why a part of a service ended or did not start.
  */
 export type Cause = { "kind": "exit", 
@@ -193,11 +207,39 @@ code: number, } | { "kind": "signal",
 /**
  * The signal's number.
  */
-signal: number, } | { "kind": "oom" } | { "kind": "container-died" } | { "kind": "runtime-died" } | { "kind": "operator", 
+signal: number, } | { "kind": "oom", 
 /**
- * Who: an account, `package`, or `update`.
+ * How many processes it killed there, counted in the part's own cgroup.
  */
-by: string, } | { "kind": "start-failed", 
+kills: number, } | { "kind": "container-died" } | { "kind": "runtime-died" } | { "kind": "operator", 
+/**
+ * Who.
+ */
+by: By, 
+/**
+ * For what.
+ */
+asked: Asked, } | { "kind": "failed-check", 
+/**
+ * The check's name for people.
+ */
+check: string, 
+/**
+ * What it said last.
+ */
+message: string | null, } | { "kind": "configuration-missing", 
+/**
+ * The package that the task is about.
+ */
+package: string, 
+/**
+ * The action to run.
+ */
+action: string, 
+/**
+ * Why, where the package says so.
+ */
+reason: string | null, } | { "kind": "start-failed", 
 /**
  * What it said.
  */
@@ -287,6 +329,27 @@ message: string | null, };
  * What a health check can find.
  */
 export type HealthResult = "success" | "disabled" | "starting" | "waiting" | "loading" | "failure";
+
+/**
+ * A service that failed while something it needs was missing: it is tried again when that is there.
+ */
+export type Held = { 
+/**
+ * Since when.
+ */
+since: string, 
+/**
+ * What it waits for.
+ */
+waitsFor: WaitsFor, 
+/**
+ * Why that is missing, nearest first.
+ */
+because: Array<Link>, 
+/**
+ * All of it in plain words, with the way out.
+ */
+reason: string, };
 
 /**
  * A group of bindings that share their domains.
@@ -402,6 +465,71 @@ progress: unknown, };
 export type InterfaceType = "ui" | "p2p" | "api";
 
 /**
+ * One step of an explanation: how a service is; the next step says why it is so.
+ */
+export type Link = { "is": "failed", 
+/**
+ * The service.
+ */
+service: string, 
+/**
+ * The part, as in [`RestartRecord::what`].
+ */
+what: string, 
+/**
+ * Why.
+ */
+cause: Cause, } | { "is": "parked", 
+/**
+ * The service.
+ */
+service: string, } | { "is": "held", 
+/**
+ * The service.
+ */
+service: string, } | { "is": "stopped", 
+/**
+ * The service.
+ */
+service: string, } | { "is": "starting", 
+/**
+ * The service.
+ */
+service: string, } | { "is": "unwell", 
+/**
+ * The service.
+ */
+service: string, 
+/**
+ * The check's name for people.
+ */
+check: string, 
+/**
+ * What the check says.
+ */
+message: string | null, } | { "is": "missing", 
+/**
+ * The service.
+ */
+service: string, } | { "is": "needs-task", 
+/**
+ * The service.
+ */
+service: string, 
+/**
+ * The action to run.
+ */
+action: string, 
+/**
+ * Why, where the package says so.
+ */
+reason: string | null, } | { "is": "disk-full", 
+/**
+ * Bytes that are left.
+ */
+free: number, };
+
+/**
  * What a service does after its backup.
  */
 export type NextStop = "start" | "stop";
@@ -457,7 +585,11 @@ restarts: { [key in string]: RestartRecord },
 /**
  * Set while the service failed too often and waits.
  */
-parked: Parked | null, };
+parked: Parked | null, 
+/**
+ * Set while the service failed and what it needs is missing.
+ */
+held: Held | null, };
 
 /**
  * A service that failed too often and now waits.
@@ -471,6 +603,10 @@ since: string,
  * Why, in plain words, with the way out.
  */
 reason: string, 
+/**
+ * Why, nearest first.
+ */
+because: Array<Link>, 
 /**
  * When Coppice tries again by itself.
  */
@@ -581,9 +717,17 @@ what: string,
  */
 cause: Cause, 
 /**
+ * What is behind the cause or behind what was done, nearest first; often nothing.
+ */
+because: Array<Link>, 
+/**
  * What was done, in plain words.
  */
 action: string, 
+/**
+ * Who did, or does, that.
+ */
+by: By, 
 /**
  * How long it had been up, in milliseconds, where that is known.
  */
@@ -719,7 +863,7 @@ title: string,
 version: string, 
 /**
  * One of `stopped`, `starting`, `running`, `stopping`, `restarting`, `unhealthy`, `error`,
- * `parked`, `installing`, `removing`, `needs-task`.
+ * `parked`, `held`, `installing`, `removing`, `needs-task`.
  */
 status: string, 
 /**
@@ -879,3 +1023,12 @@ children: Array<TreeNode>, };
  * Whether an action is shown and may run.
  */
 export type Visibility = "enabled" | "hidden" | { "disabled": string };
+
+/**
+ * What a held service waits for.
+ */
+export type WaitsFor = { "kind": "dependency", 
+/**
+ * The service.
+ */
+id: string, } | { "kind": "room" };
