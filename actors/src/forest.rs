@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! core  rest_for_one, ends with the first of the four branches that ends
-//! ├─ state      one_for_one   the watcher that fires packages' callbacks
+//! ├─ state      one_for_one   the watcher that fires packages' callbacks · shown usage
 //! ├─ network    one_for_one   edge · forwards
 //! ├─ services   dynamic, parking: one tree per installed service
 //! ├─ jobs       dynamic: one temporary actor per job under way
@@ -25,6 +25,7 @@ use coppice_supervision::{
 use crate::{
     host::Host,
     network::{EdgeActor, ForwardsActor, Publish},
+    usage::UsageActor,
     watcher::WatcherActor,
 };
 
@@ -61,7 +62,16 @@ pub fn spec(
             async move { context.spawn(ForwardsActor, host).await }
         })
     };
-    let state = SupervisorSpec::one_for_one("state").child(watcher);
+    let usage = {
+        let host = Arc::clone(host);
+        ChildSpec::worker("usage", move |context| {
+            let host = Arc::clone(&host);
+            async move { context.spawn(UsageActor, host).await }
+        })
+    };
+    let state = SupervisorSpec::one_for_one("state")
+        .child(watcher)
+        .child(usage);
     let network = SupervisorSpec::one_for_one("network")
         .child(edge)
         .child(forwards);

@@ -30,6 +30,7 @@ pub mod service;
 #[cfg(test)]
 mod testing;
 mod text;
+mod usage;
 mod watcher;
 
 pub use coppice::Coppice;

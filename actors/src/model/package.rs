@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use ts_rs::TS;
 
-use super::{ActionMetadata, Host, Parked, RestartRecord, StatusInfo, TaskEntry};
+use super::{
+    ActionMetadata, ChosenLimits, DaemonReport, Host, Parked, RestartRecord, StatusInfo, TaskEntry,
+};
 
 /// One service, from the moment its installation begins until it is gone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
@@ -37,6 +39,12 @@ pub struct PackageEntry {
     pub restarts: BTreeMap<u64, RestartRecord>,
     /// Set while the service failed too often and waits.
     pub parked: Option<Parked>,
+    /// Its living daemons, by the agent's name for the process; shown, never stored.
+    #[serde(default)]
+    pub daemons: BTreeMap<String, DaemonReport>,
+    /// What its owner allows it to use.
+    #[serde(default)]
+    pub limits: ChosenLimits,
 }
 
 impl PackageEntry {
@@ -56,6 +64,8 @@ impl PackageEntry {
             outbound_gateway: None,
             restarts: BTreeMap::new(),
             parked: None,
+            daemons: BTreeMap::new(),
+            limits: ChosenLimits::default(),
         }
     }
 }

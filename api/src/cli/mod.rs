@@ -11,6 +11,7 @@ mod packages;
 mod s9pk;
 mod server;
 mod show;
+mod usage;
 
 use std::{path::PathBuf, process::ExitCode};
 

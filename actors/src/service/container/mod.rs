@@ -6,7 +6,6 @@
 
 pub mod step;
 
-mod limits;
 mod reports;
 mod spec;
 
@@ -21,7 +20,9 @@ use tokio::sync::mpsc;
 
 use self::reports::AgentReports;
 use self::step::{Effect, Ending, Failure, Input, State};
-use super::{Changed, ContainerPhase, RuntimeLink, ServiceContext, Watched, custody};
+use super::{
+    Changed, ContainerPhase, RuntimeLink, ServiceContext, Watched, custody, daemons::hosted, limits,
+};
 use crate::{
     effects::Effects,
     link::{Accepted, Handler, Peer, ServiceListener},
@@ -133,6 +134,9 @@ impl ContainerShell {
         let service = Arc::clone(&self.service);
         answer(myself, async move {
             let found = service.host.backend.inspect(&service.instance).await;
+            if matches!(found, Ok(Inspection::Running(_))) {
+                limits::renew(&service).await;
+            }
             Input::Looked(match found {
                 Ok(Inspection::Running(_)) => Ok(true),
                 Ok(_) => Ok(false),
@@ -308,6 +312,10 @@ fn answer(actor: &ActorRef<ContainerMsg>, work: impl Future<Output = Input> + Se
 }
 
 async fn create(service: &Arc<ServiceContext>) -> Result<(), String> {
+    // They hold for the life of a container: in the next one the package's `init` comes first.
+    hosted::declare(service, Vec::new())
+        .await
+        .map_err(|problem| problem.details)?;
     let spec = spec::build(service)
         .await
         .map_err(|problem| problem.details)?;

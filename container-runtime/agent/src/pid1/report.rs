@@ -8,7 +8,7 @@
 //! damage is its own bookkeeping.
 
 use coppice_clock::Mono;
-use coppice_wire::agent::{ProcessKind, ProcessStarted, is_safe_name};
+use coppice_wire::agent::{ProcessKind, ProcessStarted, daemon_leaf, is_safe_name};
 
 use super::{
     agent::Agent,
@@ -89,8 +89,7 @@ impl Agent {
                 .or_else(|| self.generation_of(caller_pid)),
             _ => self.generation_of(caller_pid),
         };
-        let owner = generation.map_or_else(|| "host".to_owned(), |number| number.to_string());
-        let mut leaf = format!("d-{root}-{owner}");
+        let mut leaf = daemon_leaf(root, generation);
         let placed = self
             .cgroups
             .make(&leaf)
@@ -172,7 +171,7 @@ impl Agent {
                 }
             }
             Some(Caller::Placed { started, .. }) if !started.leaf.is_empty() => {
-                self.idle_leaves.insert(started.leaf);
+                self.idle_leaves.insert(started.leaf, now);
             }
             Some(Caller::Placed { .. }) | None => {}
         }

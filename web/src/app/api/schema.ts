@@ -192,6 +192,13 @@ export type RestartRecord = Read<typeof restartRecord, sent.RestartRecord>;
 
 const parked = z.object({ since: z.string(), reason: z.string(), nextProbe: z.string() }) satisfies z.ZodMiniType<sent.Parked>;
 
+const count = z.nullable(z.number());
+const daemon = z.object({
+  name: z.string(),
+  owner: z.enum(['host', 'package']),
+  usage: z.object({ cpuUs: count, memoryBytes: count, ioReadBytes: count, ioWriteBytes: count }),
+});
+
 const dependency = z.object({
   title: z.nullable(z.string()),
   versionRange: z.string(),
@@ -209,6 +216,8 @@ export const packageEntry = z.object({
   currentDependencies: z.record(z.string(), dependency),
   restarts: z.record(z.string(), restartRecord),
   parked: z.nullable(parked),
+  // Shown, never stored: there is none until the server has shown some.
+  daemons: z.optional(z.record(z.string(), daemon)),
 });
 export type PackageEntry = Read<typeof packageEntry, sent.PackageEntry>;
 
