@@ -50,7 +50,8 @@ pub struct DaemonUsage {
     /// Bytes written to disks.
     #[ts(type = "number | null")]
     pub io_write_bytes: Option<u64>,
-    /// Processes and threads.
+    /// Processes and threads; the one that waits to be the next incarnation of a daemon of the host's
+    /// is among them.
     #[ts(type = "number | null")]
     pub pids: Option<u64>,
 }

@@ -26,7 +26,8 @@ pub(super) fn prepare(world: &mut World) {
     let daemons = json!([
         { "id": "plain", "command": ["/bin/sleep", "90001"] },
         {
-            "id": "imaged", "command": ["/bin/sleep", "90002"],
+            // Pid 1 of its namespace, where SIGTERM does nothing to a program that does not ask for it.
+            "id": "imaged", "command": ["/bin/sleep", "90002"], "graceMs": 500,
             "image": { "id": "main", "mounts": [{ "volume": "main", "mountpoint": "/data" }] },
         },
         {

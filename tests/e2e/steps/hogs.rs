@@ -75,6 +75,7 @@ pub(super) fn a_fork_bomb_disturbs_nobody(world: &mut World) {
             "-c",
             "bomb() { bomb | bomb & }; bomb; sleep 1000",
         ],
+        &[],
     );
 }
 

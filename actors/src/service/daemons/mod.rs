@@ -210,14 +210,12 @@ impl DaemonsState {
 
     fn began(&mut self, process: ProcessStarted) {
         let service = &self.service;
-        let hosted = service.hosted.owner_of(&process.leaf);
         if process.kind == ProcessKind::Host {
-            let name = hosted.unwrap_or_else(|| hosted_name(&process.id).to_owned());
-            service.shown.add(service, &name, &process);
-            return;
+            let name = hosted_name(&process.id);
+            return service.shown.add(service, name, &process);
         }
-        if hosted.is_some() {
-            // It stands behind a process of the host's that is shown already.
+        if service.shown.is_hosted(&process.leaf) {
+            // It stands behind a process of the host's, which is older and so is shown already.
             return;
         }
         let program = process.argv.first().map(String::as_str);
@@ -247,7 +245,7 @@ impl DaemonsState {
             .root
             .as_deref()
             .map(|root| daemon_leaf(root, exit.generation));
-        if let Some(leaf) = leaf.filter(|leaf| self.service.hosted.owner_of(leaf).is_some()) {
+        if let Some(leaf) = leaf.filter(|leaf| self.service.shown.is_hosted(leaf)) {
             self.inner_ends.insert(leaf, exit);
             return;
         }
@@ -280,7 +278,9 @@ impl DaemonsState {
         if let Some(inner) = self.inner_ends.remove(&daemon_leaf(&name, None)) {
             (exit.code, exit.signal) = (inner.code, inner.signal);
         }
-        let expected = self.service.hosted.exited(&exit);
+        let kept = self.service.hosted.exited(&exit);
+        // One that died while no core was there is kept by nobody yet, but still declared.
+        let expected = kept.unwrap_or_else(|| !hosted::is_declared(&self.service, &exit.id));
         self.forget(&exit.id);
         let container_is_up = *self.service.container.borrow() == ContainerPhase::Up;
         if expected || !container_is_up || !self.is_wanted() {

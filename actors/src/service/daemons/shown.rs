@@ -45,6 +45,13 @@ impl Shown {
         });
     }
 
+    /// Whether this is the leaf of a daemon that the host keeps running.
+    pub(super) fn is_hosted(&self, leaf: &str) -> bool {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.values()
+            .any(|one| one.owner == DaemonOwner::Host && one.leaf == leaf)
+    }
+
     /// None is left, or none is known of.
     pub fn clear(&self, service: &ServiceContext) {
         self.change(service, BTreeMap::clear);

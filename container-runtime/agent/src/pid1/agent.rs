@@ -46,6 +46,7 @@ use super::{
     report::Caller,
     serve::PendingKill,
     spawn,
+    standby::Standbys,
 };
 
 /// How often a leaf that was still busy is tried again, and how long the leaf of a daemon of the
@@ -67,6 +68,7 @@ pub(super) struct Agent {
     pub(super) logs: Logs,
     pub(super) journal: Journal,
     pub(super) processes: Processes,
+    pub(super) standbys: Standbys,
     pub(super) link: Link,
     pub(super) clients: Clients,
     pub(super) callers: BTreeMap<u64, Caller>,
@@ -145,6 +147,7 @@ impl Agent {
             logs,
             journal: Journal::default(),
             processes: Processes::default(),
+            standbys: Standbys::default(),
             link: Link::new(PathBuf::from(HOST_SOCKET), hello, Mono::now()),
             clients,
             callers: BTreeMap::new(),
@@ -176,6 +179,10 @@ impl Agent {
             // Reports before tidying: the host may be waiting to start a successor.
             self.pump(now);
             self.remove_idle_leaves(now);
+            if matches!(self.phase, Phase::Serving) {
+                self.standbys
+                    .make_due(&self.processes, &self.boot, &self.cgroups, now);
+            }
             if self.progress_ending(now) {
                 return 0;
             }
@@ -213,6 +220,7 @@ impl Agent {
             (!self.kills.is_empty()).then(|| now + KILL_RETRY),
             (!self.idle_leaves.is_empty()).then(|| now + LEAF_RETRY),
             self.phase.wake_at(),
+            self.standbys.wake_at(),
         ];
         match due.into_iter().flatten().min() {
             None => PollTimeout::NONE,
@@ -244,6 +252,7 @@ impl Agent {
                 Ok(_) | Err(Errno::EINTR) => continue,
                 Err(_) => return,
             };
+            self.standbys.reaped(pid.as_raw());
             if let Some(process) = self.processes.take_spawned(pid.as_raw()) {
                 self.journal_exit(&process, end, now);
             }
@@ -264,8 +273,11 @@ impl Agent {
         let leaf = &process.started.leaf;
         let oom = self.cgroups.oom_kills(leaf);
         let hosted = process.started.kind == ProcessKind::Host;
-        if hosted && !self.cgroups.pids(leaf).is_empty() {
+        let standby = self.standbys.pid(leaf);
+        let left = |pid: &i32| Some(*pid) != standby;
+        if hosted && self.cgroups.pids(leaf).iter().any(left) {
             // Its successor must not meet what it left behind, which nobody looks after any more.
+            self.standbys.forget(leaf);
             self.cgroups.kill(leaf);
         }
         self.journal.push(|seq| {
@@ -331,6 +343,11 @@ impl Agent {
     }
 
     fn remove_idle_leaves(&mut self, now: Mono) {
+        for (leaf, due) in &self.idle_leaves {
+            if *due <= now && !self.processes.uses_leaf(leaf) {
+                self.standbys.forget(leaf);
+            }
+        }
         let used: Vec<&str> = self.callers.values().map(Caller::leaf).collect();
         let (processes, cgroups, leaves) = (&self.processes, &self.cgroups, &mut self.leaves);
         self.idle_leaves.retain(|leaf, due| {

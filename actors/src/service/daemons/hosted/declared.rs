@@ -247,6 +247,12 @@ pub(super) fn is_wanted(service: &ServiceContext) -> bool {
     entry.is_ok_and(|entry| entry.status_info.desired.wants_running())
 }
 
+/// Whether a process of the host's is that of a daemon as it is declared now.
+pub(in super::super) fn is_declared(service: &ServiceContext, process: &str) -> bool {
+    let declarations = Declarations::load(&service.host.secrets, &service.id);
+    declarations.is_ok_and(|all| all.list.iter().any(|one| one.process() == process))
+}
+
 /// Whether these may be declared by a package with these images and volumes.
 ///
 /// # Errors

@@ -136,8 +136,9 @@ impl Roster {
         self.with(process, |entry| entry.rooted = true);
     }
 
-    /// Tells the actor of a process that it ended; whether that was what was wanted.
-    pub(in super::super) fn exited(&self, exit: &ProcessExited) -> bool {
+    /// Tells the actor of a process that it ended; whether that was what was wanted. `None` when nobody
+    /// keeps it: not yet, or not any more.
+    pub(in super::super) fn exited(&self, exit: &ProcessExited) -> Option<bool> {
         let how = match (exit.code, exit.signal) {
             (_, Some(signal)) => End::Signal(signal),
             (code, None) => End::Code(code.unwrap_or(-1)),
@@ -150,23 +151,14 @@ impl Roster {
         self.ended(process, None, End::Unseen);
     }
 
-    fn ended(&self, process: &str, pid: Option<i32>, how: End) -> bool {
-        let wanted = self.with(process, |entry| {
+    fn ended(&self, process: &str, pid: Option<i32>, how: End) -> Option<bool> {
+        self.with(process, |entry| {
             if let Some(actor) = &entry.actor {
                 // One that is gone has a successor that asks the agent.
                 let _ = actor.send_message(HostedMsg::Input(Input::Exited { pid, how }));
             }
             entry.stage == Stage::Stopping
-        });
-        // A process that is on no list any more was struck off because it had ended.
-        wanted.unwrap_or(true)
-    }
-
-    /// The name of the daemon whose leaf this is.
-    pub(in super::super) fn owner_of(&self, leaf: &str) -> Option<String> {
-        let entries = self.entries();
-        let owner = entries.iter().find(|entry| entry.daemon.leaf() == leaf)?;
-        Some(owner.daemon.spec.id.clone())
+        })
     }
 
     /// Waits until there is none.
