@@ -3,9 +3,10 @@
 //! Invariant: a wish is durable before anybody acts on it. Nothing here knows HTTP, sessions or
 //! who may ask: that is the gateway's business.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use coppice_clock::{Mono, Wall};
+use coppice_containers::Limits;
 use coppice_supervision::{ChildKind, ChildState, NodeState, Supervisor, Tree, inspect};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -16,14 +17,17 @@ use crate::{
     host::Host,
     jobs::{self, Jobs, Manner, Source},
     logs::ServiceLogs,
-    model::{Asked, By, DesiredStatus, Held, Link, PackageEntry, Parked, RestartRecord, StateInfo},
+    model::{
+        Asked, By, ChosenLimits, DaemonReport, DesiredStatus, Held, Link, PackageEntry, Parked,
+        RestartRecord, StateInfo,
+    },
     network::Watch,
     problem::{Kind, Problem},
     receipts::Upgraded,
     service::{
         Asker, ServiceContext, actions,
         container::{ContainerMsg, step::Input},
-        explain, parking, records, tasks,
+        explain, limits, parking, records, tasks,
     },
     words,
 };
@@ -344,6 +348,36 @@ impl Coppice {
             .await
     }
 
+    /// The living daemons of a service with what they use now, by the agent's names for them.
+    ///
+    /// # Errors
+    /// When it is not installed.
+    pub async fn daemons(&self, id: &str) -> Result<BTreeMap<String, DaemonReport>, Problem> {
+        self.entry(id)?;
+        let Some(service) = self.host().service(id) else {
+            return Ok(BTreeMap::new());
+        };
+        service.shown.measure(&service).await;
+        Ok(service.shown.all())
+    }
+
+    /// What the owner of a service allows it to use, and what that comes to with Coppice's own limits.
+    ///
+    /// # Errors
+    /// When it is not installed.
+    pub fn limits(&self, id: &str) -> Result<(ChosenLimits, Limits), Problem> {
+        let chosen = self.entry(id)?.limits;
+        Ok((chosen, limits::effective(&chosen)))
+    }
+
+    /// Sets what a service may use.
+    ///
+    /// # Errors
+    /// When it is not installed, or as [`limits::set`].
+    pub async fn set_limits(&self, id: &str, chosen: ChosenLimits) -> Result<(), Problem> {
+        limits::set(&self.installed(id)?, chosen).await
+    }
+
     /// The logs of a service.
     ///
     /// # Errors
@@ -556,10 +590,10 @@ fn node(tree: Tree, now: Mono) -> TreeNode {
 
 /// Package ids so that each comes after what it depends on; a circle is cut anywhere.
 #[must_use]
-pub fn in_start_order(packages: &std::collections::BTreeMap<String, PackageEntry>) -> Vec<String> {
+pub fn in_start_order(packages: &BTreeMap<String, PackageEntry>) -> Vec<String> {
     fn visit(
         id: &str,
-        packages: &std::collections::BTreeMap<String, PackageEntry>,
+        packages: &BTreeMap<String, PackageEntry>,
         seen: &mut std::collections::BTreeSet<String>,
         order: &mut Vec<String>,
     ) {

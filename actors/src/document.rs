@@ -1,7 +1,7 @@
 //! The document, typed: who may write what, and how.
 //!
-//! Invariants: every write is atomic and durable when it returns, except [`Document::publish_health`]
-//! and [`Document::publish_progress`], which live in memory only. A change reads what it changes in
+//! Invariants: every write is atomic and durable when it returns, except what is published
+//! ([`Document::publish_health`] and its like), which lives in memory only. A change reads what it changes in
 //! the writer itself, so two changes never overwrite one another.
 
 use std::{
@@ -16,7 +16,8 @@ use serde_json::Value;
 
 use crate::{
     model::{
-        Allocation, HealthReport, JobKind, JobRecord, PackageEntry, PackagePrivate, ServerPrivate,
+        Allocation, DaemonReport, HealthReport, JobKind, JobRecord, PackageEntry, PackagePrivate,
+        ServerPrivate,
     },
     problem::{Kind, Problem},
 };
@@ -27,6 +28,7 @@ const JOURNAL: [&str; 2] = ["private", "journal"];
 const SERVER: [&str; 2] = ["private", "server"];
 const STATUS: &str = "statusInfo";
 const HEALTH: &str = "health";
+const DAEMONS: &str = "daemons";
 
 /// The document.
 #[derive(Clone)]
@@ -96,7 +98,7 @@ impl Transaction<'_> {
     /// Writes what changed of a package's entry.
     ///
     /// A place that is written loses its volatile value, so nothing is written that did not change,
-    /// and health never: it is only ever published.
+    /// and health and daemons never: they are only ever published.
     ///
     /// # Errors
     /// When the entry has no JSON form.
@@ -109,6 +111,9 @@ impl Transaction<'_> {
         };
         let [top, packages, id] = package(id);
         for (name, member) in changed(&old, &new) {
+            if name == DAEMONS {
+                continue;
+            }
             if name != STATUS {
                 self.put(&[top, packages, id, name], member);
                 continue;
@@ -453,6 +458,11 @@ impl Document {
     pub fn publish_health(&self, id: &str, health: &BTreeMap<String, HealthReport>) {
         let at = [PACKAGES[0], PACKAGES[1], id, STATUS, HEALTH];
         self.publish(&at, health);
+    }
+
+    /// Shows the living daemons of a service; gone after a restart of the core.
+    pub fn publish_daemons(&self, id: &str, daemons: &BTreeMap<String, DaemonReport>) {
+        self.publish(&[PACKAGES[0], PACKAGES[1], id, DAEMONS], daemons);
     }
 
     /// Shows how far an installation is; gone after a restart of the core.

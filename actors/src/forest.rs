@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! core  rest_for_one, ends with the first of the four branches that ends
-//! ├─ state      one_for_one   the watcher that fires packages' callbacks · disk
+//! ├─ state      one_for_one   the watcher that fires packages' callbacks · disk · shown usage
 //! ├─ network    one_for_one   edge · forwards
 //! ├─ services   dynamic, parking: one tree per installed service
 //! ├─ jobs       dynamic: one temporary actor per job under way
@@ -26,6 +26,7 @@ use crate::{
     disk::DiskActor,
     host::Host,
     network::{EdgeActor, ForwardsActor, Publish},
+    usage::UsageActor,
     watcher::WatcherActor,
 };
 
@@ -69,9 +70,17 @@ pub fn spec(
             async move { context.spawn(DiskActor, host).await }
         })
     };
+    let usage = {
+        let host = Arc::clone(host);
+        ChildSpec::worker("usage", move |context| {
+            let host = Arc::clone(&host);
+            async move { context.spawn(UsageActor, host).await }
+        })
+    };
     let state = SupervisorSpec::one_for_one("state")
         .child(watcher)
-        .child(disk);
+        .child(disk)
+        .child(usage);
     let network = SupervisorSpec::one_for_one("network")
         .child(edge)
         .child(forwards);

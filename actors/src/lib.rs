@@ -33,6 +33,7 @@ pub mod service;
 #[cfg(test)]
 mod testing;
 mod text;
+mod usage;
 mod watcher;
 pub mod words;
 

@@ -64,11 +64,21 @@ fn given_up_on(event: &SupervisionEvent) -> Option<&str> {
 /// Whether a supervisor gave up because of what runs in the container, rather than because an actor
 /// of Coppice itself kept failing: that is no reason to end anybody's processes.
 fn blames_the_container(reason: &ExitReason) -> bool {
-    let ExitReason::Shutdown(ShutdownDetail::Intensity { child, last }) = reason else {
+    let ExitReason::Shutdown(
+        ShutdownDetail::Intensity { child, last } | ShutdownDetail::Significant { child, last },
+    ) = reason
+    else {
         return false;
     };
     match child.as_str() {
         "container" | "runtime" => matches!(**last, ExitReason::Abnormal(_)),
+        // Which of the daemons it was does not matter, but that it was one and not its actor's panic.
+        "hosted" => match &**last {
+            ExitReason::Shutdown(ShutdownDetail::Intensity { last, .. }) => {
+                matches!(**last, ExitReason::Abnormal(_))
+            }
+            _ => false,
+        },
         _ => blames_the_container(last),
     }
 }
@@ -177,6 +187,9 @@ async fn park(host: &Host, id: &str, reason: &ExitReason, next_probe: Mono) {
     }
     // The actor that showed these is gone with the tree.
     host.document.publish_health(id, &BTreeMap::new());
+    if let Some(service) = host.service(id) {
+        service.shown.clear(&service);
+    }
 }
 
 /// What is behind the reason for which supervisors gave up on a service.

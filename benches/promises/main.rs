@@ -1,5 +1,5 @@
 //! What was promised about speed, measured: `make bench`, or
-//! `cargo bench --profile dev -p coppice --bench promises -- [start|install|kill|adoption] [--runs N]`.
+//! `cargo bench --profile dev -p coppice --bench promises -- [start|install|kill|adoption|hosted] [--runs N]`.
 //!
 //! Every figure is a ratio or a bound that is taken in one run, on one server, with its peer measured in
 //! turn: this machine's speed and whatever else it does meet both. `docs/benchmarks.md` says what was
@@ -23,6 +23,9 @@ mod console;
 #[path = "../../tests/e2e/leftovers.rs"]
 #[allow(dead_code)]
 mod leftovers;
+#[path = "../../tests/e2e/packages.rs"]
+#[allow(dead_code)]
+mod packages;
 #[path = "../../tests/e2e/processes.rs"]
 #[allow(dead_code)]
 mod processes;
@@ -39,6 +42,7 @@ mod until;
 mod adopting;
 mod api;
 mod bare;
+mod hosted;
 mod install;
 mod kill;
 mod machine;
@@ -137,6 +141,9 @@ fn inner(scratch: &Scratch, arguments: &Arguments) {
     }
     if arguments.wants("adoption") {
         adopting::measure(&bench.server, scratch, 10);
+    }
+    if arguments.wants("hosted") {
+        hosted::measure(&bench.server, scratch, 200);
     }
     bench.end();
 }

@@ -113,11 +113,10 @@ impl PublicStore {
     /// Follows a place, from the beginning or from where the client was.
     #[must_use]
     pub fn subscribe(&self, scope: &PublicPointer, from: Option<Position>) -> PublicSubscription {
-        PublicSubscription(Subscription::begin(
-            &self.inner,
-            scope.pointer().clone(),
-            from,
-        ))
+        PublicSubscription {
+            inner: Subscription::begin(&self.inner, scope.pointer().clone(), from),
+            _watching: Arc::clone(&self.inner.watched),
+        }
     }
 
     /// The id of the newest revision, for `X-Patch-Sequence`. Call [`PublicStore::keep_up`] too.
@@ -187,7 +186,11 @@ impl Serialize for PublicStart {
 }
 
 /// A stream of encoded revisions for a client.
-pub struct PublicSubscription(Subscription);
+pub struct PublicSubscription {
+    inner: Subscription,
+    /// Counted while it is there: [`Stats::public_streams`](crate::Stats::public_streams).
+    _watching: Arc<()>,
+}
 
 /// What comes after the start.
 #[derive(Clone, Debug)]
@@ -219,12 +222,12 @@ impl PublicFrame {
 impl PublicSubscription {
     /// What the client has to begin with; there once.
     pub fn take_start(&mut self) -> Option<PublicStart> {
-        self.0.take_start().map(PublicStart)
+        self.inner.take_start().map(PublicStart)
     }
 
     /// Waits for the next event; `None` after a resync or when the store is closed. Cancel safe.
     pub async fn next(&mut self) -> Option<PublicEvent> {
-        Some(match self.0.next().await? {
+        Some(match self.inner.next().await? {
             Event::Revision(revision) => PublicEvent::Frame(PublicFrame(revision.encoded())),
             Event::Resync => PublicEvent::Resync,
         })
@@ -233,7 +236,7 @@ impl PublicSubscription {
     /// The id up to which the client has been sent everything.
     #[must_use]
     pub fn seen(&self) -> u64 {
-        self.0.seen()
+        self.inner.seen()
     }
 }
 

@@ -112,16 +112,20 @@ pub(crate) struct Inner {
     pub(crate) epochs: Meta,
     queue: Arc<Queue>,
     transactions: Arc<AtomicU64>,
+    /// Held once by every stream that is open to clients.
+    pub(crate) watched: Arc<()>,
     schema: u32,
     keeper_ends: Arc<Ends>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// Counts since the store was opened.
+/// What was done since the store was opened, and who listens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Transactions written to the disk; each is two flushes.
     pub transactions: u64,
+    /// Streams that are open to clients now.
+    pub public_streams: usize,
 }
 
 impl Store {
@@ -181,6 +185,7 @@ impl Store {
             epochs: ready.meta,
             queue,
             transactions,
+            watched: Arc::default(),
             schema: options.schema,
             keeper_ends,
             threads: Mutex::new(threads),
@@ -421,11 +426,12 @@ impl Store {
             .await?)
     }
 
-    /// Counts since the store was opened.
+    /// What was done since the store was opened, and who listens.
     #[must_use]
     pub fn stats(&self) -> Stats {
         Stats {
             transactions: self.inner.transactions.load(Ordering::Relaxed),
+            public_streams: Arc::strong_count(&self.inner.watched) - 1,
         }
     }
 

@@ -545,3 +545,19 @@ mod laws {
         }
     }
 }
+
+#[tokio::test]
+async fn the_streams_of_clients_are_counted_while_they_are_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let _own = store.subscribe("/public", None).unwrap();
+    assert_eq!(store.stats().public_streams, 0, "not one of ours");
+    let root = PublicPointer::root();
+    let first = store.public_store().subscribe(&root, None);
+    let second = store.public_store().subscribe(&root, None);
+    assert_eq!(store.stats().public_streams, 2);
+    drop(first);
+    assert_eq!(store.stats().public_streams, 1);
+    drop(second);
+    assert_eq!(store.stats().public_streams, 0);
+}

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -28,6 +29,8 @@ module.exports = {
 pub(crate) struct Package {
     manifest: Value,
     javascript: String,
+    /// What is in its image.
+    image: Vec<(String, Vec<u8>)>,
     files: Vec<(String, Vec<u8>)>,
 }
 
@@ -50,6 +53,7 @@ impl Package {
                 "hardwareRequirements": { "device": [], "ram": null, "arch": [arch] },
             }),
             javascript: HARMLESS.to_owned(),
+            image: vec![("filling".to_owned(), noise(300_000))],
             files: vec![
                 (
                     "icon.svg".to_owned(),
@@ -85,6 +89,41 @@ impl Package {
         self
     }
 
+    /// An image with these programs of this machine's, and the libraries that they need.
+    pub(crate) fn programs(mut self, programs: &[&str]) -> Self {
+        for program in programs {
+            let said = run("ldd", &[program]);
+            let libraries = said.split_whitespace().filter(|word| word.starts_with('/'));
+            for path in libraries.chain([*program]) {
+                let body = fs::read(path).unwrap();
+                self.image
+                    .push((path.trim_start_matches('/').to_owned(), body));
+            }
+        }
+        self.image.push((
+            "etc/passwd".to_owned(),
+            b"root:x:0:0::/root:/bin/sh\n".to_vec(),
+        ));
+        self
+    }
+
+    /// A package whose `main` declares these daemons.
+    pub(crate) fn declaring(self, daemons: &Value) -> Self {
+        self.javascript(&format!(
+            "
+const nothing = async () => null;
+module.exports = {{
+  init: nothing, uninit: nothing, createBackup: nothing,
+  main: async ({{ effects }}) => {{
+    await effects.setDaemons({{ daemons: {daemons} }});
+    return {{ build: async () => ({{ term: nothing }}) }};
+  }},
+  actions: {{ get: () => undefined }},
+}};
+"
+        ))
+    }
+
     pub(crate) fn with(mut self, path: &str, body: Vec<u8>) -> Self {
         self.files.retain(|(other, _)| other != path);
         self.files.push((path.to_owned(), body));
@@ -109,7 +148,11 @@ impl Package {
             squash(work, &[("index.js", self.javascript.as_bytes())]),
         );
         let image = format!("images/{}/main.squashfs", std::env::consts::ARCH);
-        insert(&image, squash(work, &[("filling", &noise(300_000))]));
+        let inside = self.image.iter();
+        let inside: Vec<(&str, &[u8])> = inside
+            .map(|(path, body)| (path.as_str(), body.as_slice()))
+            .collect();
+        insert(&image, squash(work, &inside));
         for (path, body) in &self.files {
             insert(path, body.clone());
         }
@@ -134,7 +177,11 @@ pub(crate) fn squash(work: &Path, files: &[(&str, &[u8])]) -> Vec<u8> {
     let (tree, image): (PathBuf, PathBuf) = (made.path().join("tree"), made.path().join("image"));
     fs::create_dir(&tree).unwrap();
     for (name, body) in files {
-        fs::write(tree.join(name), body).unwrap();
+        let at = tree.join(name);
+        fs::create_dir_all(at.parent().unwrap()).unwrap();
+        fs::write(&at, body).unwrap();
+        // Programs are among them.
+        fs::set_permissions(&at, fs::Permissions::from_mode(0o755)).unwrap();
     }
     run(
         "mksquashfs",

@@ -5,9 +5,11 @@ mod api;
 mod bad_packages;
 mod bad_places;
 mod browser;
-mod document;
 mod causes;
+mod daemons;
+mod document;
 mod hello;
+mod hogs;
 mod interruption;
 mod keeping;
 mod lasting;
@@ -102,6 +104,21 @@ chapters! {
         a_killed_pid_1_brings_a_new_container,
         a_killed_monitor_brings_a_new_container,
         a_runtime_that_cannot_be_kept_up_gets_a_new_container,
+    }
+    daemons {
+        declared_daemons_run_and_are_shown_with_what_they_use,
+        a_killed_daemon_is_back_at_once_and_its_record_names_the_signal,
+        a_killed_daemon_in_an_image_is_back_too,
+        they_outlive_the_node_runtime,
+        they_outlive_the_core_and_one_that_died_meanwhile_is_started_again,
+        a_stop_ends_them_all_the_stubborn_by_force_and_a_start_brings_them_back,
+        limits_are_applied_to_what_runs_and_outlive_the_core,
+        limits_that_make_no_sense_are_refused,
+    }
+    hogs {
+        a_fork_bomb_disturbs_nobody,
+        a_memory_hog_disturbs_nobody,
+        a_cpu_hog_disturbs_nobody,
     }
     survival {
         the_core_is_killed_and_nothing_of_the_services_notices,

@@ -11,6 +11,7 @@
 //! One file per subject. An effect that is not here yet answers with an error that names it.
 
 mod actions;
+mod daemons;
 mod data;
 mod dependencies;
 mod health;
@@ -132,6 +133,7 @@ async fn answer(
         "action.run" => actions::run(request).await,
         "action.create-task" => actions::create_task(request).await,
         "action.clear-tasks" => actions::clear_tasks(request).await,
+        "set-daemons" => daemons::set(request).await,
         "set-dependencies" => dependencies::set(request).await,
         "get-dependencies" => dependencies::get(request),
         "check-dependencies" => dependencies::check(request),

@@ -42,6 +42,7 @@ impl Kind {
             | "action.export"
             | "action.clear"
             | "action.clear-tasks"
+            | "set-daemons"
             | "set-dependencies"
             | "bind"
             | "clear-bindings"

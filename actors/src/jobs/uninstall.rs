@@ -14,6 +14,7 @@ use crate::{
     host::Host,
     model::{JobKind, PackageEntry, StateInfo},
     problem::{Kind, Problem},
+    service::daemons::hosted::Declarations,
     service::{
         ContainerPhase, RuntimePhase,
         runtime::{RuntimeMsg, step::Input},
@@ -218,6 +219,7 @@ pub(super) async fn remove_remains(
         })?;
     }
     host.leaves.forget(&format!("service {id}"))?;
+    Declarations::forget(&host.secrets, id)?;
     if let Some(kept) = host.document.private(id) {
         host.packages.remove(&kept.archive.root).await?;
     }

@@ -8,7 +8,9 @@
 
 mod action;
 mod audit;
+mod daemon;
 mod host;
+mod limits;
 mod package;
 mod private;
 mod receipt;
@@ -19,11 +21,13 @@ mod task;
 
 pub use action::{Access, ActionMetadata, AllowedStatuses, Visibility};
 pub use audit::{AuditRow, AuditTrail};
+pub use daemon::{DaemonOwner, DaemonReport, DaemonUsage};
 pub use host::{
     AddSsl, AddressInfo, Addresses, Alpn, BindInfo, BindNet, BindOptions, Host, HostnameInfo,
     HostnameMetadata, InterfaceType, PortForward, RangeBindInfo, RangeInterface, Secure,
     ServiceInterface,
 };
+pub use limits::ChosenLimits;
 pub use package::{CurrentDependency, DependencyKind, InstallingInfo, PackageEntry, StateInfo};
 pub use private::{Allocation, ArchivePointer, JobKind, JobRecord, PackagePrivate, ServerPrivate};
 pub use receipt::{MOST_RECEIPTS, ReceiptOf, ReceiptRow};

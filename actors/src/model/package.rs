@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use ts_rs::TS;
 
-use super::{ActionMetadata, Held, Host, Parked, RestartRecord, StatusInfo, TaskEntry};
+use super::{
+    ActionMetadata, ChosenLimits, DaemonReport, Held, Host, Parked, RestartRecord, StatusInfo,
+    TaskEntry,
+};
 
 /// One service, from the moment its installation begins until it is gone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
@@ -40,6 +43,12 @@ pub struct PackageEntry {
     /// Set while the service failed and what it needs is missing.
     #[serde(default)]
     pub held: Option<Held>,
+    /// Its living daemons, by the agent's name for the process; shown, never stored.
+    #[serde(default)]
+    pub daemons: BTreeMap<String, DaemonReport>,
+    /// What its owner allows it to use.
+    #[serde(default)]
+    pub limits: ChosenLimits,
 }
 
 impl PackageEntry {
@@ -60,6 +69,8 @@ impl PackageEntry {
             restarts: BTreeMap::new(),
             parked: None,
             held: None,
+            daemons: BTreeMap::new(),
+            limits: ChosenLimits::default(),
         }
     }
 }

@@ -49,6 +49,31 @@ fn a_container_in_which_no_runtime_can_be_kept_up_is_given_up() {
 }
 
 #[test]
+fn a_container_in_which_no_daemon_of_the_hosts_can_be_kept_up_is_given_up() {
+    let work = ["core", "services", "a", "work"];
+    let ended = |last| {
+        ExitReason::Shutdown(ShutdownDetail::Significant {
+            child: "hosted".into(),
+            last: Box::new(last),
+        })
+    };
+    let reason = ended(gave_up("web", failed()));
+    let ending = event(
+        &work,
+        What::Ending {
+            reason: reason.clone(),
+        },
+    );
+    assert_eq!(given_up_on(&ending), Some("a"));
+    let reason = gave_up("work", reason);
+    let ending = event(&work[..3], What::Ending { reason });
+    assert_eq!(given_up_on(&ending), Some("a"));
+    // A bug of the daemon's actor is none of the container's.
+    let reason = ended(gave_up("web", ExitReason::Panic("a bug".into())));
+    assert_eq!(given_up_on(&event(&work, What::Ending { reason })), None);
+}
+
+#[test]
 fn an_actor_of_coppice_that_keeps_failing_condemns_nothing() {
     let work = ["core", "services", "a", "work"];
     for reason in [

@@ -22,6 +22,10 @@ use super::{
     callbacks::{Callbacks, Changed},
     container::{self, ContainerMsg},
     custody::Custody,
+    daemons::{
+        Shown,
+        hosted::{HostingMsg, Roster},
+    },
     health::Reports,
     records::{self, Event},
     runtime::RuntimeMsg,
@@ -153,6 +157,12 @@ pub struct ServiceContext {
     pub init_progress: watch::Sender<Value>,
     /// The actor that keeps this service's tasks true.
     pub tasks: Slot<TasksMsg>,
+    /// The daemons that the host keeps running.
+    pub hosted: Roster,
+    /// The living daemons, as they are shown.
+    pub shown: Shown,
+    /// The actor that has the host's daemons kept running.
+    pub hosting_slot: Slot<HostingMsg>,
     /// The container's actor.
     pub container_slot: Slot<ContainerMsg>,
     /// The runtime's actor.
@@ -200,6 +210,9 @@ impl ServiceContext {
             reports: Reports::default(),
             init_progress: watch::Sender::new(Value::Null),
             tasks: Slot::default(),
+            hosted: Roster::default(),
+            shown: Shown::default(),
+            hosting_slot: Slot::default(),
             container_slot: Slot::default(),
             runtime_slot: Slot::default(),
             forms: Forms::default(),

@@ -7,17 +7,27 @@
 //! always throws is therefore parked after at most 6 x 4 x 3 tries in some minutes, each with its
 //! reason on record.
 //!
+//! A daemon that the host keeps running ([`super::daemons::hosted`]) and that fails more than 10 times in
+//! a minute ends `work` at once, and condemns the container. A program that ends as it starts has had its
+//! 11 tries within 23 s, so the service is parked after some five minutes.
+//!
 //! `one_for_all`, because neither half is of use without the other: work needs the container it
 //! began in, and a container in which no work can be kept up has to be looked at anew.
 
 use std::{sync::Arc, time::Duration};
 
-use coppice_supervision::{Backoff, ChildSpec, Shutdown, StartError, Supervisor, SupervisorSpec};
+use coppice_supervision::{
+    AutoShutdown, Backoff, ChildContext, ChildSpec, Restart, Shutdown, StartError, Supervisor,
+    SupervisorSpec,
+};
 
 use super::{
     ServiceContext,
     container::ContainerActor,
-    daemons::{self, DaemonsActor},
+    daemons::{
+        self, DaemonsActor,
+        hosted::{self, HostingActor},
+    },
     health::HealthActor,
     runtime::RuntimeActor,
     tasks::TasksActor,
@@ -57,16 +67,12 @@ fn work_spec(service: &Arc<ServiceContext>) -> SupervisorSpec {
         context.spawn(TasksActor, service).await
     });
     let processes = worker(service, "processes", |context, service| async move {
-        let siblings = Supervisor::from_cell(context.parent()).ok_or(StartError::Ignore)?;
-        let daemons = siblings
-            .child(daemons::SUPERVISOR)
-            .await
-            .map_err(StartError::failed)?;
-        let daemons = daemons
-            .as_ref()
-            .and_then(Supervisor::from_cell)
-            .ok_or(StartError::Ignore)?;
+        let daemons = sibling(&context, daemons::SUPERVISOR).await?;
         context.spawn(DaemonsActor, (service, daemons)).await
+    });
+    let hosting = worker(service, "hosting", |context, service| async move {
+        let hosted = sibling(&context, hosted::SUPERVISOR).await?;
+        context.spawn(HostingActor, (service, hosted)).await
     });
     SupervisorSpec::one_for_one("work")
         .intensity(5, Duration::from_secs(60))
@@ -75,18 +81,33 @@ fn work_spec(service: &Arc<ServiceContext>) -> SupervisorSpec {
             Duration::from_secs(10),
         ))
         .forget_after(Duration::from_secs(120))
+        .auto_shutdown(AutoShutdown::AnySignificant)
         .child(runtime)
         .child(ChildSpec::supervisor(SupervisorSpec::dynamic(
             daemons::SUPERVISOR,
         )))
         .child(processes)
+        // Its end is that of all the work: a daemon that cannot be kept running needs another container.
+        .child(
+            ChildSpec::supervisor(hosted::supervisor())
+                .restart(Restart::Transient { significant: true }),
+        )
+        .child(hosting)
         .child(health)
         .child(tasks)
 }
 
+/// The supervisor of this name beside the child that is started.
+async fn sibling(context: &ChildContext, name: &'static str) -> Result<Supervisor, StartError> {
+    let siblings = Supervisor::from_cell(context.parent()).ok_or(StartError::Ignore)?;
+    let found = siblings.child(name).await.map_err(StartError::failed)?;
+    let found = found.as_ref().and_then(Supervisor::from_cell);
+    found.ok_or(StartError::Ignore)
+}
+
 fn worker<F, Fut, C>(service: &Arc<ServiceContext>, id: &'static str, start: F) -> ChildSpec
 where
-    F: Fn(coppice_supervision::ChildContext, Arc<ServiceContext>) -> Fut + Send + Sync + 'static,
+    F: Fn(ChildContext, Arc<ServiceContext>) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<C, StartError>> + Send + 'static,
     C: Into<ractor::ActorCell> + Send + 'static,
 {

@@ -7,6 +7,8 @@
 //!     ├─ runtime       runtime/     the Node runtime: init, start, stop
 //!     ├─ daemons       daemons/     one actor per process
 //!     ├─ processes     daemons/     listens to the agent and fills `daemons`
+//!     ├─ hosted        daemons/hosted/  one actor per process that Coppice keeps running
+//!     ├─ hosting       daemons/hosted/  fills `hosted` with what the package declares
 //!     ├─ health        health.rs    what the checks say and when they last said it
 //!     └─ tasks         tasks.rs     what is asked of people
 //! ```
@@ -21,6 +23,7 @@ pub(crate) mod explain;
 pub mod health;
 mod hold;
 mod instance;
+pub mod limits;
 pub mod matching;
 pub mod parking;
 pub(crate) mod records;

@@ -26,7 +26,11 @@ use ed25519_dalek::SigningKey;
 use patchdb::{Options, SecretStore, Store};
 use serde_json::json;
 
-pub(crate) use self::{fuse::Fuse, inhabited::Inhabited, puppet::Manners};
+pub(crate) use self::{
+    fuse::Fuse,
+    inhabited::Inhabited,
+    puppet::{Line, Manners, Place},
+};
 use crate::{
     boot,
     document::Document,

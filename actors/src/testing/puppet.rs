@@ -37,10 +37,10 @@ pub(crate) struct Manners {
 
 /// Where a puppet is, and who it is there.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
-    pub(super) socket: PathBuf,
-    pub(super) uid: u32,
-    pub(super) boot: String,
+pub(crate) struct Place {
+    pub(crate) socket: PathBuf,
+    pub(crate) uid: u32,
+    pub(crate) boot: String,
 }
 
 /// The generation of the runtime that lives, and its task.
@@ -126,13 +126,13 @@ async fn run(place: Place, manners: Manners, generation: u64) {
 }
 
 /// One connection to the core.
-struct Line {
+pub(crate) struct Line {
     stream: UnixStream,
     decoder: Decoder,
 }
 
 impl Line {
-    async fn dial(place: &Place, role: Role, generation: Option<u64>) -> Self {
+    pub(crate) async fn dial(place: &Place, role: Role, generation: Option<u64>) -> Self {
         loop {
             if let Some(line) = Self::try_dial(place, role, generation).await {
                 return line;
@@ -166,7 +166,7 @@ impl Line {
     }
 
     /// The next request or notification; `None` when the core is gone.
-    async fn heard(&mut self) -> Option<(Option<Id>, String, Value)> {
+    pub(crate) async fn heard(&mut self) -> Option<(Option<Id>, String, Value)> {
         loop {
             match self.next().await? {
                 Message::Request { id, method, params } => return Some((Some(id), method, params)),
@@ -189,14 +189,14 @@ impl Line {
         }
     }
 
-    async fn answer(&mut self, id: Option<Id>, result: Result<Value, RpcError>) {
+    pub(crate) async fn answer(&mut self, id: Option<Id>, result: Result<Value, RpcError>) {
         if let Some(id) = id {
             // A core that is gone is noticed by the next read.
             let _ = self.say(&Message::response(id, result)).await;
         }
     }
 
-    async fn say(&mut self, message: &Message) -> Option<()> {
+    pub(crate) async fn say(&mut self, message: &Message) -> Option<()> {
         let line = encode(message).unwrap();
         self.stream.write_all(&line).await.ok()
     }

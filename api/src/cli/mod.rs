@@ -13,6 +13,7 @@ mod s9pk;
 mod server;
 mod show;
 mod upgrade;
+mod usage;
 
 use std::{path::PathBuf, process::ExitCode};
 

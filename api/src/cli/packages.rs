@@ -8,7 +8,12 @@ use coppice_actors::model::RestartRecord;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-use super::{Common, client::Client, show};
+use super::{
+    Common,
+    client::Client,
+    show,
+    usage::{self, Limits},
+};
 
 /// Verbs of `service`.
 #[derive(Debug, Subcommand)]
@@ -49,6 +54,13 @@ pub enum Service {
         #[arg(short = 'n', long, default_value_t = 50)]
         lines: usize,
     },
+    /// The daemons of a service and what they use.
+    Ps {
+        /// The service.
+        id: String,
+    },
+    /// What a service may use; with options, sets it.
+    Limits(Limits),
     /// Why a service is as it is, and why its parts were restarted.
     Why {
         /// The service.
@@ -126,7 +138,7 @@ pub enum Task {
     },
 }
 
-fn print(common: &Common, value: &Value, words: impl FnOnce() -> String) {
+pub(super) fn print(common: &Common, value: &Value, words: impl FnOnce() -> String) {
     if common.json {
         println!("{value:#}");
     } else {
@@ -163,6 +175,8 @@ pub(super) async fn service(common: &Common, verb: Service) -> anyhow::Result<()
             print(common, &status, || status_words(&status));
         }
         Service::Logs { id, follow, lines } => logs(common, &client, &id, follow, lines).await?,
+        Service::Ps { id } => usage::ps(common, &client, &id).await?,
+        Service::Limits(limits) => usage::limits(common, &client, limits).await?,
         Service::Why { id } => {
             let why = client.call("package.why", json!({ "id": id })).await?;
             print(common, &why, || why_words(&why));

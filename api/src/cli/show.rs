@@ -49,6 +49,17 @@ pub(super) fn span(millis: u64) -> String {
     }
 }
 
+/// Bytes as people say them: `512 B`, `3.0 MiB`.
+pub(super) fn bytes(bytes: u64) -> String {
+    for (power, unit) in [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")] {
+        let one = 1_u64 << power;
+        if bytes >= one {
+            return format!("{}.{} {unit}", bytes / one, bytes % one * 10 / one);
+        }
+    }
+    format!("{bytes} B")
+}
+
 /// A member as text; empty when it is not there.
 pub(super) fn text(value: &Value, member: &str) -> String {
     match value.get(member) {
@@ -89,6 +100,19 @@ mod tests {
             (90_000_000, "1d 1h"),
         ] {
             assert_eq!(span(millis), said);
+        }
+    }
+
+    #[test]
+    fn bytes_are_said_in_the_largest_unit_that_fits() {
+        for (count, said) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1536, "1.5 KiB"),
+            (3 << 20, "3.0 MiB"),
+            (u64::MAX, "16777215.9 TiB"),
+        ] {
+            assert_eq!(bytes(count), said);
         }
     }
 

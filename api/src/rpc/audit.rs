@@ -115,6 +115,7 @@ mod tests {
             "package.start",
             "package.stop",
             "package.restart",
+            "package.set-limits",
             "package.action.run",
             "package.action.clear-task",
         ];

@@ -114,6 +114,9 @@ methods! {
     "package.stop" Role(Admin) RowOf("id") true packages::stop: "Wants a service stopped.";
     "package.restart" Role(Admin) RowOf("id") true packages::restart: "Wants a running service stopped and started.";
     "package.why" Role(Admin) Nothing false packages::why: "Gives why a service is as it is, and its restart records.";
+    "package.daemons" Role(Admin) Nothing false packages::daemons: "Gives the living daemons of a service and what they use.";
+    "package.limits" Role(Admin) Nothing false packages::limits: "Gives what a service may use.";
+    "package.set-limits" Role(Admin) RowOf("id") true packages::set_limits: "Sets what a service may use.";
     "package.action.get-input" Role(Admin) Nothing false packages::get_input: "Gives the form of an action.";
     "package.action.run" Role(Admin) RowOf("packageId" "actionId") false packages::run_action: "Runs an action.";
     "package.action.clear-task" Role(Admin) RowOf("packageId" "replayId") false packages::clear_task: "Dismisses a task.";

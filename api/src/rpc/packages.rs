@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use coppice_actors::jobs::{Manner, Source};
+use coppice_actors::{
+    jobs::{Manner, Source},
+    model::ChosenLimits,
+};
 use futures_util::FutureExt;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -107,6 +110,54 @@ pub(super) async fn restart(call: Call) -> Result<Value, Failure> {
 pub(super) async fn why(call: Call) -> Result<Value, Failure> {
     let Id { id } = call.params()?;
     Ok(json!(call.coppice().why(&id)?))
+}
+
+pub(super) async fn daemons(call: Call) -> Result<Value, Failure> {
+    let Id { id } = call.params()?;
+    Ok(json!(call.coppice().daemons(&id).await?))
+}
+
+pub(super) async fn limits(call: Call) -> Result<Value, Failure> {
+    let Id { id } = call.params()?;
+    limits_of(&call, &id)
+}
+
+fn limits_of(call: &Call, id: &str) -> Result<Value, Failure> {
+    let (chosen, effective) = call.coppice().limits(id)?;
+    let effective = ChosenLimits {
+        memory_bytes: effective.memory_bytes,
+        pids: effective.pids,
+        cpu_weight: effective.cpu_weight,
+    };
+    Ok(json!({ "chosen": chosen, "effective": effective }))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SetLimits {
+    id: String,
+    /// Forget what was chosen before; otherwise what is not given stays as it is.
+    #[serde(default)]
+    reset: bool,
+    #[serde(flatten)]
+    chosen: ChosenLimits,
+}
+
+pub(super) async fn set_limits(call: Call) -> Result<Value, Failure> {
+    let SetLimits { id, reset, chosen } = call.params()?;
+    let (before, _) = call.coppice().limits(&id)?;
+    let before = if reset {
+        ChosenLimits::default()
+    } else {
+        before
+    };
+    let chosen = ChosenLimits {
+        memory_bytes: chosen.memory_bytes.or(before.memory_bytes),
+        pids: chosen.pids.or(before.pids),
+        cpu_weight: chosen.cpu_weight.or(before.cpu_weight),
+    };
+    call.coppice().set_limits(&id, chosen).await?;
+    limits_of(&call, &id)
 }
 
 #[derive(Deserialize)]

@@ -369,3 +369,69 @@ fn a_process_killed_for_memory_is_told_from_one_that_was_killed() {
     assert_eq!(exited.signal, Some(9));
     assert!(matches!(exited.oom_kills, None | Some(0)));
 }
+
+#[test]
+fn what_a_process_of_the_hosts_leaves_behind_is_killed_and_its_leaf_removed_in_the_end() {
+    let mut container = Container::start();
+    let script = "(setsid sleep 1000 &); (trap '' TERM HUP INT; sleep 1001) & exec sleep 0.1";
+    container
+        .link
+        .ask("spawn", Container::shell("one", None, script))
+        .unwrap();
+    assert_eq!(container.link.exited("one").code, Some(0));
+    container.run_ok("while pgrep sleep; do :; done");
+    let leaf = "/sys/fs/cgroup/d-one-host /sys/fs/cgroup/*/d-one-host";
+    container.run_ok(&format!("while ls -d {leaf} 2>/dev/null; do :; done"));
+}
+
+#[test]
+fn a_process_of_the_hosts_outlives_the_generations_of_the_runtime() {
+    let mut container = Container::start();
+    let spawn = Container::shell("one", None, "exec sleep 1000");
+    let pid = container.link.ask("spawn", &spawn).unwrap();
+    for generation in 1..3 {
+        let runtime = Container::shell("runtime", Some(generation), "exec sleep 1001");
+        container.link.ask("spawn", runtime).unwrap();
+        let kill = json!({ "generation": generation });
+        container.link.ask("kill-generation", kill).unwrap();
+    }
+    assert_eq!(container.link.ask("spawn", &spawn).unwrap(), pid);
+}
+
+/// The other process in the leaf of `one`, once there is one.
+fn standby(container: &mut Container, pid: &Value) -> Value {
+    let pids = "cat /sys/fs/cgroup/d-one-host/cgroup.procs /sys/fs/cgroup/*/d-one-host/cgroup.procs \
+                2>/dev/null | sort -u";
+    let other = format!("{pids} | grep -vx {}", pid["pid"]);
+    let found = container.run_ok(&format!("until {other} >/dev/null; do :; done; {other}"));
+    json!({ "pid": found.trim().parse::<i32>().unwrap() })
+}
+
+#[test]
+fn the_successor_of_a_daemon_waits_in_its_leaf_and_is_let_go_by_the_same_request_only() {
+    let mut container = Container::start();
+    let mut spawn = Container::shell("one", None, "exec sleep 1000");
+    let first = container.link.ask("spawn", &spawn).unwrap();
+    let waiting = standby(&mut container, &first);
+    let kill = json!({ "id": "one", "signal": 9 });
+    container.link.ask("signal", &kill).unwrap();
+    assert_eq!(container.link.exited("one").signal, Some(9));
+    let second = container.link.ask("spawn", &spawn).unwrap();
+    assert_eq!(second, waiting);
+    container.run_ok(&format!(
+        "until [ $(cat /proc/{}/comm) = sleep ]; do :; done",
+        second["pid"]
+    ));
+    let waiting = standby(&mut container, &second);
+    container.link.ask("signal", &kill).unwrap();
+    container.link.exited("one");
+    spawn.env.insert("CHANGED".into(), "1".into());
+    let third = container.link.ask("spawn", &spawn).unwrap();
+    assert_ne!(third, waiting);
+    container.run_ok(&format!(
+        "while [ -e /proc/{} ]; do :; done",
+        waiting["pid"]
+    ));
+    let list = container.link.ask("list", Value::Null).unwrap();
+    assert_eq!(list["processes"].as_array().unwrap().len(), 1, "{list}");
+}

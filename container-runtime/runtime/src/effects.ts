@@ -9,7 +9,7 @@ import type { Context } from './context.js';
 type Options = object | undefined;
 type Call = (options?: Options) => Promise<unknown>;
 
-/** One member per member of the SDK's `Effects`; answers are the host's, passed through. */
+/** One member per member of the SDK's `Effects`, and `setDaemons`; answers are the host's, passed through. */
 export interface Effects {
   readonly eventId: string | null;
   child: (name: string) => Effects;
@@ -22,6 +22,8 @@ export interface Effects {
   shutdown: Call;
   getStatus: Call;
   setMainStatus: Call;
+  /** Coppice's own: the SDK does not know it. */
+  setDaemons: Call;
   setDependencies: Call;
   getDependencies: Call;
   checkDependencies: Call;
@@ -105,6 +107,7 @@ export function makeEffects(means: Means, context: Context | null, eventId: stri
     shutdown: call('shutdown'),
     getStatus: watch('get-status'),
     setMainStatus: call('set-main-status'),
+    setDaemons: call('set-daemons'),
     setDependencies: call('set-dependencies'),
     getDependencies: call('get-dependencies'),
     checkDependencies: call('check-dependencies'),

@@ -71,7 +71,7 @@ test('effects list every member, can be spread, and keep what is assigned', asyn
   const spread = { ...probe.effects };
   expect(await spread.getOsIp()).toBe('10.0.3.1');
   expect(Object.keys(probe.effects)).toEqual(expect.arrayContaining(['eventId', 'child', 'constRetry', 'bind', 'plugin']));
-  expect(Object.keys(probe.effects)).toHaveLength(41);
+  expect(Object.keys(probe.effects)).toHaveLength(42);
   const retry = (): void => undefined;
   probe.effects.constRetry = retry;
   expect(probe.effects.constRetry).toBe(retry);

@@ -38,7 +38,8 @@ pub struct Spawn {
     /// Whose it is: `None` is the host's (survives Node), `Some(n)` is runtime generation n.
     #[serde(default)]
     pub generation: Option<u64>,
-    /// Name of its cgroup leaf, 1 to 128 of `A-Za-z0-9._-`: `runtime-<gen>` or `d-<name>-<gen>`.
+    /// Name of its cgroup leaf, 1 to 128 of `A-Za-z0-9._-`: `runtime-<gen>`, or as [`daemon_leaf`]
+    /// gives it. What is left in a leaf of the host's when its process ends is killed.
     pub leaf: String,
     /// Program (absolute path) and arguments; at least one.
     pub argv: Vec<String>,
@@ -182,6 +183,15 @@ pub struct ProcessList {
     pub processes: Vec<ProcessStarted>,
     /// The newest report's number: later ones are not in the list.
     pub seq: u64,
+}
+
+/// The leaf of a daemon, by the name of what it runs in and whose it is.
+#[must_use]
+pub fn daemon_leaf(name: &str, generation: Option<u64>) -> String {
+    match generation {
+        Some(number) => format!("d-{name}-{number}"),
+        None => format!("d-{name}-host"),
+    }
 }
 
 /// Whether `name` may be the name of a process or a leaf of at most `longest` bytes.

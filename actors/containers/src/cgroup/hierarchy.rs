@@ -109,7 +109,7 @@ impl Hierarchies {
         {
             let dir = hierarchy.base.join(path);
             fs::create_dir_all(&dir).doing(format!("create cgroup {}", dir.display()))?;
-            for controller in ["memory", "pids", "cpu"] {
+            for controller in ["memory", "pids", "cpu", "io"] {
                 if !hierarchy.controllers.iter().any(|name| name == controller) {
                     continue;
                 }

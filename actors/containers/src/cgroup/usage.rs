@@ -19,6 +19,10 @@ pub struct Usage {
     pub cpu_us: Option<u64>,
     /// Processes and threads.
     pub pids: Option<u64>,
+    /// Bytes read from disks since the cgroup was made.
+    pub io_read_bytes: Option<u64>,
+    /// Bytes written to disks since the cgroup was made.
+    pub io_write_bytes: Option<u64>,
     /// Processes killed for lack of memory in this cgroup and those below it.
     pub oom_kills: Option<u64>,
 }
@@ -49,7 +53,44 @@ pub(crate) fn usage(hierarchies: &Hierarchies, path: &str) -> Usage {
     if let Some((_, dir)) = hierarchies.controller("pids", path) {
         usage.pids = number(&dir.join("pids.current"));
     }
+    let io = if let Some((Version::V2, dir)) = hierarchies.controller("io", path) {
+        fs::read_to_string(dir.join("io.stat")).map(|text| io_v2(&text))
+    } else if let Some((_, dir)) = hierarchies.controller("blkio", path) {
+        let file = dir.join("blkio.throttle.io_service_bytes_recursive");
+        fs::read_to_string(file).map(|text| io_v1(&text))
+    } else {
+        return usage;
+    };
+    if let Ok((read, written)) = io {
+        usage.io_read_bytes = Some(read);
+        usage.io_write_bytes = Some(written);
+    }
     usage
+}
+
+/// `8:0 rbytes=4096 wbytes=0 rios=1 …`, one line per disk: bytes read and written.
+fn io_v2(text: &str) -> (u64, u64) {
+    let sum = |key: &str| {
+        let words = text.split_whitespace();
+        words
+            .filter_map(|word| word.strip_prefix(key)?.parse::<u64>().ok())
+            .sum()
+    };
+    (sum("rbytes="), sum("wbytes="))
+}
+
+/// `8:0 Read 4096`, `8:0 Write 0`, … one line per disk and kind: bytes read and written.
+fn io_v1(text: &str) -> (u64, u64) {
+    let sum = |kind: &str| {
+        let lines = text.lines().map(|line| line.split_whitespace());
+        lines
+            .filter_map(|mut words| {
+                let count = (words.nth(1)? == kind).then(|| words.next())??;
+                count.parse::<u64>().ok()
+            })
+            .sum()
+    };
+    (sum("Read"), sum("Write"))
 }
 
 fn number(file: &Path) -> Option<u64> {
@@ -85,7 +126,18 @@ fn oom_kills_below(dir: &Path) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::find_key;
+    use super::{find_key, io_v1, io_v2};
+
+    #[test]
+    fn what_was_read_and_written_is_added_up_over_all_disks() {
+        let v1 =
+            "8:0 Read 4096\n8:0 Write 512\n8:0 Total 4608\n7:1 Read 4\n7:1 Write 0\nTotal 4612\n";
+        assert_eq!(io_v1(v1), (4100, 512));
+        let v2 =
+            "8:0 rbytes=4096 wbytes=512 rios=1 wios=1 dbytes=9 dios=1\n7:1 rbytes=4 wbytes=0\n";
+        assert_eq!(io_v2(v2), (4100, 512));
+        assert_eq!((io_v1("Total 0\n"), io_v2("")), ((0, 0), (0, 0)));
+    }
 
     #[test]
     fn a_key_is_matched_whole() {

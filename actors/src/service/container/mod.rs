@@ -6,7 +6,6 @@
 
 pub mod step;
 
-mod limits;
 mod reports;
 mod spec;
 
@@ -23,7 +22,9 @@ use self::reports::AgentReports;
 use self::step::{Effect, Ending, Failure, Input, State};
 use super::{
     Changed, ContainerPhase, Event, RuntimeLink, ServiceContext, Watched, custody,
+    daemons::hosted,
     hold::{self, Hold},
+    limits,
 };
 use crate::{
     effects::Effects,
@@ -142,6 +143,9 @@ impl ContainerShell {
         let service = Arc::clone(&self.service);
         answer(myself, async move {
             let found = service.host.backend.inspect(&service.instance).await;
+            if matches!(found, Ok(Inspection::Running(_))) {
+                limits::renew(&service).await;
+            }
             Input::Looked(match found {
                 Ok(Inspection::Running(_)) => Ok(true),
                 Ok(_) => Ok(false),
@@ -340,6 +344,10 @@ fn answer(actor: &ActorRef<ContainerMsg>, work: impl Future<Output = Input> + Se
 }
 
 async fn create(service: &Arc<ServiceContext>) -> Result<(), String> {
+    // They hold for the life of a container: in the next one the package's `init` comes first.
+    hosted::declare(service, Vec::new())
+        .await
+        .map_err(|problem| problem.details)?;
     let spec = spec::build(service)
         .await
         .map_err(|problem| problem.details)?;

@@ -4,7 +4,7 @@ use std::{io, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 
 use coppice_containers::{ContainerSpec, Device, ImageSpec, Init, Segment, VolumeSpec};
 
-use super::{super::ServiceContext, limits};
+use super::super::{ServiceContext, limits};
 use crate::problem::{Kind, Problem};
 
 /// Pid 1 of every container.
@@ -63,7 +63,7 @@ pub(super) async fn build(service: &Arc<ServiceContext>) -> Result<ContainerSpec
         network: Some(host.network.container_link(allocation)?),
         resolv_conf: format!("nameserver {}\n", host.network.bridge_address()),
         devices,
-        limits: limits::of_this_machine(),
+        limits: limits::effective(&service.entry()?.limits),
         init: Init {
             argv: vec![AGENT.to_owned()],
             env: vec![("LANG".to_owned(), host.lang())],

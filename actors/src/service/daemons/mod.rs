@@ -2,21 +2,30 @@
 //!
 //! [`DaemonsActor`] listens to the agent's reports and keeps one [`DaemonActor`] per living process
 //! below the `daemons` supervisor. Processes that package JavaScript starts are *observed*: the
-//! package restarts them, we record why they ended and show them in the tree.
+//! package restarts them, we record why they ended and show them in the tree. Those that the host
+//! itself keeps running have actors of another kind ([`hosted`]), which are told of their ends from
+//! here.
 //!
 //! What the reports mean is decided by the [`ledger`]. What follows is done by one task, in order: an
 //! actor is not ended before it was added, and a report is acknowledged only once the restart record
 //! that it brought is durable, so that a death the core does not live to write down comes again.
 
+pub mod hosted;
+
 mod ledger;
+mod shown;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use coppice_supervision::{ChildSpec, Supervisor};
-use coppice_wire::agent::{ACK, LIST, ProcessExited, ProcessList, ProcessStarted};
+use coppice_wire::agent::{
+    ACK, LIST, ProcessExited, ProcessKind, ProcessList, ProcessStarted, daemon_leaf,
+};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, mpsc};
+
+pub use self::shown::Shown;
 
 use self::ledger::{Change, Ledger};
 use super::{ContainerPhase, Event, ProcessReport, RuntimePhase, ServiceContext};
@@ -54,6 +63,8 @@ pub struct DaemonsState {
     /// Names of the processes that have an actor, by id: the subcontainer that gave a name may be
     /// gone before the process is.
     names: BTreeMap<String, String>,
+    /// How what stands behind a process of the host's ended, by leaf: `start-container` tells less.
+    inner_ends: BTreeMap<String, ProcessExited>,
     /// The connection that the last report came on: where acknowledgements go, and nowhere else,
     /// because another container numbers its reports anew.
     reporter: Option<Peer>,
@@ -104,12 +115,15 @@ impl Actor for DaemonsActor {
                 }
             }
         });
+        // Nothing is known until the list comes.
+        service.shown.clear(&service);
         let (work, tasks) = mpsc::unbounded_channel();
         tokio::spawn(perform(Arc::clone(&service), supervisor, tasks));
         Ok(DaemonsState {
             service,
             ledger: Ledger::default(),
             names: BTreeMap::new(),
+            inner_ends: BTreeMap::new(),
             reporter: None,
             work,
         })
@@ -166,8 +180,11 @@ impl DaemonsState {
         for change in changes {
             match change {
                 Change::Began(process) => self.began(process),
-                Change::Gone { id } => drop(self.forget(&id)),
-                Change::Died { exit, watched } => self.died(&exit, watched),
+                Change::Gone { id } => {
+                    self.service.hosted.vanished(&id);
+                    self.forget(&id);
+                }
+                Change::Died { exit, watched } => self.died(exit, watched),
                 Change::Safe { seq } => {
                     if let Some(agent) = self.reporter.clone() {
                         self.then(Task::Acknowledge { agent, seq });
@@ -184,8 +201,18 @@ impl DaemonsState {
     }
 
     fn began(&mut self, process: ProcessStarted) {
+        let service = &self.service;
+        if process.kind == ProcessKind::Host {
+            let name = hosted_name(&process.id);
+            return service.shown.add(service, name, &process);
+        }
+        if service.shown.is_hosted(&process.leaf) {
+            // It stands behind a process of the host's, which is older and so is shown already.
+            return;
+        }
         let program = process.argv.first().map(String::as_str);
-        let name = name(&self.service, process.root.as_deref(), program);
+        let name = name(service, process.root.as_deref(), program);
+        service.shown.add(service, &name, &process);
         let child = ChildSpec::worker(child(&name, &process.id), |context| async move {
             context.spawn(DaemonActor, ()).await
         });
@@ -195,19 +222,31 @@ impl DaemonsState {
 
     /// Ends the actor of a process, if it has one; gives its name.
     fn forget(&mut self, id: &str) -> Option<String> {
+        self.service.shown.remove(&self.service, id);
         let name = self.names.remove(id)?;
         self.then(Task::Remove(child(&name, id)));
         Some(name)
     }
 
-    fn died(&mut self, exit: &ProcessExited, watched: bool) {
+    fn died(&mut self, exit: ProcessExited, watched: bool) {
+        if exit.kind == ProcessKind::Host {
+            return self.hosted_died(exit, watched);
+        }
         let known = self.forget(&exit.id);
+        let leaf = exit
+            .root
+            .as_deref()
+            .map(|root| daemon_leaf(root, exit.generation));
+        if let Some(leaf) = leaf.filter(|leaf| self.service.shown.is_hosted(leaf)) {
+            self.inner_ends.insert(leaf, exit);
+            return;
+        }
         let told = if watched {
             self.is_on_its_own()
         } else {
-            self.was_on_its_own(exit)
+            self.was_on_its_own(&exit)
         };
-        let Some(cause) = cause(exit).filter(|_| told) else {
+        let Some(cause) = cause(&exit).filter(|_| told) else {
             return;
         };
         let name = known
@@ -225,6 +264,34 @@ impl DaemonsState {
             .by(By::Package)
             .after(Some(Duration::from_millis(exit.ran_ms)));
         self.then(Task::Record(event));
+    }
+
+    /// A process that the host keeps running. Its actor hears of it before anything is written down.
+    fn hosted_died(&mut self, mut exit: ProcessExited, watched: bool) {
+        let name = hosted_name(&exit.id).to_owned();
+        if let Some(inner) = self.inner_ends.remove(&daemon_leaf(&name, None)) {
+            (exit.code, exit.signal) = (inner.code, inner.signal);
+        }
+        let kept = self.service.hosted.exited(&exit);
+        // One that died while no core was there is kept by nobody yet, but still declared.
+        let expected = kept.unwrap_or_else(|| !hosted::is_declared(&self.service, &exit.id));
+        self.forget(&exit.id);
+        let container_is_up = *self.service.container.borrow() == ContainerPhase::Up;
+        if expected || !container_is_up || !self.is_wanted() {
+            return;
+        }
+        let action = if watched {
+            "Coppice starts it again"
+        } else {
+            "it ended while Coppice was away; Coppice starts it again"
+        };
+        self.then(Task::Record {
+            what: format!("daemon {name}"),
+            // It was to run for good, so even an end in good order is one.
+            cause: cause(&exit).unwrap_or(Cause::Exit { code: 0 }),
+            action,
+            ran: Duration::from_millis(exit.ran_ms),
+        });
     }
 
     /// Whether a daemon that dies now dies alone: neither wanted, nor with something larger whose
@@ -277,6 +344,11 @@ async fn perform(
 /// The actor's name: several processes may have the same.
 fn child(name: &str, id: &str) -> String {
     format!("{name} ({id})")
+}
+
+/// The daemon's name in the agent's name for a process of the host's.
+fn hosted_name(process: &str) -> &str {
+    process.rsplit_once('.').map_or(process, |(name, _)| name)
 }
 
 /// Why it ended, unless it is a oneshot that did its work.

@@ -353,3 +353,49 @@ async fn a_held_service_whose_actor_is_killed_is_not_shown_as_held_any_more() {
     })
     .await;
 }
+
+/// Fails as soon as it is up.
+struct Failing;
+
+impl ractor::Actor for Failing {
+    type Msg = ();
+    type State = ();
+    type Arguments = ();
+
+    async fn pre_start(
+        &self,
+        myself: ractor::ActorRef<()>,
+        (): (),
+    ) -> Result<(), ractor::ActorProcessingErr> {
+        Ok(myself.send_message(())?)
+    }
+
+    async fn handle(
+        &self,
+        _: ractor::ActorRef<()>,
+        (): (),
+        (): &mut (),
+    ) -> Result<(), ractor::ActorProcessingErr> {
+        let failure = coppice_supervision::Failure::text("it ended");
+        Err(coppice_supervision::ExitReason::Abnormal(failure).into())
+    }
+}
+
+#[tokio::test]
+async fn daemons_that_cannot_be_kept_running_take_the_container_with_them_at_once() {
+    let Some(grown) = grown(parks_at_once()).await else {
+        return;
+    };
+    let hosted = grown.actor("hosted").await.unwrap();
+    let hosted = Supervisor::from_cell(&hosted).unwrap();
+    // The first restart of each is immediate, and all are counted together.
+    for number in 0..11 {
+        let child = ChildSpec::worker(number.to_string(), |context| async move {
+            context.spawn(Failing, ()).await
+        });
+        // The last ones find the supervisor on its way out.
+        let _ = hosted.add(child).await;
+    }
+    until("the container is removed", || grown.touched().len() >= 2).await;
+    assert!(!grown.runs().await);
+}

@@ -27,6 +27,7 @@ use self::{
 };
 use super::{
     ContainerPhase, Event, ProcessEvent, ProcessReport, RuntimePhase, ServiceContext,
+    daemons::hosted,
     hold::{self, Hold},
 };
 use crate::{
@@ -239,20 +240,36 @@ impl RuntimeShell {
                 myself,
                 Input::StartDone,
             ),
-            Effect::CallStop => self.call(
-                STOP,
-                Value::Null,
-                step::STOP_DEADLINE,
-                myself,
-                Input::StopDone,
-            ),
+            Effect::CallStop => {
+                let link = service.runtime.borrow().clone();
+                answer(myself, async move {
+                    let stopped = link?
+                        .peer
+                        .call(STOP, Value::Null, step::STOP_DEADLINE)
+                        .await;
+                    let stopped = outcome(stopped)?;
+                    // What `main` declared goes with it; the machine's deadline bounds the wait.
+                    let withdrawn = hosted::withdraw(&service).await;
+                    Some(Input::StopDone(
+                        stopped.and(withdrawn.map_err(|problem| problem.details)),
+                    ))
+                });
+            }
             Effect::CallExit => {
                 let target = service.host.document.exit_target(&service.id);
                 let params = json!(Exit {
                     id: ids::guid(),
                     target
                 });
-                self.call(EXIT, params, step::EXIT_DEADLINE, myself, Input::ExitDone);
+                let link = service.runtime.borrow().clone();
+                answer(myself, async move {
+                    // `uninit` may do with the data what no daemon may see.
+                    if let Err(problem) = hosted::withdraw(&service).await {
+                        return Some(Input::ExitDone(Err(problem.details)));
+                    }
+                    let done = link?.peer.call(EXIT, params, step::EXIT_DEADLINE).await;
+                    outcome(done).map(Input::ExitDone)
+                });
             }
             Effect::ClearRun => {
                 service.reports.clear();

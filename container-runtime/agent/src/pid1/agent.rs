@@ -18,7 +18,7 @@ use std::{
 use coppice_clock::Mono;
 use coppice_wire::{
     Hello, Message, PROTOCOL, Role,
-    agent::{PROCESS_EXITED, PROCESS_STARTED, is_safe_name},
+    agent::{PROCESS_EXITED, PROCESS_STARTED, ProcessKind, is_safe_name},
     hello::{HELLO, OLDEST},
     logs::{SRC_RUNTIME, Stream},
     paths::{AGENT_SOCKET, BOOT_ID, ENV_BOOT, HOST_SOCKET, LOG_DIR},
@@ -46,9 +46,11 @@ use super::{
     report::Caller,
     serve::PendingKill,
     spawn,
+    standby::Standbys,
 };
 
-/// How often a leaf that was still busy is tried again.
+/// How often a leaf that was still busy is tried again, and how long the leaf of a daemon of the
+/// host's waits for a successor: making it anew in every hierarchy would be most of a start.
 const LEAF_RETRY: Duration = Duration::from_secs(1);
 /// How often the leaves of a generation that has to die are looked at.
 const KILL_RETRY: Duration = Duration::from_millis(5);
@@ -61,11 +63,12 @@ pub(super) struct Agent {
     pub(super) cgroups: Cgroups,
     /// Leaves that exist, and whose they are.
     pub(super) leaves: BTreeMap<String, Option<u64>>,
-    /// Leaves to remove once they are empty.
-    pub(super) idle_leaves: BTreeSet<String>,
+    /// Leaves to remove once they are empty, not before their time.
+    pub(super) idle_leaves: BTreeMap<String, Mono>,
     pub(super) logs: Logs,
     pub(super) journal: Journal,
     pub(super) processes: Processes,
+    pub(super) standbys: Standbys,
     pub(super) link: Link,
     pub(super) clients: Clients,
     pub(super) callers: BTreeMap<u64, Caller>,
@@ -140,10 +143,11 @@ impl Agent {
             boot,
             cgroups,
             leaves: BTreeMap::new(),
-            idle_leaves: BTreeSet::new(),
+            idle_leaves: BTreeMap::new(),
             logs,
             journal: Journal::default(),
             processes: Processes::default(),
+            standbys: Standbys::default(),
             link: Link::new(PathBuf::from(HOST_SOCKET), hello, Mono::now()),
             clients,
             callers: BTreeMap::new(),
@@ -172,8 +176,13 @@ impl Agent {
                 }
             }
             self.progress_kills(now);
-            self.remove_idle_leaves();
+            // Reports before tidying: the host may be waiting to start a successor.
             self.pump(now);
+            self.remove_idle_leaves(now);
+            if matches!(self.phase, Phase::Serving) {
+                self.standbys
+                    .make_due(&self.processes, &self.boot, &self.cgroups, now);
+            }
             if self.progress_ending(now) {
                 return 0;
             }
@@ -211,6 +220,7 @@ impl Agent {
             (!self.kills.is_empty()).then(|| now + KILL_RETRY),
             (!self.idle_leaves.is_empty()).then(|| now + LEAF_RETRY),
             self.phase.wake_at(),
+            self.standbys.wake_at(),
         ];
         match due.into_iter().flatten().min() {
             None => PollTimeout::NONE,
@@ -242,6 +252,7 @@ impl Agent {
                 Ok(_) | Err(Errno::EINTR) => continue,
                 Err(_) => return,
             };
+            self.standbys.reaped(pid.as_raw());
             if let Some(process) = self.processes.take_spawned(pid.as_raw()) {
                 self.journal_exit(&process, end, now);
             }
@@ -261,13 +272,22 @@ impl Agent {
     pub(super) fn journal_exit(&mut self, process: &Process, end: End, now: Mono) {
         let leaf = &process.started.leaf;
         let oom = self.cgroups.oom_kills(leaf);
+        let hosted = process.started.kind == ProcessKind::Host;
+        let standby = self.standbys.pid(leaf);
+        let left = |pid: &i32| Some(*pid) != standby;
+        if hosted && self.cgroups.pids(leaf).iter().any(left) {
+            // Its successor must not meet what it left behind, which nobody looks after any more.
+            self.standbys.forget(leaf);
+            self.cgroups.kill(leaf);
+        }
         self.journal.push(|seq| {
             let exited = process.exited(seq, end, now, oom);
             let message = Message::notification(PROCESS_EXITED, &exited).ok()?;
             link::line(&message)
         });
         if !leaf.is_empty() && !self.processes.uses_leaf(leaf) {
-            self.idle_leaves.insert(leaf.clone());
+            let wait = if hosted { LEAF_RETRY } else { Duration::ZERO };
+            self.idle_leaves.insert(leaf.clone(), now + wait);
         }
     }
 
@@ -296,7 +316,6 @@ impl Agent {
 
     /// From now on both outputs of a process go to the log.
     pub(super) fn watch_outputs(&mut self, process: &Process, out: OwnedFd, err: OwnedFd) {
-        use coppice_wire::agent::ProcessKind;
         let src = match process.started.kind {
             ProcessKind::Runtime => SRC_RUNTIME.to_owned(),
             _ => process.started.id.clone(),
@@ -323,14 +342,19 @@ impl Agent {
             .retain_mut(|output| !ready.contains(&output.file.as_raw_fd()) || output.drain(logs));
     }
 
-    fn remove_idle_leaves(&mut self) {
+    fn remove_idle_leaves(&mut self, now: Mono) {
+        for (leaf, due) in &self.idle_leaves {
+            if *due <= now && !self.processes.uses_leaf(leaf) {
+                self.standbys.forget(leaf);
+            }
+        }
         let used: Vec<&str> = self.callers.values().map(Caller::leaf).collect();
         let (processes, cgroups, leaves) = (&self.processes, &self.cgroups, &mut self.leaves);
-        self.idle_leaves.retain(|leaf| {
+        self.idle_leaves.retain(|leaf, due| {
             if processes.uses_leaf(leaf) || used.contains(&leaf.as_str()) {
                 return false;
             }
-            if !cgroups.pids(leaf).is_empty() {
+            if *due > now || !cgroups.pids(leaf).is_empty() {
                 return true;
             }
             cgroups.remove(leaf);

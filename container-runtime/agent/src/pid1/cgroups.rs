@@ -255,8 +255,13 @@ impl Hierarchy {
             _ => {}
         }
         if self.controls("cpuset") {
-            // v1 gives a new cpuset nothing, and refuses processes until it has something.
+            // v1 gives a new cpuset nothing, and refuses processes until it has something. Each write
+            // makes the kernel think about every processor, so what is there already stays.
             for file in ["cpuset.cpus", "cpuset.mems"] {
+                let has = fs::read_to_string(dir.join(file))?;
+                if !has.trim().is_empty() {
+                    continue;
+                }
                 let given = fs::read_to_string(self.root.join(file))?;
                 fs::write(dir.join(file), given)?;
             }

@@ -15,6 +15,7 @@
 //! | [`processes`] | who is alive |
 //! | [`cgroups`] | leaves |
 //! | [`spawn`] | starting one process |
+//! | [`standby`] | children for the next start of a daemon |
 //! | [`logs`], [`lines`] | output into segments |
 //! | [`clients`] | connections of `start-container` |
 //! | [`mounts`] | what a container needs mounted |
@@ -32,6 +33,7 @@ mod processes;
 mod report;
 mod serve;
 mod spawn;
+mod standby;
 
 /// Lives as pid 1; returns the exit status.
 pub(crate) fn run() -> i32 {

@@ -8,7 +8,7 @@
 //! damage is its own bookkeeping.
 
 use coppice_clock::Mono;
-use coppice_wire::agent::{ProcessKind, ProcessStarted, is_safe_name};
+use coppice_wire::agent::{ProcessKind, ProcessStarted, daemon_leaf, is_safe_name};
 
 use super::{
     agent::Agent,
@@ -89,12 +89,15 @@ impl Agent {
                 .or_else(|| self.generation_of(caller_pid)),
             _ => self.generation_of(caller_pid),
         };
-        let owner = generation.map_or_else(|| "host".to_owned(), |number| number.to_string());
-        let mut leaf = format!("d-{root}-{owner}");
-        let placed = self
-            .cgroups
-            .make(&leaf)
-            .and_then(|()| self.cgroups.place(caller_pid, &leaf));
+        let mut leaf = daemon_leaf(root, generation);
+        let there = Cgroups::leaves_of(caller_pid);
+        let placed = if !there.is_empty() && there.iter().all(|other| *other == leaf) {
+            // A daemon of the host's is there from the beginning; moving it again would cost as much.
+            Ok(())
+        } else {
+            let made = self.cgroups.make(&leaf);
+            made.and_then(|()| self.cgroups.place(caller_pid, &leaf))
+        };
         match placed {
             Ok(()) => {
                 self.idle_leaves.remove(&leaf);
@@ -172,7 +175,7 @@ impl Agent {
                 }
             }
             Some(Caller::Placed { started, .. }) if !started.leaf.is_empty() => {
-                self.idle_leaves.insert(started.leaf);
+                self.idle_leaves.insert(started.leaf, now);
             }
             Some(Caller::Placed { .. }) | None => {}
         }

@@ -127,7 +127,14 @@ impl Agent {
             ));
         }
         let oom_before = self.cgroups.oom_kills(&spawn.leaf);
-        let child = spawn::spawn(spawn, &self.boot, &self.cgroups).map_err(spawn_failed)?;
+        let child = match self.standbys.take(spawn) {
+            Some(waiting) => waiting.go(),
+            None => spawn::spawn(spawn, &self.boot, &self.cgroups),
+        };
+        let child = child.map_err(spawn_failed)?;
+        if spawn.generation.is_none() {
+            self.standbys.started(spawn, Mono::now());
+        }
         self.leaves.insert(spawn.leaf.clone(), spawn.generation);
         let started = ProcessStarted {
             seq: 0,

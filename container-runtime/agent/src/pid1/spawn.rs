@@ -3,6 +3,7 @@
 //! ```text
 //! agent: fork ──▶ place in leaf ──▶ open the gate ──▶ read the fault pipe: closed = it runs
 //! child:   wait at the gate ─────────────▶ session, stdio, environment ──▶ exec, or tell errno
+//!        └─────── [`prepare`] ──────┘└────────────────── [`Waiting::go`] ─────────────────────┘
 //! ```
 //!
 //! Invariant: the child runs no instruction of the program before it is in its leaf, and an
@@ -11,13 +12,13 @@
 use std::{
     ffi::CString,
     io::{self, Read, Write},
-    os::fd::OwnedFd,
+    os::fd::{FromRawFd, OwnedFd, RawFd},
 };
 
 use coppice_wire::{agent::Spawn, paths::ENV_BOOT};
 use nix::{
     errno::Errno,
-    fcntl::{OFlag, open},
+    fcntl::{FcntlArg, OFlag, fcntl, open},
     sys::{
         resource::{Resource, getrlimit, setrlimit},
         signal::{SigHandler, SigSet, SigmaskHow, Signal, sigprocmask},
@@ -61,8 +62,26 @@ pub(super) struct Child {
     pub(super) err: OwnedFd,
 }
 
+/// A child in its leaf, waiting at the gate. It has nothing of the agent's open, and ends when this is
+/// dropped; whoever reaps orphans reaps it.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pid: Pid,
+    open_gate: OwnedFd,
+    fault: OwnedFd,
+    out: OwnedFd,
+    err: OwnedFd,
+    id: String,
+    program: String,
+}
+
 /// Starts what `spawn` says, in its leaf.
 pub(super) fn spawn(spawn: &Spawn, boot: &str, cgroups: &Cgroups) -> Result<Child, SpawnError> {
+    prepare(spawn, boot, cgroups)?.go()
+}
+
+/// Forks the child that will be what `spawn` says, and puts it in its leaf.
+pub(super) fn prepare(spawn: &Spawn, boot: &str, cgroups: &Cgroups) -> Result<Waiting, SpawnError> {
     let id = &spawn.id;
     let prepare = |what| {
         move |errno: Errno| SpawnError::Prepare {
@@ -102,19 +121,22 @@ pub(super) fn spawn(spawn: &Spawn, boot: &str, cgroups: &Cgroups) -> Result<Chil
     // SAFETY: the agent has one thread, so the child may use everything it has copied.
     match unsafe { fork() }.map_err(prepare("fork"))? {
         ForkResult::Child => {
-            drop(open_gate);
-            let errno = become_program(&Becoming {
-                gate,
-                stdio: [null, child_out, child_err],
-                cwd,
-                program,
-                argv: &argv,
-                env: &env,
-            });
-            let _ = io::Write::write(
-                &mut std::fs::File::from(child_fault),
-                &(errno as i32).to_ne_bytes(),
-            );
+            let kept = keep_only([gate, null, child_out, child_err, child_fault]);
+            // Without descriptors there is no way to say so either: the fault pipe's end says too little.
+            if let Ok([gate, null, child_out, child_err, child_fault]) = kept {
+                let errno = become_program(&Becoming {
+                    gate,
+                    stdio: [null, child_out, child_err],
+                    cwd,
+                    program,
+                    argv: &argv,
+                    env: &env,
+                });
+                let _ = io::Write::write(
+                    &mut std::fs::File::from(child_fault),
+                    &(errno as i32).to_ne_bytes(),
+                );
+            }
             // SAFETY: ends the child at once; nothing of the agent's must be run or flushed in it.
             unsafe { libc::_exit(127) }
         }
@@ -125,23 +147,45 @@ pub(super) fn spawn(spawn: &Spawn, boot: &str, cgroups: &Cgroups) -> Result<Chil
                 reap(child);
                 return Err(error.into());
             }
-            // The child is alive and reads, or is gone and the fault pipe says so.
-            let _ = std::fs::File::from(open_gate).write_all(b"g");
-            let mut errno = [0; 4];
-            if std::fs::File::from(fault).read_exact(&mut errno).is_ok() {
-                reap(child);
-                return Err(SpawnError::Exec {
-                    id: id.clone(),
-                    program: spawn.argv.first().cloned().unwrap_or_default(),
-                    source: io::Error::from_raw_os_error(i32::from_ne_bytes(errno)),
-                });
-            }
-            Ok(Child {
-                pid: child.as_raw(),
+            Ok(Waiting {
+                pid: child,
+                open_gate,
+                fault,
                 out,
                 err,
+                id: id.clone(),
+                program: spawn.argv.first().cloned().unwrap_or_default(),
             })
         }
+    }
+}
+
+impl Waiting {
+    pub(super) fn pid(&self) -> i32 {
+        self.pid.as_raw()
+    }
+
+    /// Lets the child become its program.
+    pub(super) fn go(self) -> Result<Child, SpawnError> {
+        // The child is alive and reads, or is gone and the fault pipe says so.
+        let _ = std::fs::File::from(self.open_gate).write_all(b"g");
+        let mut errno = [0; 4];
+        if std::fs::File::from(self.fault)
+            .read_exact(&mut errno)
+            .is_ok()
+        {
+            reap(self.pid);
+            return Err(SpawnError::Exec {
+                id: self.id,
+                program: self.program,
+                source: io::Error::from_raw_os_error(i32::from_ne_bytes(errno)),
+            });
+        }
+        Ok(Child {
+            pid: self.pid.as_raw(),
+            out: self.out,
+            err: self.err,
+        })
     }
 }
 
@@ -152,6 +196,29 @@ struct Becoming<'a> {
     program: &'a CString,
     argv: &'a [CString],
     env: &'a [CString],
+}
+
+/// In the child, which may wait for days: keeps these open, and nothing else but its stdio. What the
+/// agent has open ends when the agent closes it, and not when the last of its children does.
+fn keep_only<const N: usize>(kept: [OwnedFd; N]) -> Result<[OwnedFd; N], Errno> {
+    const FIRST: RawFd = 3;
+    let first = |n: usize| FIRST + RawFd::try_from(n).unwrap_or(RawFd::MAX - FIRST);
+    // Out of the way first: one of them may have the place of another.
+    let mut aside = Vec::new();
+    for fd in &kept {
+        aside.push(fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(first(N)))?);
+    }
+    for (n, fd) in aside.iter().enumerate() {
+        // SAFETY: takes three numbers; what had the place is the agent's, whose copy stays open.
+        Errno::result(unsafe { libc::dup3(*fd, first(n), libc::O_CLOEXEC) })?;
+    }
+    // SAFETY: closes by number what nothing in this process will use again.
+    unsafe { libc::syscall(libc::SYS_close_range, first(N), libc::c_uint::MAX, 0) };
+    std::mem::forget(kept);
+    // SAFETY: the loop above has put them there, and nobody else has them.
+    Ok(std::array::from_fn(|n| unsafe {
+        OwnedFd::from_raw_fd(first(n))
+    }))
 }
 
 /// In the child: waits at the gate and becomes the program; returns only when that failed.
@@ -222,7 +289,6 @@ pub(super) fn raise_descriptor_limit() {
 
 /// Makes reads of the agent's end return at once when there is nothing.
 pub(super) fn set_nonblocking(fd: &OwnedFd) -> Result<(), Errno> {
-    use nix::fcntl::{FcntlArg, fcntl};
     let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
     fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
     Ok(())

@@ -220,6 +220,13 @@ const parked = z.object({ since: z.string(), reason: z.string(), nextProbe: z.st
 /** `reason` says it all in words; what it waits for is told in full by the server. */
 const held = z.object({ since: z.string(), reason: z.string() });
 
+const count = z.nullable(z.number());
+const daemon = z.object({
+  name: z.string(),
+  owner: z.enum(['host', 'package']),
+  usage: z.object({ cpuUs: count, memoryBytes: count, ioReadBytes: count, ioWriteBytes: count }),
+});
+
 const dependency = z.object({
   title: z.nullable(z.string()),
   versionRange: z.string(),
@@ -238,6 +245,8 @@ export const packageEntry = z.object({
   restarts: z.record(z.string(), restartRecord),
   parked: z.nullable(parked),
   held: z.nullable(held),
+  // Shown, never stored: there is none until the server has shown some.
+  daemons: z.optional(z.record(z.string(), daemon)),
 });
 export type PackageEntry = Read<typeof packageEntry, sent.PackageEntry>;
 

@@ -13,6 +13,7 @@ import { ago, fullTime, uptime } from '../words/time';
 import { RouterLink } from '@angular/router';
 import { AddressesCard } from './addresses.card';
 import { Current } from './current';
+import { DaemonsCard } from './daemons.card';
 import { DependenciesCard } from './dependencies.card';
 import { TasksCard } from './tasks.card';
 
@@ -20,6 +21,7 @@ import { TasksCard } from './tasks.card';
   selector: 'cop-overview-page',
   imports: [
     AddressesCard,
+    DaemonsCard,
     DependenciesCard,
     OpenUi,
     ProgressLine,
@@ -94,6 +96,7 @@ import { TasksCard } from './tasks.card';
         </section>
       }
       <cop-addresses-card [targets]="targets()" />
+      <cop-daemons-card />
       <cop-dependencies-card />
     }
   `,

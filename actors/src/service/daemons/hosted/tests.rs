@@ -1,0 +1,368 @@
+//! A service's tree over a container that is only kept account of, and in it an agent that writes down
+//! what it is told.
+
+mod figures;
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use coppice_supervision::{ChildSpec, Intensity, Parking, Supervisor};
+use coppice_wire::{
+    Message, Role, RpcError,
+    agent::{
+        KILL_GENERATION, LIST, PROCESS_EXITED, PROCESS_STARTED, ProcessExited, ProcessKind,
+        ProcessList, ProcessStarted, SIGNAL, SPAWN, Signal, Spawn,
+    },
+    codes,
+};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::{
+    model::{Cause, DaemonOwner, DesiredStatus},
+    service::{
+        instance_spec,
+        testing::{self, TestHost},
+    },
+    testing::{Line, Place},
+};
+
+const LONG: Duration = Duration::from_secs(20);
+/// A daemon of this name does not care for SIGTERM.
+const STUBBORN: &str = "stubborn";
+
+/// Pid 1 of the container, as far as the host's own processes go.
+#[derive(Default)]
+struct Agent {
+    alive: Vec<(String, i32)>,
+    pids: i32,
+    seq: u64,
+    said: Vec<String>,
+}
+
+impl Agent {
+    fn answer(&mut self, method: &str, params: Value) -> (Result<Value, RpcError>, Vec<Message>) {
+        let mut reports = Vec::new();
+        let answer = match method {
+            LIST => Ok(json!(self.list())),
+            SPAWN => {
+                let spawn: Spawn = serde_json::from_value(params).unwrap();
+                if spawn.generation.is_some() {
+                    return (Ok(json!({ "pid": 2 })), reports);
+                }
+                let known = self.alive.iter().find(|(id, _)| *id == spawn.id);
+                let pid = match known {
+                    Some((_, pid)) => {
+                        self.said.push(format!("found {}", spawn.id));
+                        *pid
+                    }
+                    None => {
+                        self.said.push(format!("start {}", spawn.id));
+                        self.pids += 1;
+                        self.alive.push((spawn.id.clone(), self.pids));
+                        self.seq += 1;
+                        let started = self.started(&spawn.id, self.pids);
+                        reports.push(Message::notification(PROCESS_STARTED, &started).unwrap());
+                        self.pids
+                    }
+                };
+                Ok(json!({ "pid": pid }))
+            }
+            SIGNAL => {
+                let Signal { id, signal } = serde_json::from_value(params).unwrap();
+                self.said.push(format!("signal {signal} {id}"));
+                if !self.alive.iter().any(|(other, _)| *other == id) {
+                    let gone = RpcError::new(codes::NOT_FOUND, "gone");
+                    return (Err(gone), reports);
+                }
+                if signal == 9 || !id.starts_with(STUBBORN) {
+                    reports.extend(self.die(&id, signal));
+                }
+                Ok(Value::Null)
+            }
+            KILL_GENERATION => Ok(json!({ "killed": 0 })),
+            _ => Ok(Value::Null),
+        };
+        (answer, reports)
+    }
+
+    fn started(&self, id: &str, pid: i32) -> ProcessStarted {
+        ProcessStarted {
+            seq: self.seq,
+            id: id.to_owned(),
+            pid,
+            kind: ProcessKind::Host,
+            generation: None,
+            leaf: format!("d-{}-host", id.split('.').next().unwrap()),
+            root: None,
+            argv: vec!["/bin/true".to_owned()],
+            daemon: true,
+            at_ms: 0,
+        }
+    }
+
+    fn list(&self) -> ProcessList {
+        let all = self.alive.iter().map(|(id, pid)| self.started(id, *pid));
+        ProcessList {
+            processes: all.collect(),
+            seq: self.seq,
+        }
+    }
+
+    /// A process ends by a signal; what is reported of it.
+    fn die(&mut self, id: &str, signal: i32) -> Option<Message> {
+        let at = self.alive.iter().position(|(other, _)| other == id)?;
+        let (id, pid) = self.alive.remove(at);
+        self.seq += 1;
+        let exited = ProcessExited {
+            seq: self.seq,
+            id,
+            pid,
+            kind: ProcessKind::Host,
+            generation: None,
+            code: None,
+            signal: Some(signal),
+            ran_ms: 1,
+            oom_kills: None,
+            root: None,
+            program: None,
+            daemon: true,
+        };
+        Message::notification(PROCESS_EXITED, &exited).ok()
+    }
+}
+
+type Shared = Arc<Mutex<Agent>>;
+
+fn lock(agent: &Shared) -> MutexGuard<'_, Agent> {
+    agent.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn play(place: Place, agent: Shared, mut killed: mpsc::UnboundedReceiver<String>) {
+    loop {
+        let mut line = Line::dial(&place, Role::Agent, None).await;
+        loop {
+            tokio::select! {
+                heard = line.heard() => {
+                    let Some((id, method, params)) = heard else { break };
+                    let (answer, reports) = lock(&agent).answer(&method, params);
+                    line.answer(id, answer).await;
+                    for report in reports {
+                        line.say(&report).await;
+                    }
+                }
+                Some(id) = killed.recv() => {
+                    let report = lock(&agent).die(&id, 9);
+                    if let Some(report) = report {
+                        line.say(&report).await;
+                    }
+                }
+            }
+        }
+    }
+}
+
+struct Grown {
+    at: TestHost,
+    agent: Shared,
+    kill: mpsc::UnboundedSender<String>,
+}
+
+/// One life of the core.
+struct Life {
+    service: Arc<ServiceContext>,
+    root: Supervisor,
+    ended: tokio::task::JoinHandle<coppice_supervision::ExitReason>,
+}
+
+impl Grown {
+    /// A service that is wanted, with a container that runs already. `None` without root's rights.
+    async fn begin() -> Option<(Self, Life)> {
+        if !nix::unistd::geteuid().is_root() {
+            eprintln!("not tried: run as root");
+            return None;
+        }
+        let at = testing::host();
+        // The container's root comes through here to the socket.
+        let data = &at.host.layout.data;
+        fs::set_permissions(data, fs::Permissions::from_mode(0o711)).unwrap();
+        let service = at.installed("a").await;
+        at.runs_already(&service).await;
+        want(&service, DesiredStatus::Running).await;
+        let place = Place {
+            socket: at.host.socket_folder("a").join("host.sock"),
+            uid: at.host.document.allocation("a").unwrap().id_base(),
+            boot: "boot".to_owned(),
+        };
+        let agent = Shared::default();
+        let (kill, killed) = mpsc::unbounded_channel();
+        tokio::spawn(play(place, Arc::clone(&agent), killed));
+        let grown = Self { at, agent, kill };
+        let life = grown.live(service).await;
+        Some((grown, life))
+    }
+
+    async fn live(&self, service: Arc<ServiceContext>) -> Life {
+        let parking = Parking {
+            intensity: Intensity::new(0, LONG),
+            probe: Backoff::doubling(LONG, LONG),
+            proven: LONG,
+        };
+        let spec = SupervisorSpec::parking("services", parking);
+        let (root, ended) = Supervisor::start(spec).await.unwrap();
+        let root = Supervisor::new(root);
+        let tree = ChildSpec::supervisor(instance_spec(&service));
+        root.add(tree).await.unwrap();
+        Life {
+            service,
+            root,
+            ended,
+        }
+    }
+
+    /// The core ends, and another begins, which knows what is on the disk.
+    async fn next_life(&self, life: Life) -> Life {
+        life.root.shutdown();
+        life.ended.await.unwrap();
+        let host = Arc::clone(&self.at.host);
+        let service = ServiceContext::new("a", host).unwrap();
+        self.at.host.add_service(Arc::clone(&service));
+        self.live(service).await
+    }
+
+    async fn said(&self, expected: &[&str]) {
+        let wait = async {
+            while lock(&self.agent).said != expected {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let waited = tokio::time::timeout(LONG, wait).await;
+        let said = lock(&self.agent).said.clone();
+        assert!(waited.is_ok(), "{said:#?} is not {expected:#?}");
+    }
+}
+
+async fn want(service: &Arc<ServiceContext>, desired: DesiredStatus) {
+    let written = service.update("test", move |entry| {
+        entry.status_info.desired = desired;
+        Ok(())
+    });
+    written.await.unwrap();
+    service.raise_wish();
+}
+
+fn specs(names: &[&str]) -> Vec<DaemonSpec> {
+    let all = names.iter().map(|name| {
+        let spec = json!({ "id": name, "command": ["/bin/true"], "graceMs": 50 });
+        serde_json::from_value(spec).unwrap()
+    });
+    all.collect()
+}
+
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    let wait = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    assert!(tokio::time::timeout(LONG, wait).await.is_ok(), "{what}");
+}
+
+#[tokio::test]
+async fn declared_daemons_start_in_order_and_a_stop_ends_them_in_reverse() {
+    let Some((grown, life)) = Grown::begin().await else {
+        return;
+    };
+    let service = &life.service;
+    declare(service, specs(&["a", "b"])).await.unwrap();
+    grown.said(&["start a.1", "start b.2"]).await;
+    until("both are shown as the host's", || {
+        let shown = service.shown.all();
+        shown.len() == 2 && shown.values().all(|one| one.owner == DaemonOwner::Host)
+    })
+    .await;
+    want(service, DesiredStatus::Stopped).await;
+    service.hosted.emptied().await;
+    let all = ["start a.1", "start b.2", "signal 15 b.2", "signal 15 a.1"];
+    grown.said(&all).await;
+    until("none is shown", || service.shown.all().is_empty()).await;
+    assert!(
+        service.entry().unwrap().restarts.is_empty(),
+        "a stop is no failure"
+    );
+    // What was declared went with it.
+    want(service, DesiredStatus::Running).await;
+    declare(service, specs(&["a"])).await.unwrap();
+    let all = [&all[..], &["start a.3"]].concat();
+    grown.said(&all).await;
+}
+
+#[tokio::test]
+async fn a_daemon_that_dies_is_started_again_and_its_record_says_why() {
+    let Some((grown, life)) = Grown::begin().await else {
+        return;
+    };
+    declare(&life.service, specs(&["a", "b"])).await.unwrap();
+    grown.said(&["start a.1", "start b.2"]).await;
+    grown.kill.send("a.1".to_owned()).unwrap();
+    grown.said(&["start a.1", "start b.2", "start a.1"]).await;
+    until("there is a record", || {
+        !life.service.entry().unwrap().restarts.is_empty()
+    })
+    .await;
+    let restarts = life.service.entry().unwrap().restarts;
+    let record = restarts.values().next().unwrap();
+    assert_eq!(record.what, "daemon a");
+    assert_eq!(record.cause, Cause::Signal { signal: 9 });
+    assert_eq!(record.action, "Coppice starts it again");
+}
+
+#[tokio::test]
+async fn one_that_does_not_end_when_it_is_asked_is_killed() {
+    let Some((grown, life)) = Grown::begin().await else {
+        return;
+    };
+    declare(&life.service, specs(&[STUBBORN])).await.unwrap();
+    grown.said(&["start stubborn.1"]).await;
+    withdraw(&life.service).await.unwrap();
+    grown
+        .said(&[
+            "start stubborn.1",
+            "signal 15 stubborn.1",
+            "signal 9 stubborn.1",
+        ])
+        .await;
+}
+
+#[tokio::test]
+async fn the_next_core_adopts_what_is_declared_and_ends_what_is_not() {
+    let Some((grown, life)) = Grown::begin().await else {
+        return;
+    };
+    declare(&life.service, specs(&["a", "b"])).await.unwrap();
+    grown.said(&["start a.1", "start b.2"]).await;
+    until("both have been up", || {
+        life.service
+            .hosted
+            .present()
+            .iter()
+            .all(|(_, stage)| *stage == plan::Stage::Up)
+    })
+    .await;
+    // A core that was killed between two steps has left this one.
+    lock(&grown.agent).alive.push(("x.9".to_owned(), 99));
+    lock(&grown.agent).said.clear();
+    let life = grown.next_life(life).await;
+    grown
+        .said(&["signal 15 x.9", "found a.1", "found b.2"])
+        .await;
+    // What died meanwhile is started, and what is declared anew is nothing new.
+    declare(&life.service, specs(&["a", "b"])).await.unwrap();
+    lock(&grown.agent).said.clear();
+    grown.kill.send("b.2".to_owned()).unwrap();
+    grown.said(&["start b.2"]).await;
+}
