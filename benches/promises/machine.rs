@@ -32,6 +32,14 @@ pub(crate) fn isolate(scratch: &Scratch) {
     .unwrap();
     umount2("/sys", MntFlags::MNT_DETACH).unwrap();
     mount(Some("sysfs"), "/sys", Some("sysfs"), MsFlags::empty(), NONE).unwrap();
+    // AppArmor's profiles go through it; a kernel without security modules may not have it.
+    let _ = mount(
+        Some("securityfs"),
+        "/sys/kernel/security",
+        Some("securityfs"),
+        MsFlags::empty(),
+        NONE,
+    );
     mount(Some(&aside), "/sys/fs/cgroup", NONE, MsFlags::MS_MOVE, NONE).unwrap();
     mount(
         Some("run"),

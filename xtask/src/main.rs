@@ -6,6 +6,7 @@
 mod build;
 mod checkout;
 mod command;
+mod debian;
 mod examples;
 mod heart;
 mod leftovers;
@@ -25,6 +26,7 @@ mod verb {
     pub(crate) mod stop;
     pub(crate) mod test;
     pub(crate) mod test_fresh;
+    pub(crate) mod test_vm;
 }
 
 use std::process::ExitCode;
@@ -48,6 +50,8 @@ enum Verb {
     Test(verb::test::Options),
     /// Clone and `make run` on a new Debian 13, in a container; takes a while.
     TestFresh,
+    /// What depends on the kernel, in a virtual machine with Debian 13's; takes long.
+    TestVm,
     /// Format, lints, licences, types, house rules.
     Check,
     /// Write what is generated from Rust: the TypeScript types.
@@ -65,6 +69,7 @@ fn main() -> ExitCode {
         Verb::CleanRun(data) => verb::clean_run::run(&checkout, &data),
         Verb::Test(options) => verb::test::run(&checkout, &mut steps, &options),
         Verb::TestFresh => verb::test_fresh::run(&checkout, &mut steps),
+        Verb::TestVm => verb::test_vm::run(&checkout, &mut steps),
         Verb::Check => verb::check::run(&checkout, &mut steps),
         Verb::Gen => verb::r#gen::run(&checkout, &mut steps),
         Verb::Bench => verb::bench::run(&checkout, &mut steps),

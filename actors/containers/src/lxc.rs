@@ -3,6 +3,7 @@
 //! Begin with [`root`] for how a container's mounts come to be, [`lifecycle`] for its life, [`enter`]
 //! for changing the mounts of a running one, [`reconcile`] for what happens after a crash.
 
+mod apparmor;
 mod backend;
 mod config;
 mod enter;

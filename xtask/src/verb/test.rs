@@ -80,7 +80,7 @@ fn typescript_tests(checkout: &Checkout, steps: &mut Steps) -> Result<()> {
 ///
 /// The test harness tells times only where it believes to be a nightly one. Only the tests are told so, by way of a
 /// runner: told to cargo, it would change what is built.
-fn rust_tests(checkout: &Checkout) -> Result<Command> {
+pub(crate) fn rust_tests(checkout: &Checkout) -> Result<Command> {
     let mut test = cargo(checkout);
     test.args([
         "test",

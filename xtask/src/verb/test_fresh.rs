@@ -15,6 +15,7 @@ use anyhow::{Context, Result};
 
 use crate::checkout::Checkout;
 use crate::command;
+use crate::debian;
 use crate::steps::Steps;
 
 const NAME: &str = "coppice-fresh";
@@ -80,21 +81,7 @@ impl Machine {
 
     fn install(&self) -> Result<()> {
         fs::create_dir_all(&self.folder)?;
-        let mut debian = command::as_root("mmdebstrap")?;
-        debian
-            .args([
-                "--quiet",
-                "--variant=minbase",
-                "--include=ca-certificates,git,make",
-            ])
-            .args([
-                "--keyring=/usr/share/keyrings/debian-archive-keyring.gpg",
-                "--aptopt=Acquire::Check-Valid-Until \"false\"",
-                "trixie",
-            ])
-            .arg(self.root())
-            .arg(mirror()?);
-        command::run(&mut debian)?;
+        debian::install(&self.root(), &["ca-certificates", "git", "make"])?;
         for file in LENT_FILES.map(Path::new) {
             self.lend(file)?;
         }
@@ -198,22 +185,6 @@ impl Drop for Machine {
             eprintln!("{error:#}");
         }
     }
-}
-
-/// Where this machine's apt takes Debian from.
-fn mirror() -> Result<String> {
-    let mut apt = command::as_user("apt-get");
-    apt.args([
-        "indextargets",
-        "--format",
-        "$(SITE)",
-        "Created-By: Packages",
-    ]);
-    let sites = command::output(&mut apt)?;
-    let debian = sites
-        .lines()
-        .find(|site| site.trim_end_matches('/').ends_with("/debian"));
-    Ok(debian.unwrap_or("http://deb.debian.org/debian").to_owned())
 }
 
 /// Carries a network namespace's packets to where this machine's go, without touching its interfaces or its firewall.

@@ -8,7 +8,7 @@ use std::{fmt::Write as _, path::Path};
 use crate::{
     ContainerSpec, HostLayout, ID_RANGE,
     cgroup::{Hierarchies, Version},
-    lxc::{record::Record, root::GrantedDevice},
+    lxc::{apparmor, record::Record, root::GrantedDevice},
 };
 
 /// Device nodes every container has, as the devices controller writes them.
@@ -35,10 +35,9 @@ pub(crate) struct Host<'a> {
 
 impl<'a> Host<'a> {
     pub(crate) fn look(hierarchies: &'a Hierarchies) -> Self {
-        let apparmor = std::fs::read_to_string("/sys/module/apparmor/parameters/enabled");
         Self {
             hierarchies,
-            apparmor: apparmor.is_ok_and(|enabled| enabled.starts_with('Y')),
+            apparmor: apparmor::is_on(),
             seccomp: Path::new(SECCOMP).exists(),
         }
     }

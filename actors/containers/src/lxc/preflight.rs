@@ -17,6 +17,7 @@ use crate::{
     cgroup::{Hierarchies, Version},
     error::{Doing, StepError},
     lxc::{
+        apparmor,
         host::{Host, on_own_thread},
         images, liblxc, lifecycle, links,
         prepare::check_prepared,
@@ -46,7 +47,8 @@ pub(crate) fn run(host: &Host) -> Vec<Check> {
         tracing::warn!(%error, dir = %trial.display(), "could not remove");
     }
     checks.extend(controllers());
-    checks.extend([network(), nft(), lxc(), seccomp(), disk(&host.layout.data)]);
+    checks.extend([network(), nft(), lxc(), seccomp(), apparmor()]);
+    checks.push(disk(&host.layout.data));
     checks
 }
 
@@ -334,6 +336,14 @@ fn seccomp() -> Check {
         outcome,
         "apt install liblxc-common",
     )
+}
+
+fn apparmor() -> Check {
+    let (outcome, next_step) = match apparmor::check() {
+        Ok(found) => (Ok(found), ""),
+        Err((missing, next_step)) => (Err(missing), next_step),
+    };
+    check("AppArmor", outcome, next_step)
 }
 
 fn disk(data: &Path) -> Check {

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use coppice_clock::Mono;
 use coppice_containers::{
     Backend, ContainerSpec, HostLayout, Inspection, Leftover, LxcBackend, Network,
 };
@@ -152,10 +153,20 @@ pub(crate) async fn whatever_a_killed_creator_leaves_is_found_and_removed(host: 
     let backend = host.backend();
     let spec = linked(host, "halfway");
     let mut found = BTreeSet::new();
-    // A start takes some 60 ms: the kills fall before, into and after every part of it.
+    let whole = {
+        let (child, mut lines) = creator(host, &spec);
+        let began = Mono::now();
+        assert!(!next(&mut lines).is_empty(), "it was not made");
+        let whole = Mono::now().since(began);
+        kill(child);
+        assert!(!backend.reconcile(&[]).await.has_failures());
+        whole
+    };
+    // The kills fall before, into and after every part of a start.
     for step in 0..16 {
+        let after = whole * step / 12;
         let (child, _lines) = creator(host, &spec);
-        std::thread::sleep(Duration::from_millis(step * 6));
+        std::thread::sleep(after);
         kill(child);
         let receipt = backend.reconcile(&[]).await;
         assert!(!receipt.has_failures(), "{receipt:?}");
@@ -165,7 +176,7 @@ pub(crate) async fn whatever_a_killed_creator_leaves_is_found_and_removed(host: 
                 .iter()
                 .map(|finding| format!("{:?}", finding.kind)),
         );
-        host.assert_clean(&format!("a kill after {} ms", step * 6))
+        host.assert_clean(&format!("a kill after {} ms", after.as_millis()))
             .await;
         let again = backend.reconcile(&[]).await;
         assert!(again.is_clean(), "{again:?}");

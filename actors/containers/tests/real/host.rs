@@ -310,7 +310,7 @@ fn short_id() -> String {
         .collect()
 }
 
-fn compile_init(to: &Path) {
+pub(crate) fn compile_init(to: &Path) {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixture/init.rs");
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output = Command::new(rustc)
