@@ -133,7 +133,7 @@ mod tests {
             "test result: ok. 3 passed; 0 failed; 0 ignored",
             "@@ end real 0 12",
             "@@ begin e2e",
-            "test result: FAILED. 3 passed; 1 failed",
+            "test result: FAILED. 3 passed; 1 failed; 0 ignored",
             "@@ end e2e 1 30",
             "@@ finished",
         ];
