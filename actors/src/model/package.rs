@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use patchdb::Places;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use ts_rs::TS;
@@ -9,7 +10,7 @@ use ts_rs::TS;
 use super::{ActionMetadata, Host, Parked, RestartRecord, StatusInfo, TaskEntry};
 
 /// One service, from the moment its installation begins until it is gone.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, Places)]
 #[serde(rename_all = "camelCase")]
 pub struct PackageEntry {
     /// Installing, installed, removing.
