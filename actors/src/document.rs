@@ -10,22 +10,20 @@ use std::{
 };
 
 use coppice_wire::runtime::InitKind;
-use patchdb::{Change, MutateError, Pointer, Snapshot, Store, Why};
+use patchdb::{Change, MutateError, Place, Pointer, Snapshot, Store, Why};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
     model::{
-        Allocation, DaemonReport, HealthReport, JobKind, JobRecord, PackageEntry, PackagePrivate,
-        ServerPrivate,
+        Allocation, DaemonReport, HealthReport, JobKind, JobRecord, PackageEntry,
+        PackageEntryPlaces, PackagePrivate, PrivatePlaces, PublicPlaces, Root, RootPlaces,
+        ServerInfoPlaces, ServerPrivate, StatusInfoPlaces,
     },
     problem::{Kind, Problem},
 };
 
 const PACKAGES: [&str; 2] = ["public", "packageData"];
-const PRIVATE_PACKAGES: [&str; 2] = ["private", "packages"];
-const JOURNAL: [&str; 2] = ["private", "journal"];
-const SERVER: [&str; 2] = ["private", "server"];
 const STATUS: &str = "statusInfo";
 const HEALTH: &str = "health";
 const DAEMONS: &str = "daemons";
@@ -53,6 +51,21 @@ impl Transaction<'_> {
         self.before
             .get(pointer(at))
             .map_err(|error| Problem::of(Kind::Database, &error))
+    }
+
+    /// The value at a typed place before this change.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn read<T: DeserializeOwned>(&self, at: &Place<T>) -> Result<Option<T>, Problem> {
+        self.before
+            .read(at)
+            .map_err(|error| Problem::of(Kind::Database, &error))
+    }
+
+    /// Makes the value at a typed place this; only what differs is written.
+    pub fn set<T: Serialize>(&mut self, at: &Place<T>, value: &T) {
+        self.change = std::mem::take(&mut self.change).set(at, value);
     }
 
     /// The names of the members at `at` before this change, sorted.
@@ -92,7 +105,8 @@ impl Transaction<'_> {
     /// # Errors
     /// When there is none.
     pub fn package(&self, id: &str) -> Result<PackageEntry, Problem> {
-        self.get(&package(id))?.ok_or_else(|| not_installed(id))
+        self.read(&package_place(id))?
+            .ok_or_else(|| not_installed(id))
     }
 
     /// Writes what changed of a package's entry.
@@ -132,12 +146,13 @@ impl Transaction<'_> {
     /// # Errors
     /// When there is none.
     pub fn private(&self, id: &str) -> Result<PackagePrivate, Problem> {
-        self.get(&private(id))?.ok_or_else(|| not_installed(id))
+        self.read(&private_place(id))?
+            .ok_or_else(|| not_installed(id))
     }
 
     /// Writes what the host keeps about a package.
     pub fn put_private(&mut self, id: &str, kept: &PackagePrivate) {
-        self.put(&private(id), kept);
+        self.set(&private_place(id), kept);
     }
 
     /// What the host keeps about itself.
@@ -145,7 +160,7 @@ impl Transaction<'_> {
     /// # Errors
     /// When the server was never set up.
     pub fn server(&self) -> Result<ServerPrivate, Problem> {
-        self.get(&SERVER)?.ok_or_else(|| {
+        self.read(&root().private().server())?.ok_or_else(|| {
             Problem::new(
                 Kind::Uninitialized,
                 "the server has no settings yet; start it once",
@@ -155,7 +170,7 @@ impl Transaction<'_> {
 
     /// Writes what the host keeps about itself.
     pub fn put_server(&mut self, kept: &ServerPrivate) {
-        self.put(&SERVER, kept);
+        self.set(&root().private().server(), kept);
     }
 
     /// The unfinished job about a package, if there is one, with its id.
@@ -163,24 +178,31 @@ impl Transaction<'_> {
     /// # Errors
     /// As [`Self::get`].
     pub fn job_about(&self, id: &str) -> Result<Option<(String, JobRecord)>, Problem> {
-        let jobs: BTreeMap<String, JobRecord> = self.get(&JOURNAL)?.unwrap_or_default();
-        Ok(jobs.into_iter().find(|(_, job)| job.instance == id))
+        let jobs = self.read(&root().private().journal())?;
+        Ok(jobs
+            .into_iter()
+            .flatten()
+            .find(|(_, job)| job.instance == id))
     }
 
     /// Notes a job, or the step it is at.
     pub fn put_job(&mut self, id: &str, job: &JobRecord) {
-        self.put(&[JOURNAL[0], JOURNAL[1], id], job);
+        self.set(&root().private().journal().entry(id), job);
     }
 
     /// Forgets a job.
     pub fn remove_job(&mut self, id: &str) {
-        self.remove(&[JOURNAL[0], JOURNAL[1], id]);
+        self.forget(&root().private().journal().entry(id));
     }
 
     /// Forgets everything about a package.
     pub fn remove_package(&mut self, id: &str) {
-        self.remove(&package(id));
-        self.remove(&private(id));
+        self.forget(&package_place(id));
+        self.forget(&private_place(id));
+    }
+
+    fn forget<T>(&mut self, at: &Place<T>) {
+        self.change = std::mem::take(&mut self.change).remove(at);
     }
 }
 
@@ -202,8 +224,16 @@ fn package(id: &str) -> [&str; 3] {
     [PACKAGES[0], PACKAGES[1], id]
 }
 
-fn private(id: &str) -> [&str; 3] {
-    [PRIVATE_PACKAGES[0], PRIVATE_PACKAGES[1], id]
+fn root() -> Place<Root> {
+    Place::root()
+}
+
+fn package_place(id: &str) -> Place<PackageEntry> {
+    root().public().package_data().entry(id)
+}
+
+fn private_place(id: &str) -> Place<PackagePrivate> {
+    root().private().packages().entry(id)
 }
 
 /// The answer for a package that is not there.
@@ -301,25 +331,26 @@ impl Document {
     /// Every package, by id.
     #[must_use]
     pub fn packages(&self) -> BTreeMap<String, PackageEntry> {
-        self.read(&PACKAGES).unwrap_or_default()
+        self.read(&root().public().package_data())
+            .unwrap_or_default()
     }
 
     /// The ids of all packages, in any state.
     #[must_use]
     pub fn package_ids(&self) -> Vec<String> {
-        self.store.snapshot().keys(PACKAGES)
+        self.store.snapshot().keys(root().public().package_data())
     }
 
     /// A package's entry, in any state.
     #[must_use]
     pub fn package(&self, id: &str) -> Option<PackageEntry> {
-        self.read(&package(id))
+        self.read(&package_place(id))
     }
 
     /// What the host keeps about a package.
     #[must_use]
     pub fn private(&self, id: &str) -> Option<PackagePrivate> {
-        self.read(&private(id))
+        self.read(&private_place(id))
     }
 
     /// What was given to a package at install.
@@ -331,19 +362,19 @@ impl Document {
     /// What the host keeps about itself; `None` before the first start.
     #[must_use]
     pub fn server(&self) -> Option<ServerPrivate> {
-        self.read(&SERVER)
+        self.read(&root().private().server())
     }
 
     /// The first label of the server's `.local` name; `None` before the first start.
     #[must_use]
     pub fn hostname(&self) -> Option<String> {
-        self.read(&["public", "serverInfo", "hostname"])
+        self.read(&root().public().server_info().hostname())
     }
 
     /// Jobs under way, by id.
     #[must_use]
     pub fn jobs(&self) -> BTreeMap<String, JobRecord> {
-        self.read(&JOURNAL).unwrap_or_default()
+        self.read(&root().private().journal()).unwrap_or_default()
     }
 
     /// Changes a package's entry.
@@ -456,13 +487,14 @@ impl Document {
 
     /// Shows what the health checks of a service say; gone after a restart of the core.
     pub fn publish_health(&self, id: &str, health: &BTreeMap<String, HealthReport>) {
-        let at = [PACKAGES[0], PACKAGES[1], id, STATUS, HEALTH];
-        self.publish(&at, health);
+        let at = package_place(id).status_info().health();
+        self.publish(id, Change::new().put(&at, health));
     }
 
     /// Shows the living daemons of a service; gone after a restart of the core.
     pub fn publish_daemons(&self, id: &str, daemons: &BTreeMap<String, DaemonReport>) {
-        self.publish(&[PACKAGES[0], PACKAGES[1], id, DAEMONS], daemons);
+        let at = package_place(id).daemons();
+        self.publish(id, Change::new().put(&at, daemons));
     }
 
     /// Shows how far an installation is; gone after a restart of the core.
@@ -475,23 +507,18 @@ impl Document {
             "installingInfo",
             "progress",
         ];
-        self.publish(&at, progress);
+        self.publish(id, Change::new().put(pointer(&at), progress));
     }
 
-    fn publish(&self, at: &[&str], value: &impl Serialize) {
+    fn publish(&self, id: &str, change: Change) {
         // The package may have been removed in this moment: then there is nothing to show.
-        if self.store.snapshot().exists(pointer(&at[..3]))
-            && self
-                .store
-                .publish(Change::new().put(pointer(at), value))
-                .is_err()
-        {
-            tracing::debug!(?at, "a volatile value was not shown");
+        if self.store.snapshot().exists(package_place(id)) && self.store.publish(change).is_err() {
+            tracing::debug!(id, "a volatile value was not shown");
         }
     }
 
-    fn read<T: DeserializeOwned>(&self, at: &[&str]) -> Option<T> {
-        match self.store.snapshot().get(pointer(at)) {
+    fn read<T: DeserializeOwned>(&self, at: &Place<T>) -> Option<T> {
+        match self.store.snapshot().read(at) {
             Ok(value) => value,
             Err(error) => {
                 tracing::error!(?at, %error, "the document holds something unreadable");

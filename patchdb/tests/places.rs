@@ -27,10 +27,6 @@ struct Info {
     host_name: String,
     r#type: Option<Kind>,
     #[serde(skip)]
-    #[expect(
-        dead_code,
-        reason = "it is not in the document, which is what is tested"
-    )]
     cached: u64,
 }
 

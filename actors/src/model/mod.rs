@@ -28,21 +28,37 @@ pub use host::{
     ServiceInterface,
 };
 pub use limits::ChosenLimits;
+pub use package::PackageEntryPlaces;
 pub use package::{CurrentDependency, DependencyKind, InstallingInfo, PackageEntry, StateInfo};
-pub use private::{Allocation, ArchivePointer, JobKind, JobRecord, PackagePrivate, ServerPrivate};
+pub use private::{
+    Allocation, ArchivePointer, JobKind, JobRecord, PackagePrivate, Private, PrivatePlaces,
+    ServerPrivate,
+};
 pub use receipt::{MOST_RECEIPTS, ReceiptOf, ReceiptRow};
 pub use restart::{Asked, By, Cause, Held, Link, Parked, RestartRecord, WaitsFor};
-pub use server::{ServerInfo, ServerStatus};
-pub use status::{DesiredStatus, ErrorInfo, HealthReport, HealthResult, NextStop, StatusInfo};
+pub use server::{ServerInfo, ServerInfoPlaces, ServerStatus};
+pub use status::{
+    DesiredStatus, ErrorInfo, HealthReport, HealthResult, NextStop, StatusInfo, StatusInfoPlaces,
+};
 pub use task::{Severity, Task, TaskCondition, TaskEntry, TaskInput, TaskWhen};
 
 use std::collections::BTreeMap;
 
+use patchdb::Places;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
+/// The whole document: what its places are named from.
+#[derive(Clone, Debug, Serialize, Deserialize, Places)]
+pub struct Root {
+    /// What a signed-in client may see.
+    pub public: Public,
+    /// What nobody but the server sees.
+    pub private: Private,
+}
+
 /// `/public`: everything a signed-in client may see.
-#[derive(Clone, Debug, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, Serialize, Deserialize, TS, Places)]
 #[serde(rename_all = "camelCase")]
 pub struct Public {
     /// About this server.

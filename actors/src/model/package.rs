@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use patchdb::Places;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use ts_rs::TS;
@@ -12,7 +13,7 @@ use super::{
 };
 
 /// One service, from the moment its installation begins until it is gone.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS, Places)]
 #[serde(rename_all = "camelCase")]
 pub struct PackageEntry {
     /// Installing, installed, removing.

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use coppice_clock::Wall;
 use coppice_net::subnet::Subnet;
 use coppice_wire::runtime::InitKind;
+use patchdb::Places;
 use serde::{Deserialize, Serialize};
 
-use super::DesiredStatus;
+use super::{AuditRow, DesiredStatus, ReceiptRow};
 
 /// `/private/server`: choices made once and kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +20,21 @@ pub struct ServerPrivate {
     pub next_range: u32,
     /// External ports given to services, by port.
     pub ports: BTreeMap<u16, String>,
+}
+
+/// `/private`: what never leaves the server.
+#[derive(Clone, Debug, Serialize, Deserialize, Places)]
+pub struct Private {
+    /// What the host keeps about itself.
+    pub server: ServerPrivate,
+    /// What the host keeps about each service, by instance id.
+    pub packages: BTreeMap<String, PackagePrivate>,
+    /// Sagas that are under way, by job.
+    pub journal: BTreeMap<String, JobRecord>,
+    /// Who did what: for each trail its rows, by their number.
+    pub audit: BTreeMap<String, BTreeMap<String, AuditRow>>,
+    /// What starts found left over and how upgrades ended, by number.
+    pub receipts: BTreeMap<String, ReceiptRow>,
 }
 
 /// `/private/packages/<id>`: what the host keeps about one service.

@@ -1,11 +1,12 @@
 //! `/public/serverInfo`: about this server.
 
 use coppice_clock::Wall;
+use patchdb::Places;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 /// About this server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, Places)]
 #[serde(rename_all = "camelCase")]
 pub struct ServerInfo {
     /// Random id of this server.

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use coppice_clock::Wall;
+use patchdb::Places;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 /// Everything the status line of a service is derived from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, Places)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusInfo {
     /// Last report of each health check, by check id; empty while the service is stopped.

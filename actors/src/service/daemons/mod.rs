@@ -285,13 +285,11 @@ impl DaemonsState {
         } else {
             "it ended while Coppice was away; Coppice starts it again"
         };
-        self.then(Task::Record {
-            what: format!("daemon {name}"),
-            // It was to run for good, so even an end in good order is one.
-            cause: cause(&exit).unwrap_or(Cause::Exit { code: 0 }),
-            action,
-            ran: Duration::from_millis(exit.ran_ms),
-        });
+        // It was to run for good, so even an end in good order is one.
+        let cause = cause(&exit).unwrap_or(Cause::Exit { code: 0 });
+        let event = Event::new(format!("daemon {name}"), cause, action)
+            .after(Some(Duration::from_millis(exit.ran_ms)));
+        self.then(Task::Record(event));
     }
 
     /// Whether a daemon that dies now dies alone: neither wanted, nor with something larger whose

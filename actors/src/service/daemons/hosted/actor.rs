@@ -16,7 +16,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde_json::{Value, json};
 
 use super::{
-    super::super::ServiceContext,
+    super::super::{Event, ServiceContext},
     declared::{Declared, ImageRoot},
     manager::HostingMsg,
     step::{Effect, Failure, Input, NotSpawned, State},
@@ -156,15 +156,9 @@ impl HostedShell {
             }),
         };
         if let Some(cause) = cause {
-            let (service, what) = (
-                Arc::clone(&self.service),
-                format!("daemon {}", self.daemon.spec.id),
-            );
-            tokio::spawn(async move {
-                service
-                    .record(&what, cause, "it is tried again", None)
-                    .await
-            });
+            let what = format!("daemon {}", self.daemon.spec.id);
+            self.service
+                .record_later(Event::new(what, cause, "it is tried again"));
         }
         ExitReason::Abnormal(coppice_supervision::Failure::text(text)).into()
     }
