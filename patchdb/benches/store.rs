@@ -133,22 +133,28 @@ struct Bench {
 /// Counts of store and floor, and how long each change took.
 struct Measured {
     rate: f64,
-    floor: f64,
     times: Vec<Duration>,
+    floor: f64,
+    floor_times: Vec<Duration>,
 }
 
 impl Measured {
     fn tell(mut self, what: &str, wanted: f64) {
-        self.times.sort();
-        let at = |of_hundred: usize| self.times[(self.times.len() * of_hundred / 100).max(1) - 1];
+        for times in [&mut self.times, &mut self.floor_times] {
+            times.sort();
+        }
+        let at = |times: &[Duration], of_hundred: usize| {
+            times[(times.len() * of_hundred / 100).max(1) - 1]
+        };
         let ratio = self.rate / self.floor;
         println!(
-            "{what:<30} {:>8.0}/s, floor {:>6.0}/s: {ratio:>6.2}x, {:<6} p50 {:.2?}, p99 {:.2?}",
+            "{what:<30} {:>8.0}/s, floor {:>6.0}/s: {ratio:>6.2}x, {:<6} p50 {:.2?} (floor {:.2?}), p99 {:.2?}",
             self.rate,
             self.floor,
             word(ratio >= wanted),
-            at(50),
-            at(99),
+            at(&self.times, 50),
+            at(&self.floor_times, 50),
+            at(&self.times, 99),
         );
     }
 }
@@ -181,10 +187,12 @@ impl Bench {
                 tokio::spawn(async move { while stream.next().await.is_some() {} })
             })
             .collect();
-        let (mut floor, mut times, mut spent) = ((0, Duration::ZERO), Vec::new(), Duration::ZERO);
+        let (mut floor_times, mut floor_spent) = (Vec::new(), Duration::ZERO);
+        let (mut times, mut spent) = (Vec::new(), Duration::ZERO);
         for _ in 0..TURNS {
-            let (count, took) = tokio::task::block_in_place(|| append_and_sync(&self.dir));
-            floor = (floor.0 + count, floor.1 + took);
+            let begin = Instant::now();
+            floor_times.extend(tokio::task::block_in_place(|| append_and_sync(&self.dir)));
+            floor_spent += begin.elapsed();
             let begin = Instant::now();
             let tasks: Vec<_> = (0..writers)
                 .map(|writer| tokio::spawn(write(self.store.clone(), self.services, writer, begin)))
@@ -199,8 +207,9 @@ impl Bench {
         }
         Measured {
             rate: times.len() as f64 / spent.as_secs_f64(),
-            floor: f64::from(floor.0) / floor.1.as_secs_f64(),
             times,
+            floor: floor_times.len() as f64 / floor_spent.as_secs_f64(),
+            floor_times,
         }
     }
 
@@ -267,19 +276,20 @@ fn processor() -> Duration {
         .into()
 }
 
-fn append_and_sync(dir: &Path) -> (u32, Duration) {
+fn append_and_sync(dir: &Path) -> Vec<Duration> {
     let mut file = File::options()
         .append(true)
         .create(true)
         .open(dir.join("floor"))
         .unwrap();
-    let (begin, mut count) = (Instant::now(), 0);
+    let (begin, mut times) = (Instant::now(), Vec::new());
     while begin.elapsed() < TURN {
+        let one = Instant::now();
         file.write_all(&[7; 120]).unwrap();
         file.sync_data().unwrap();
-        count += 1;
+        times.push(one.elapsed());
     }
-    (count, begin.elapsed())
+    times
 }
 
 fn one_field(service: usize, value: usize) -> Change {
