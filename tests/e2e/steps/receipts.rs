@@ -57,7 +57,7 @@ pub(super) fn leftovers_of_every_kind_are_found_removed_and_listed(world: &mut W
     );
     let (bridge, table) = (format!("cop{short}"), format!("coppice_{short}"));
     // A container whose making was cut short: its folder without a record, its layers, its cgroup.
-    fs::create_dir(run_folder.join("lxc/ghost")).unwrap();
+    fs::create_dir(run_folder.join(format!("lxc/{short}-ghost"))).unwrap();
     fs::create_dir_all(data.join("services/ghost/root/upper")).unwrap();
     let groups: Vec<_> = processes::cgroups_named(|name| name == format!("coppice-{short}"))
         .into_iter()
@@ -127,7 +127,7 @@ pub(super) fn leftovers_of_every_kind_are_found_removed_and_listed(world: &mut W
             .then_some(())
     });
 
-    assert!(!run_folder.join("lxc/ghost").exists());
+    assert!(!run_folder.join(format!("lxc/{short}-ghost")).exists());
     assert!(!data.join("services/ghost/root").exists());
     assert!(groups.iter().all(|group| !group.exists()));
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
