@@ -44,6 +44,9 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
+    // Core and edge are run from a descriptor of their program, and would be called by its number in lists of processes.
+    // What has no name works as well.
+    let _ = nix::sys::prctl::set_name(c"coppice");
     let Arguments { common, verb } = Arguments::parse();
     match verb {
         Verb::Heart(options) => heart::run(&common, options),

@@ -279,7 +279,7 @@ impl Document {
         let list = pointer(at);
         let mut rows = Vec::new();
         for key in snapshot.keys(&list) {
-            match snapshot.get(&list.clone().join(&key)) {
+            match snapshot.get(list.join(&key)) {
                 Ok(row) => rows.extend::<Option<T>>(row),
                 Err(error) => tracing::error!(%list, key, %error, "a row is unreadable"),
             }

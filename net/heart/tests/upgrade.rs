@@ -16,10 +16,6 @@ use std::{
 };
 
 use coppice_clock::Mono;
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
 
 use house::{Heart, House, PATIENCE, connect, free_port, murder, served_by, tcp};
 
@@ -252,7 +248,8 @@ fn a_core_that_dies_while_the_new_edge_is_tried_is_started_again() {
         "upgrade try {}",
         newer(&house, "edge-hangs").display()
     ));
-    kill(Pid::from_raw(core), Signal::SIGKILL).unwrap();
+    heart.line("edge-hanging");
+    murder(core);
     heart.line("core ");
     heart.line("upgraded try:");
     is_as_before(&house, &mut heart, port);

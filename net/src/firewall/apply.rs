@@ -73,29 +73,27 @@ pub async fn remove(table: &str) -> Result<(), FirewallError> {
 /// # Errors
 /// [`FirewallError`].
 pub async fn listing(table: &str) -> Result<BTreeSet<String>, FirewallError> {
-    // Stated, so that there is one to list; one that is there stays as it is.
-    let text = format!(
-        "table inet {table}\ntable bridge {table}\nlist table inet {table}\nlist table bridge {table}\n"
-    );
-    Ok(rules(&run_nft(&text).await?))
+    // Everything of our families, and what is ours picked out of it: to list a table that is not there is an error, and
+    // one that is stated first to be there is listed without its rules.
+    let listed = run_nft("list ruleset inet\nlist ruleset bridge\n").await?;
+    Ok(rules(table, &listed))
 }
 
-/// The rules in what `nft` prints of tables.
-fn rules(listed: &str) -> BTreeSet<String> {
-    let mut chain = "";
+/// The rules of one table in what `nft` prints.
+fn rules(table: &str, listed: &str) -> BTreeSet<String> {
+    let (mut ours, mut chain) = (false, "");
     let mut rules = BTreeSet::new();
     for line in listed.lines().map(str::trim) {
-        let is_frame = line.is_empty() || line == "}" || line.starts_with("type ");
-        match line.strip_suffix(" {") {
-            Some(header) if header.starts_with("table ") => {}
-            Some(header) => {
-                chain = header;
-                rules.insert(header.to_owned());
-            }
-            None if is_frame => {}
-            None => {
-                rules.insert(format!("{chain}: {line}"));
-            }
+        let header = line.strip_suffix(" {");
+        if let Some(named) = header.and_then(|header| header.strip_prefix("table ")) {
+            ours = named.split(' ').nth(1) == Some(table);
+        } else if !ours || line.is_empty() || line == "}" || line.starts_with("type ") {
+            // Frame, or somebody else's.
+        } else if let Some(header) = header {
+            chain = header;
+            rules.insert(header.to_owned());
+        } else {
+            rules.insert(format!("{chain}: {line}"));
         }
     }
     rules
@@ -149,13 +147,21 @@ mod tests {
 	chain stray {
 	}
 }
+table inet coppice_b {
+	chain theirs {
+		drop
+	}
+}
 ";
         let expected = [
             "chain published",
             "chain published: tcp dport 22000 dnat ip to 10.0.16.2:22000",
             "chain stray",
         ];
-        assert_eq!(rules(listed), expected.map(str::to_owned).into());
-        assert_eq!(rules(""), BTreeSet::new());
+        assert_eq!(
+            rules("coppice_a", listed),
+            expected.map(str::to_owned).into()
+        );
+        assert_eq!(rules("coppice_a", ""), BTreeSet::new());
     }
 }

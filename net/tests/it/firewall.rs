@@ -70,6 +70,32 @@ fn apply(rules: &Firewall) {
     runtime().block_on(firewall::apply(rules)).unwrap();
 }
 
+#[test]
+fn a_listing_has_what_somebody_added_until_the_rules_are_made_anew() {
+    alone(|| {
+        let nft = |words: &str| run("nft", &words.split(' ').collect::<Vec<_>>());
+        let list = || {
+            let listed = runtime().block_on(firewall::listing("coppice_test"));
+            listed.unwrap()
+        };
+        assert!(list().is_empty(), "no table, no rules: {:?}", list());
+        apply(&rules());
+        let clean = list();
+        assert!(clean.contains("chain published"), "{clean:?}");
+        nft("add rule inet coppice_test published tcp dport 4711 drop");
+        nft("add chain bridge coppice_test stray");
+        nft("add table inet coppice_other");
+        nft("add chain inet coppice_other theirs");
+        let added: Vec<String> = list().difference(&clean).cloned().collect();
+        assert_eq!(
+            added,
+            ["chain published: tcp dport 4711 drop", "chain stray"]
+        );
+        apply(&rules());
+        assert_eq!(list(), clean);
+    });
+}
+
 /// Containers `c0` and `c1`, the world `world`, each serving on port 80; the rules of [`rules`].
 fn machine(br_netfilter: bool) {
     let value = if br_netfilter { "1" } else { "0" };

@@ -196,8 +196,7 @@ pub(super) fn a_websocket_and_a_download_outlive_one_core_after_the_other(world:
     assert_eq!(socket.echo("still there").as_deref(), Ok("still there"));
     assert!(edge.lives(), "the edge is not the core's business");
     // A browser goes on from where it was, over all these cores: nothing is sent to it again.
-    let mut from = subscribed;
-    from.as_object_mut().unwrap().remove("value");
+    let from = &subscribed["position"];
     let resumed = session.call("db.subscribe", json!({ "from": from }));
     assert!(
         resumed["resume"].is_object() && resumed["dump"].is_null(),

@@ -56,12 +56,12 @@ pub(super) fn leftovers_of_every_kind_are_found_removed_and_listed(world: &mut W
         world.server.run_folder(),
     );
     let (bridge, table) = (format!("cop{short}"), format!("coppice_{short}"));
-    // A container whose making was cut short: its folder without a record, its layers, its cgroup.
-    fs::create_dir(run_folder.join("lxc/ghost")).unwrap();
-    fs::create_dir_all(data.join("services/ghost/root/upper")).unwrap();
+    // A container whose making was cut short, and layers and a cgroup of one whose end was.
+    fs::create_dir(run_folder.join(format!("lxc/{short}-ghost"))).unwrap();
+    fs::create_dir_all(data.join("services/wraith/root/upper")).unwrap();
     let groups: Vec<_> = processes::cgroups_named(|name| name == format!("coppice-{short}"))
         .into_iter()
-        .map(|group| group.join("ghost"))
+        .map(|group| group.join("wraith"))
         .collect();
     groups
         .iter()
@@ -113,8 +113,8 @@ pub(super) fn leftovers_of_every_kind_are_found_removed_and_listed(world: &mut W
         );
     };
     has("dead-container", "ghost");
-    has("layer", "services/ghost/root");
-    has("cgroup", "/ghost");
+    has("layer", "services/wraith/root");
+    has("cgroup", "/wraith");
     has("mount", "mnt/stale");
     has("loop-device", &device);
     has("veth", &format!("v{short}zz"));
@@ -127,8 +127,8 @@ pub(super) fn leftovers_of_every_kind_are_found_removed_and_listed(world: &mut W
             .then_some(())
     });
 
-    assert!(!run_folder.join("lxc/ghost").exists());
-    assert!(!data.join("services/ghost/root").exists());
+    assert!(!run_folder.join(format!("lxc/{short}-ghost")).exists());
+    assert!(!data.join("services/wraith/root").exists());
     assert!(groups.iter().all(|group| !group.exists()));
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
     assert!(!mounts.contains("mnt/stale"), "{mounts}");

@@ -240,9 +240,12 @@ fn edge() -> ExitCode {
     let called = called();
     match called.as_str() {
         "edge-exits" => return ExitCode::from(6),
-        "edge-hangs" => loop {
-            thread::park();
-        },
+        "edge-hangs" => {
+            say("edge-hanging");
+            loop {
+                thread::park();
+            }
+        }
         _ => {}
     }
     let edge = Edge::from_env().unwrap();
