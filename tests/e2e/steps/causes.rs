@@ -23,14 +23,17 @@ pub(super) fn prepare(world: &mut World) {
     super::bad_packages::prepare(world);
 }
 
-/// Somebody in a daemon's cgroup who takes all memory there and whom the kernel may not kill for it.
+/// Somebody in a daemon's cgroup who takes all memory there, for which the kernel kills the daemon
+/// first.
 struct Glutton(Child);
 
 impl Glutton {
     fn beside(daemon: &Process, world: &World) -> Self {
         let (leaf, limit) = memory_leaf(daemon, world);
         fs::write(leaf.join(limit), NARROW.to_string()).unwrap();
-        let script = "echo $$ > \"$0/cgroup.procs\" && echo -1000 > /proc/self/oom_score_adj && exec tail /dev/zero";
+        let preferred = format!("/proc/{}/oom_score_adj", daemon.pid);
+        fs::write(preferred, "1000").unwrap();
+        let script = "echo $$ > \"$0/cgroup.procs\" && exec tail /dev/zero";
         let shell = Command::new("sh").args(["-c", script]).arg(leaf).spawn();
         Self(shell.unwrap())
     }
