@@ -19,7 +19,7 @@ use crate::{
     host::Host,
     jobs::{self, Jobs, Manner, Source},
     logs::ServiceLogs,
-    model::{Asked, By, DesiredStatus, Held, Link, PackageEntry, Parked, RestartRecord, StateInfo},
+    model::{Asked, By, DesiredStatus, PackageEntry, StateInfo},
     network::Watch,
     problem::{Kind, Problem},
     service::{
