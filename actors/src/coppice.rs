@@ -3,6 +3,10 @@
 //! Invariant: a wish is durable before anybody acts on it. Nothing here knows HTTP, sessions or
 //! who may ask: that is the gateway's business.
 
+mod why;
+
+pub use why::Why;
+
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use coppice_clock::{Mono, Wall};
@@ -17,19 +21,15 @@ use crate::{
     host::Host,
     jobs::{self, Jobs, Manner, Source},
     logs::ServiceLogs,
-    model::{
-        Asked, By, ChosenLimits, DaemonReport, DesiredStatus, Held, Link, PackageEntry, Parked,
-        RestartRecord, StateInfo,
-    },
+    model::{Asked, By, ChosenLimits, DaemonReport, DesiredStatus, PackageEntry, StateInfo},
     network::Watch,
     problem::{Kind, Problem},
     receipts::Upgraded,
     service::{
         Asker, ServiceContext, actions,
         container::{ContainerMsg, step::Input},
-        explain, limits, parking, records, tasks,
+        limits, parking, records, tasks,
     },
-    words,
 };
 
 /// What a package has to end by itself when everything is stopped: the SDK gives a daemon 60 s.
@@ -81,24 +81,6 @@ pub struct ServiceSummary {
     pub started: Option<Wall>,
     /// Its own HTTPS address, when it has an interface for a browser.
     pub address: Option<String>,
-}
-
-/// Why a service is as it is.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Why {
-    /// How it is.
-    pub summary: ServiceSummary,
-    /// Why it does not run well, in plain words; `None` when it does.
-    pub words: Option<String>,
-    /// The same, step by step, nearest first.
-    pub because: Vec<Link>,
-    /// Set while it failed too often and waits.
-    pub parked: Option<Parked>,
-    /// Set while it failed and what it needs is missing.
-    pub held: Option<Held>,
-    /// Its restart records, oldest first.
-    pub restarts: Vec<RestartRecord>,
 }
 
 impl Coppice {
@@ -184,25 +166,6 @@ impl Coppice {
         Ok((self.summary(id, &entry), entry))
     }
 
-    /// Why a service is as it is.
-    ///
-    /// # Errors
-    /// When it is not installed.
-    pub fn why(&self, id: &str) -> Result<Why, Problem> {
-        let (summary, entry) = self.status(id)?;
-        let document = &self.host().document;
-        let because = explain::standing(id, &|id| document.package(id));
-        let words = words::explain(&because);
-        Ok(Why {
-            summary,
-            words: (!words.is_empty()).then_some(words),
-            because,
-            parked: entry.parked,
-            held: entry.held,
-            restarts: entry.restarts.into_values().collect(),
-        })
-    }
-
     /// Wants a service running.
     ///
     /// # Errors
@@ -240,6 +203,8 @@ impl Coppice {
                 let wish = entry.status_info.desired.stop();
                 if wish != entry.status_info.desired {
                     records::note_wish(entry, by, Asked::Stop);
+                    // Why it failed is on record; a service that is stopped is not failing.
+                    entry.status_info.error = None;
                 }
                 entry.status_info.desired = wish;
                 Ok(())

@@ -414,6 +414,85 @@ mod tests {
         }
     }
 
+    /// A service that runs, with a check that failed for a minute, and its manifest marks that.
+    async fn failing(service: &Arc<ServiceContext>) -> HealthState {
+        let written = service.update("test", |entry| {
+            entry.status_info.desired = DesiredStatus::Running;
+            entry.status_info.started = Some(coppice_clock::Wall::now());
+            Ok(())
+        });
+        written.await.unwrap();
+        let mut state = HealthState {
+            service: Arc::clone(service),
+            checks: Checks::default(),
+            remedies: Remedies::of(&serde_json::json!({ "restartOnFailedCheck": { "web": 60 } })),
+            wake: None,
+        };
+        let failure = report(HealthResult::Failure);
+        state
+            .remedies
+            .heard("web", failure.result, Mono::now() - Duration::from_secs(60));
+        state.checks.heard("web".into(), failure, Mono::now());
+        state
+    }
+
+    #[tokio::test]
+    async fn a_marked_check_that_fails_for_long_restarts_main_and_says_why() {
+        let at = crate::service::testing::host();
+        let service = at.installed("a").await;
+        let mut state = failing(&service).await;
+        state.remedy(Mono::now());
+        let expected = Cause::FailedCheck {
+            check: "Web".into(),
+            message: None,
+        };
+        let restarted = async {
+            loop {
+                let entry = service.entry().unwrap();
+                let restarting = matches!(
+                    entry.status_info.desired,
+                    DesiredStatus::Restarting {
+                        restart_again: false
+                    }
+                );
+                let mut records = entry.restarts.values();
+                if restarting && records.any(|record| record.cause == expected) {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let patience = Duration::from_secs(20);
+        tokio::time::timeout(patience, restarted).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_marked_check_restarts_nothing_while_what_the_service_needs_is_missing() {
+        let at = crate::service::testing::host();
+        let service = at.installed("a").await;
+        let mut state = failing(&service).await;
+        let written = service.update("test", |entry| {
+            let requirement = crate::model::CurrentDependency {
+                title: None,
+                icon: None,
+                version_range: "*".to_owned(),
+                kind: crate::model::DependencyKind::Running {
+                    health_checks: Vec::new(),
+                },
+            };
+            entry
+                .current_dependencies
+                .insert("db".to_owned(), requirement);
+            Ok(())
+        });
+        written.await.unwrap();
+        assert!(state.remedies.next_due().is_some());
+        state.remedy(Mono::now());
+        assert_eq!(state.remedies.next_due(), None, "its wait begins anew");
+        let entry = service.entry().unwrap();
+        assert_eq!(entry.status_info.desired, DesiredStatus::Running);
+    }
+
     #[test]
     fn a_flood_of_check_ids_is_bounded() {
         let mut checks = Checks::default();

@@ -247,14 +247,13 @@ fn status_words(status: &Value) -> String {
 fn why_words(why: &Value) -> String {
     let summary = &why["summary"];
     let id = show::text(summary, "id");
-    let mut lines = vec![format!("{id} is {}.", show::text(summary, "status"))];
+    let mut lines = vec![match show::text(why, "words") {
+        words if words.is_empty() => format!("{id} is {}.", show::text(summary, "status")),
+        words => format!("{words}."),
+    }];
     let detail = show::text(summary, "detail");
     if !detail.is_empty() {
         lines.push(format!("  {detail}"));
-    }
-    let words = show::text(why, "words");
-    if !words.is_empty() {
-        lines.push(format!("  {words}."));
     }
     let records = why["restarts"].as_array().cloned().unwrap_or_default();
     if records.is_empty() {

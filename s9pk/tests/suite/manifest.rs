@@ -36,6 +36,19 @@ fn unknown_fields_are_ignored() {
 }
 
 #[test]
+fn checks_that_restart_the_service_are_marked_with_a_time_and_absent_otherwise() {
+    let mut value = manifest("hello", "1.0:0");
+    let plain = String::from_utf8(read(&value).unwrap().to_json()).unwrap();
+    assert!(!plain.contains("restartOnFailedCheck"), "{plain}");
+    value["restartOnFailedCheck"] = json!({ "web": 300 });
+    let marked = read(&value).unwrap();
+    assert_eq!(marked.restart_on_failed_check["web"], 300);
+    assert_eq!(Manifest::from_json(&marked.to_json()).unwrap(), marked);
+    value["restartOnFailedCheck"] = json!({ "web": "soon" });
+    assert_eq!(field_of(&value), "restartOnFailedCheck.web");
+}
+
+#[test]
 fn the_version_keeps_its_spelling() {
     let read = read(&manifest("hello", "01.2:0")).unwrap();
     assert_eq!(read.version.as_str(), "01.2:0");

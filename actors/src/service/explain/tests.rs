@@ -144,7 +144,8 @@ fn a_dependency_that_runs_and_is_not_well_is_explained_by_what_it_requires() {
 
 #[test]
 fn every_way_to_be_down_keeps_what_requires_it() {
-    let ways: [(fn(&mut PackageEntry), &str); 6] = [
+    type Way = (fn(&mut PackageEntry), &'static str);
+    let ways: [Way; 6] = [
         (|db| fell(db), "its dependency db is not up yet"),
         (
             |db| {

@@ -4,6 +4,7 @@
 //! performs the effects, and tells the others the phase. It never waits inside its handler: calls
 //! run in tasks and come back as messages.
 
+mod aftermath;
 mod agent;
 mod failure;
 pub mod step;
@@ -11,7 +12,6 @@ pub mod step;
 use std::{sync::Arc, time::Duration};
 
 use coppice_clock::{Mono, Wall};
-use coppice_supervision::ExitReason;
 use coppice_wire::{
     agent::ProcessKind,
     runtime::{EXIT, Exit, INIT, Init, InitKind, START, STOP},
@@ -22,18 +22,15 @@ use tokio::sync::broadcast;
 
 use self::{
     agent::{ask_list, find_runtime, kill_generation, live_runtime, spawn},
-    failure::Failure,
     step::{Effect, Input, State},
 };
 use super::{
-    ContainerPhase, Event, ProcessEvent, ProcessReport, RuntimePhase, ServiceContext,
-    daemons::hosted,
-    hold::{self, Hold},
+    ProcessEvent, ProcessReport, RuntimePhase, ServiceContext, daemons::hosted, hold::Hold,
 };
 use crate::{
     ids,
     link::Peer,
-    model::{Cause, DesiredStatus, ErrorInfo},
+    model::{DesiredStatus, ErrorInfo},
     problem::Problem,
     relay::relay,
     text::cut,
@@ -46,9 +43,6 @@ const SHOWN_BYTES: usize = 2048;
 const LINK_PATIENCE: Duration = Duration::from_secs(10);
 /// Between two tries of a question that the agent or the store did not answer.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
-
-/// A runtime that fails so soon after one of its daemons died may well fail for that.
-const AFTER_A_DEATH: Duration = Duration::from_secs(10);
 
 /// Messages of the runtime's actor.
 #[derive(Debug)]
@@ -416,80 +410,6 @@ impl RuntimeShell {
         if let (Some(generation), Some(State::Launching { .. })) = (dialled, &self.state) {
             self.step(Input::RuntimeUp { generation }, myself);
         }
-    }
-
-    /// `start` answered. A failure is retried by the machine, or held.
-    fn started(&mut self, result: Result<(), String>, myself: &ActorRef<RuntimeMsg>) {
-        let failed = matches!(
-            self.state,
-            Some(State::Idle {
-                retry_at: Some(_),
-                ..
-            })
-        );
-        let Err(message) = result else {
-            self.start_failed = false;
-            return;
-        };
-        if !failed {
-            return;
-        }
-        let cause = Cause::StartFailed { message };
-        match hold::obstacle(&self.service) {
-            Some(obstacle) => self.hold(Event::new("main", cause, ""), obstacle, myself),
-            None if !self.start_failed => {
-                let action = format!(
-                    "it is started again every {} s until it comes up",
-                    step::START_RETRY.as_secs()
-                );
-                self.service.record_later(Event::new("main", cause, action));
-                self.start_failed = true;
-            }
-            None => {}
-        }
-    }
-
-    /// What failed is held when something it needs is missing. Otherwise the actor ends with its
-    /// reason, is counted, and is started again.
-    fn failed(
-        &mut self,
-        failure: Failure,
-        myself: &ActorRef<RuntimeMsg>,
-    ) -> Result<(), ActorProcessingErr> {
-        let (part, cause, words) = (failure.part(), failure.cause(), failure.words());
-        self.service.note_failure(part, cause.clone(), &words);
-        // While the container is going down or is gone, its actor tells the story.
-        let alone = *self.service.container.borrow() == ContainerPhase::Up;
-        let event = Event::new(
-            part,
-            cause,
-            "the runtime is started again; what the old one had started was ended",
-        )
-        .because(self.service.recent_death(AFTER_A_DEATH))
-        .after(Some(Mono::now().since(self.since)));
-        if alone {
-            if let Some(obstacle) = hold::obstacle(&self.service) {
-                self.hold(event, obstacle, myself);
-                return Ok(());
-            }
-            self.service.record_later(event);
-        }
-        self.state = None;
-        Err(ExitReason::Abnormal(coppice_supervision::Failure::text(words)).into())
-    }
-
-    /// Keeps what failed from being tried again, with a record of why.
-    fn hold(&mut self, event: Event, obstacle: hold::Obstacle, myself: &ActorRef<RuntimeMsg>) {
-        self.step(Input::Hold, myself);
-        let (action, because) = (hold::action(&obstacle), obstacle.because.clone());
-        self.service.record_later(Event {
-            action,
-            because,
-            ..event
-        });
-        self.hold = Some(Hold::begin(&self.service, obstacle, myself.clone(), || {
-            RuntimeMsg::Input(Input::Release)
-        }));
     }
 }
 
