@@ -10,7 +10,8 @@ import { Current } from './current';
     @if (rows().length > 0) {
       <section class="card" aria-labelledby="daemons-title">
         <h2 id="daemons-title">Daemons</h2>
-        <div class="scroll">
+        <!-- Reached by the keyboard too: it may have to be moved. -->
+        <div class="scroll" tabindex="0" role="group" aria-labelledby="daemons-title">
           <table>
             <thead class="muted small">
               <tr>

@@ -47,6 +47,15 @@ pub struct HostedShell {
     service: Arc<ServiceContext>,
     daemon: Arc<Declared>,
     state: Option<State>,
+    /// Says when the agent is there; ends with this, because a daemon may have thousands of actors in
+    /// the life of one agent.
+    watching: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for HostedShell {
+    fn drop(&mut self) {
+        self.watching.abort();
+    }
 }
 
 impl Actor for HostedActor {
@@ -62,6 +71,7 @@ impl Actor for HostedActor {
         let ends = service.hosted.enter(&daemon.process(), myself.clone());
         let (state, effects) = State::begin(ends.then(|| daemon.grace()), Mono::now());
         let mut shell = HostedShell {
+            watching: watch_agent(&service, &myself),
             service,
             daemon,
             state: Some(state),
@@ -69,7 +79,6 @@ impl Actor for HostedActor {
         for effect in effects {
             shell.perform(effect, &myself);
         }
-        shell.watch_agent(&myself);
         Ok(shell)
     }
 
@@ -97,23 +106,6 @@ impl HostedShell {
         for effect in effects {
             self.perform(effect, myself);
         }
-    }
-
-    /// Says that the agent is there, now and after every time it was away.
-    fn watch_agent(&self, myself: &ActorRef<HostedMsg>) {
-        let mut agents = self.service.agent.subscribe();
-        let actor = myself.clone();
-        tokio::spawn(async move {
-            loop {
-                let connected = agents.borrow_and_update().is_some();
-                if connected && actor.send_message(HostedMsg::Input(Input::Agent)).is_err() {
-                    break;
-                }
-                if agents.changed().await.is_err() {
-                    break;
-                }
-            }
-        });
     }
 
     fn perform(&mut self, effect: Effect, myself: &ActorRef<HostedMsg>) {
@@ -162,6 +154,26 @@ impl HostedShell {
         }
         ExitReason::Abnormal(coppice_supervision::Failure::text(text)).into()
     }
+}
+
+/// Says that the agent is there, now and after every time it was away.
+fn watch_agent(
+    service: &ServiceContext,
+    actor: &ActorRef<HostedMsg>,
+) -> tokio::task::JoinHandle<()> {
+    let mut agents = service.agent.subscribe();
+    let actor = actor.clone();
+    tokio::spawn(async move {
+        loop {
+            let connected = agents.borrow_and_update().is_some();
+            if connected && actor.send_message(HostedMsg::Input(Input::Agent)).is_err() {
+                break;
+            }
+            if agents.changed().await.is_err() {
+                break;
+            }
+        }
+    })
 }
 
 /// Runs `work` beside the actor and sends the input it gives.

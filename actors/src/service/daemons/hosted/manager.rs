@@ -6,7 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use coppice_supervision::{ChildSpec, CommandError, Shutdown, StartError, Supervisor};
+use coppice_supervision::{ChildSpec, CommandError, Shutdown, Supervisor};
 use coppice_wire::agent::{LIST, ProcessKind, ProcessList};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde_json::Value;
@@ -279,10 +279,7 @@ async fn add(
     let service = Arc::clone(service);
     let child = ChildSpec::worker(name, move |context| {
         let arguments = (Arc::clone(&service), Arc::clone(&daemon));
-        async move {
-            let actor = context.spawn(HostedActor, arguments).await;
-            actor.map_err(StartError::from)
-        }
+        async move { context.spawn(HostedActor, arguments).await }
     });
     // An actor that ends leaves its process alone: there is nothing to wait for.
     let child = child.shutdown(Shutdown::Timeout(ACTOR_GRACE));

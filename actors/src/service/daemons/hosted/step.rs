@@ -168,7 +168,11 @@ impl State {
     #[must_use]
     pub fn begin(stop: Option<Duration>, now: Mono) -> (Self, Vec<Effect>) {
         match stop {
-            Some(grace) => Self::terminating(grace, now),
+            // The signal goes out when the agent is known to be there: twice could mean something else.
+            Some(grace) => {
+                let kill_at = now + grace;
+                (Self::Terminating { kill_at }, vec![Effect::WakeAt(kill_at)])
+            }
             None => Self::waiting(now),
         }
     }
@@ -210,7 +214,7 @@ impl State {
                 };
                 (state, vec![Effect::Spawn, Effect::WakeAt(deadline)])
             }
-            // A signal may have been lost with the connection before; twice does no harm.
+            // A signal may have been lost with the connection before.
             (state @ Self::Terminating { .. }, Input::Agent) => {
                 (state, vec![Effect::Signal(SIGTERM)])
             }

@@ -228,6 +228,10 @@ impl Grown {
     async fn next_life(&self, life: Life) -> Life {
         life.root.shutdown();
         life.ended.await.unwrap();
+        // The end of a process closes what it has open.
+        if let Some(agent) = life.service.agent.send_replace(None) {
+            agent.close();
+        }
         let host = Arc::clone(&self.at.host);
         let service = ServiceContext::new("a", host).unwrap();
         self.at.host.add_service(Arc::clone(&service));

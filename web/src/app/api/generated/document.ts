@@ -258,6 +258,23 @@ waitedFor: string, } | { "kind": "internal",
 message: string, };
 
 /**
+ * The owner's own limits for a service. What is null is Coppice's to choose.
+ */
+export type ChosenLimits = { 
+/**
+ * Memory in bytes, page cache included.
+ */
+memoryBytes: number | null, 
+/**
+ * Processes and threads.
+ */
+pids: number | null, 
+/**
+ * Share of the processor when it is scarce; 100 is usual.
+ */
+cpuWeight: number | null, };
+
+/**
  * One dependency that the package declared by `set-dependencies`.
  */
 export type CurrentDependency = { 
@@ -277,6 +294,66 @@ versionRange: string, } & ({ "kind": "exists" } | { "kind": "running",
  * Ids of the dependency's health checks.
  */
 healthChecks: Array<string>, });
+
+/**
+ * Who starts a daemon again.
+ */
+export type DaemonOwner = "host" | "package";
+
+/**
+ * A living daemon. Shown, never stored.
+ */
+export type DaemonReport = { 
+/**
+ * What it is called: by its declaration, its subcontainer, or its program.
+ */
+name: string, 
+/**
+ * Who starts it again when it dies.
+ */
+owner: DaemonOwner, 
+/**
+ * Its pid as the container sees it.
+ */
+pid: number, 
+/**
+ * Since when it runs.
+ */
+since: string, 
+/**
+ * The cgroup leaf it is counted in; daemons in one subcontainer share one.
+ */
+leaf: string, 
+/**
+ * What is counted there.
+ */
+usage: DaemonUsage, };
+
+/**
+ * What a cgroup leaf has used. Null: nothing on this machine counts it, or nobody has looked yet.
+ */
+export type DaemonUsage = { 
+/**
+ * Processor time in microseconds.
+ */
+cpuUs: number | null, 
+/**
+ * Memory in bytes, without page cache that was not used lately.
+ */
+memoryBytes: number | null, 
+/**
+ * Bytes read from disks.
+ */
+ioReadBytes: number | null, 
+/**
+ * Bytes written to disks.
+ */
+ioWriteBytes: number | null, 
+/**
+ * Processes and threads; the one that waits to be the next incarnation of a daemon of the host's
+ * is among them.
+ */
+pids: number | null, };
 
 /**
  * What a service is asked to be; durable before anything acts on it.
@@ -590,6 +667,13 @@ parked: Parked | null,
  * Set while the service failed and what it needs is missing.
  */
 held: Held | null, };
+ * Its living daemons, by the agent's name for the process; shown, never stored.
+ */
+daemons: { [key in string]: DaemonReport }, 
+/**
+ * What its owner allows it to use.
+ */
+limits: ChosenLimits, };
 
 /**
  * A service that failed too often and now waits.
