@@ -11,7 +11,7 @@ pub mod step;
 use std::{sync::Arc, time::Duration};
 
 use coppice_clock::{Mono, Wall};
-use coppice_supervision::ExitReason;
+use coppice_supervision::{ExitReason, STEPS};
 use coppice_wire::{
     agent::ProcessKind,
     runtime::{EXIT, Exit, INIT, Init, InitKind, START, STOP},
@@ -137,7 +137,17 @@ impl RuntimeShell {
         };
         let now = Mono::now();
         let before = std::mem::discriminant(&state);
+        let (from, what) = (state.variant(), input.variant());
         let (state, effects) = state.step(input, now);
+        tracing::trace!(
+            target: STEPS,
+            machine = "runtime",
+            whose = self.service.id,
+            from,
+            input = what,
+            to = state.variant(),
+            due = state.deadline().map(|(due, _)| due.as_millis()),
+        );
         // A failure tells how long what failed had lasted.
         if std::mem::discriminant(&state) != before && !matches!(state, State::Failed(_)) {
             self.since = now;
@@ -448,6 +458,7 @@ fn watch_links(service: &Arc<ServiceContext>, myself: &ActorRef<RuntimeMsg>) {
         loop {
             let away = runtimes.borrow().is_none();
             let message = tokio::select! {
+                biased;
                 changed = runtimes.changed() => {
                     if changed.is_err() {
                         break;

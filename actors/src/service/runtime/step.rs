@@ -26,6 +26,7 @@
 use std::time::Duration;
 
 use coppice_clock::Mono;
+use coppice_supervision::variants;
 
 use super::failure::Failure;
 use crate::model::DesiredStatus;
@@ -52,6 +53,8 @@ pub enum State {
     Launching {
         /// Its generation.
         generation: u64,
+        /// Whether it ran before this actor did.
+        adopted: bool,
         /// When to give up.
         deadline: Mono,
     },
@@ -59,6 +62,8 @@ pub enum State {
     Initialising {
         /// Its generation.
         generation: u64,
+        /// Whether it ran before this actor did.
+        adopted: bool,
         /// When to give up.
         deadline: Mono,
     },
@@ -66,6 +71,8 @@ pub enum State {
     Idle {
         /// Its generation.
         generation: u64,
+        /// It ran before this actor did, and nobody has told yet whether `main` is up.
+        adopted: bool,
         /// Not before this time is `start` tried again; it failed.
         retry_at: Option<Mono>,
     },
@@ -100,6 +107,10 @@ pub enum State {
     /// Over; the actor ends with this reason and its successor begins anew.
     Failed(Failure),
 }
+
+variants!(
+    State: Waiting, Launching, Initialising, Idle, Starting, Running, Stopping, Exiting, Exited, Failed
+);
 
 /// What happens to a runtime.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,6 +160,11 @@ pub enum Input {
     /// A deadline or a retry may be due.
     Wake,
 }
+
+variants!(
+    Input: AgentUp, AgentDown, SpawnFailed, RuntimeUp, RuntimeEnded, RuntimeMissing, InitDone, StartDone,
+    StopDone, ExitDone, Exit, Desired, Wake
+);
 
 /// What the shell does for the machine, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -259,6 +275,7 @@ impl State {
                     Some(generation) => (
                         Self::Launching {
                             generation,
+                            adopted: true,
                             deadline,
                         },
                         vec![wake],
@@ -266,6 +283,7 @@ impl State {
                     None => (
                         Self::Launching {
                             generation: next,
+                            adopted: false,
                             deadline,
                         },
                         vec![Effect::ClearRun, Effect::Spawn { generation: next }, wake],
@@ -282,12 +300,14 @@ impl State {
         match self {
             Self::Launching {
                 generation: expected,
+                adopted,
                 ..
             } if expected == generation => {
                 let deadline = now + INIT_DEADLINE;
                 (
                     Self::Initialising {
                         generation,
+                        adopted,
                         deadline,
                     },
                     vec![Effect::CallInit, Effect::WakeAt(deadline)],
@@ -297,10 +317,12 @@ impl State {
             // idempotent in the runtime.
             Self::Initialising {
                 generation: same,
+                adopted,
                 deadline,
             } if same == generation => (
                 Self::Initialising {
                     generation,
+                    adopted,
                     deadline,
                 },
                 vec![Effect::CallInit],
@@ -385,9 +407,17 @@ impl State {
 
     fn init_done(self, result: Result<(), String>) -> (Self, Vec<Effect>) {
         match (self, result) {
-            (Self::Initialising { generation, .. }, Ok(())) => (
+            (
+                Self::Initialising {
+                    generation,
+                    adopted,
+                    ..
+                },
+                Ok(()),
+            ) => (
                 Self::Idle {
                     generation,
+                    adopted,
                     retry_at: None,
                 },
                 vec![Effect::ClearError, Effect::AskDesired],
@@ -416,6 +446,7 @@ impl State {
                 (
                     Self::Idle {
                         generation,
+                        adopted: false,
                         retry_at: Some(retry_at),
                     },
                     vec![Effect::ShowError(why), Effect::WakeAt(retry_at)],
@@ -430,6 +461,7 @@ impl State {
             (Self::Stopping { generation, .. }, Ok(())) => (
                 Self::Idle {
                     generation,
+                    adopted: false,
                     retry_at: None,
                 },
                 vec![Effect::NoteStopped, Effect::AskDesired],
@@ -493,6 +525,12 @@ impl State {
 
     fn desired(self, desired: DesiredStatus, now: Mono) -> (Self, Vec<Effect>) {
         match self {
+            // `main` may be up since before a stop or a restart was wanted, which nobody did then.
+            Self::Idle {
+                generation,
+                adopted: true,
+                ..
+            } if desired != DesiredStatus::Running => Self::stop(generation, now),
             // A wish that comes while a failed start waits for its retry is a new one, since the
             // shell sends only wishes that changed: try at once.
             Self::Idle { generation, .. } if desired.wants_running() => {
@@ -508,6 +546,7 @@ impl State {
             Self::Idle { generation, .. } => (
                 Self::Idle {
                     generation,
+                    adopted: false,
                     retry_at: None,
                 },
                 vec![],
@@ -515,14 +554,7 @@ impl State {
             Self::Running { generation } | Self::Starting { generation, .. }
                 if !stays_up(&self, desired) =>
             {
-                let deadline = now + STOP_DEADLINE;
-                (
-                    Self::Stopping {
-                        generation,
-                        deadline,
-                    },
-                    vec![Effect::CallStop, Effect::WakeAt(deadline)],
-                )
+                Self::stop(generation, now)
             }
             Self::Waiting
             | Self::Launching { .. }
@@ -534,6 +566,17 @@ impl State {
             | Self::Exited
             | Self::Failed(_) => (self, vec![]),
         }
+    }
+
+    fn stop(generation: u64, now: Mono) -> (Self, Vec<Effect>) {
+        let deadline = now + STOP_DEADLINE;
+        (
+            Self::Stopping {
+                generation,
+                deadline,
+            },
+            vec![Effect::CallStop, Effect::WakeAt(deadline)],
+        )
     }
 
     fn wake(self, now: Mono) -> (Self, Vec<Effect>) {
@@ -551,10 +594,12 @@ impl State {
         match self {
             Self::Idle {
                 generation,
+                adopted,
                 retry_at: Some(at),
             } if now >= at => (
                 Self::Idle {
                     generation,
+                    adopted,
                     retry_at: None,
                 },
                 vec![Effect::AskDesired],
