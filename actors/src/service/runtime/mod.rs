@@ -28,7 +28,7 @@ use self::{
 use super::{ContainerPhase, ProcessEvent, ProcessReport, RuntimePhase, ServiceContext};
 use crate::{
     ids,
-    link::Peer,
+    link::{CallError, Peer},
     model::{DesiredStatus, ErrorInfo},
     problem::Problem,
     relay::relay,
@@ -415,11 +415,12 @@ fn answer(
     });
 }
 
-/// `None` when the connection ended: that is no answer.
-fn outcome(result: Result<Value, crate::link::CallError>) -> Option<Result<(), String>> {
+/// `None` when the connection ended or time is up: that is no answer, and what was asked may still be
+/// under way. The machine has a deadline of its own for that.
+fn outcome(result: Result<Value, CallError>) -> Option<Result<(), String>> {
     match result {
         Ok(_) => Some(Ok(())),
-        Err(crate::link::CallError::Closed) => None,
+        Err(CallError::Closed | CallError::Deadline { .. }) => None,
         Err(error) => Some(Err(Problem::from(error).details)),
     }
 }

@@ -122,8 +122,6 @@ pub enum Input {
         /// The generation to use for a new one.
         next: u64,
     },
-    /// The agent is gone.
-    AgentDown,
     /// The agent could not start Node.
     SpawnFailed(String),
     /// A Node process said hello.
@@ -162,7 +160,7 @@ pub enum Input {
 }
 
 variants!(
-    Input: AgentUp, AgentDown, SpawnFailed, RuntimeUp, RuntimeEnded, RuntimeMissing, InitDone, StartDone,
+    Input: AgentUp, SpawnFailed, RuntimeUp, RuntimeEnded, RuntimeMissing, InitDone, StartDone,
     StopDone, ExitDone, Exit, Desired, Wake
 );
 
@@ -242,9 +240,6 @@ impl State {
     pub fn step(self, input: Input, now: Mono) -> (Self, Vec<Effect>) {
         match input {
             Input::AgentUp { live, next } => self.agent_up(live, next, now),
-            // A lost connection says nothing about the container: its actor judges that, and the
-            // runtime's own connection goes on.
-            Input::AgentDown => (self, vec![]),
             Input::SpawnFailed(why) => match self {
                 Self::Launching { .. } => (Self::Failed(Failure::Spawn(why)), vec![]),
                 other => (other, vec![]),

@@ -62,8 +62,8 @@ struct Node {
     generation: u64,
     initialised: bool,
     main: bool,
-    /// How often `main` was ended: a start that was under way then comes to nothing.
-    ends: u64,
+    /// Whoever starts or ends `main` waits until those before are done with it.
+    turn: Arc<tokio::sync::Mutex<()>>,
     task: Option<AbortHandle>,
 }
 
@@ -323,7 +323,7 @@ impl Inhabitant {
             generation,
             initialised: false,
             main: false,
-            ends: 0,
+            turn: Arc::default(),
             task: task.map(|task| task.abort_handle()),
         });
     }
@@ -370,12 +370,8 @@ impl Inhabitant {
             runtime::EXIT => (Weather::Exit, Weather::ExitHangs, Weather::ExitFails),
             _ => return Some(Ok(Value::Null)),
         };
-        let ends = {
-            let mut mind = self.mind();
-            let node = mind.node.as_mut()?;
-            node.ends += u64::from(matches!(method, runtime::STOP | runtime::EXIT));
-            node.ends
-        };
+        let turn = Arc::clone(&self.mind().node.as_ref()?.turn);
+        let _turn = turn.lock_owned().await;
         if self.chance.strikes(hangs) {
             return None;
         }
@@ -389,7 +385,7 @@ impl Inhabitant {
             }
             match method {
                 runtime::INIT => node.initialised |= !failed,
-                runtime::START => node.main |= !failed && node.ends == ends,
+                runtime::START => node.main |= !failed,
                 _ => node.main = false,
             }
             node.main

@@ -21,7 +21,7 @@ use tracing::{
 };
 
 /// Steps that a failure shows.
-const SHOWN: usize = 80;
+const SHOWN: usize = 300;
 
 /// One step of one machine.
 #[derive(Clone, Debug, Default)]
@@ -123,6 +123,10 @@ impl Record {
         let mut hasher = DefaultHasher::new();
         (self.course, Mono::now(), what).hash(&mut hasher);
         self.course = hasher.finish();
+        if !self.violations.is_empty() {
+            // What led to it is worth more than what followed.
+            return;
+        }
         if self.last.len() == SHOWN {
             self.last.pop_front();
         }

@@ -260,7 +260,6 @@ fn any_input() -> impl Strategy<Value = Input> {
             live: Some(7),
             next: 8
         }),
-        Just(Input::AgentDown),
         Just(Input::SpawnFailed("no".into())),
         (6u64..8).prop_map(|generation| Input::RuntimeUp { generation }),
         (6u64..8).prop_map(|generation| Input::RuntimeEnded {
