@@ -12,6 +12,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
     #[cfg(test)]
     if crate::testing::is_simulated() {
         // A simulation has one thread: what another does in the meantime could not be replayed.
+        crate::testing::dawdle().await;
         return Ok(work());
     }
     tokio::task::spawn_blocking(work).await

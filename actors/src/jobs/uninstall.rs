@@ -117,14 +117,13 @@ pub(crate) async fn exit(jobs: &Jobs, id: &str, patience: Duration) -> Result<()
     if jobs.host.document.package(id).is_none_or(parked) {
         return Ok(());
     }
-    // A core that has just come back has not met the runtime yet.
-    if wait_initialised(&service, UP_PATIENCE).await.is_err() {
-        return Ok(());
-    }
     let (mut phase, mut container) = (service.phase.subscribe(), service.container.subscribe());
-    // The runtime may be met before its container is: that one has not ended, it is not found yet.
+    // A core that has just come back has met neither the container nor the runtime yet, and it may meet
+    // the runtime first: a container that is not found yet must not be taken for one that ended.
     let found = container.wait_for(|phase| *phase == ContainerPhase::Up);
-    if !matches!(tokio::time::timeout(UP_PATIENCE, found).await, Ok(Ok(_))) {
+    if !matches!(tokio::time::timeout(UP_PATIENCE, found).await, Ok(Ok(_)))
+        || wait_initialised(&service, UP_PATIENCE).await.is_err()
+    {
         return Ok(());
     }
     if !service.runtime_slot.cast(RuntimeMsg::Input(Input::Exit)) {

@@ -34,7 +34,7 @@ pub(crate) use self::{
     puppet::Manners,
     sim::{
         exchange,
-        machine::{draw, is_simulated},
+        machine::{dawdle, draw, is_simulated},
     },
 };
 use crate::{

@@ -22,6 +22,8 @@ pub(in crate::testing) enum Weather {
     /// The agent answers.
     Agent,
     AgentDeaf,
+    /// It does what it is asked, and does not say so.
+    AgentMute,
     SpawnFails,
     NodeSilent,
     Init,
@@ -50,7 +52,7 @@ impl Weather {
     /// In how many of a thousand times it goes wrong in a storm.
     const fn per_mille(self) -> u64 {
         match self {
-            Self::AgentDeaf => 8,
+            Self::AgentDeaf | Self::AgentMute => 8,
             Self::SpawnFails | Self::NodeSilent => 20,
             Self::InitHangs | Self::StartHangs | Self::StopHangs | Self::ExitHangs => 15,
             Self::InitFails | Self::StartFails | Self::StopFails | Self::ExitFails => 60,

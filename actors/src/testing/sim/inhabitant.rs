@@ -54,7 +54,8 @@ struct Mind {
     living: BTreeMap<String, ProcessStarted>,
     node: Option<Node>,
     agent: Option<AbortHandle>,
-    line: Option<AbortHandle>,
+    /// Connections of Node beside its newest.
+    second: Vec<AbortHandle>,
 }
 
 /// The Node process.
@@ -105,8 +106,9 @@ impl Inhabitant {
     pub(super) fn perish(&self) {
         let mut mind = self.mind();
         let node = mind.node.take().and_then(|node| node.task);
-        let tasks = [mind.agent.take(), mind.line.take(), node];
-        tasks.into_iter().flatten().for_each(|task| task.abort());
+        let tasks = [mind.agent.take(), node].into_iter().flatten();
+        let second = std::mem::take(&mut mind.second);
+        tasks.chain(second).for_each(|task| task.abort());
         mind.living.clear();
     }
 
@@ -115,12 +117,17 @@ impl Inhabitant {
         self.mind().node.as_ref().is_some_and(|node| node.main)
     }
 
-    /// The Node process ends, with all that it started; `false` when there is none.
-    pub(super) fn lose_node(&self, code: Option<i32>) -> bool {
+    /// The Node process ends, with all that it started; `false` when there is none. `unseen`: what is
+    /// reported of it is lost.
+    pub(super) fn lose_node(&self, code: Option<i32>, unseen: bool) -> bool {
         let Some(generation) = self.mind().node.as_ref().map(|node| node.generation) else {
             return false;
         };
+        let before = self.mind().journal.len();
         self.end_generation(generation, code, code.map_or(Some(9), |_| None));
+        if unseen {
+            self.mind().journal.truncate(before);
+        }
         true
     }
 
@@ -141,10 +148,24 @@ impl Inhabitant {
         let old = {
             let mut mind = self.mind();
             let node = mind.node.as_mut().and_then(|node| node.task.take());
-            [mind.agent.take(), node]
+            let second = std::mem::take(&mut mind.second);
+            let newest = [mind.agent.take(), node].into_iter().flatten();
+            newest.chain(second).collect::<Vec<_>>()
         };
-        old.into_iter().flatten().for_each(|task| task.abort());
+        old.into_iter().for_each(|task| task.abort());
         self.wake();
+    }
+
+    /// Node dials a second time, and keeps both connections.
+    pub(super) fn dial_twice(self: &Arc<Self>) -> bool {
+        let mut mind = self.mind();
+        let Some(node) = &mut mind.node else {
+            return false;
+        };
+        let again = tokio::spawn(Arc::clone(self).be_node(node.generation));
+        let first = node.task.replace(again.abort_handle());
+        mind.second.extend(first);
+        true
     }
 
     fn report(&self, method: &'static str, make: impl FnOnce(u64) -> Value) {
@@ -209,9 +230,9 @@ impl Inhabitant {
         {
             let mut mind = self.mind();
             if let Some(node) = mind.node.take_if(|node| node.generation == generation)
-                && let Some(task) = node.task
             {
-                task.abort();
+                let second = std::mem::take(&mut mind.second);
+                node.task.into_iter().chain(second).for_each(|task| task.abort());
             }
         }
         for (id, kind) in &ids {
@@ -258,7 +279,9 @@ impl Inhabitant {
                 };
                 let Some((id, method, params)) = heard else { break };
                 self.chance.delay(Weather::Agent).await;
-                if let Some(answer) = self.serve_agent(&method, params) {
+                if let Some(answer) = self.serve_agent(&method, params)
+                    && !self.chance.strikes(Weather::AgentMute)
+                {
                     line.answer(id, answer).await;
                     if method == agent::SHUTDOWN {
                         self.chance.delay(Weather::Agent).await;
@@ -313,6 +336,16 @@ impl Inhabitant {
             }
             _ => Some(Ok(Value::Null)),
         }
+    }
+
+    /// Whether that holds already: then it is simply so.
+    fn is_done(&self, method: &str) -> bool {
+        let mind = self.mind();
+        mind.node.as_ref().is_some_and(|node| match method {
+            runtime::INIT => node.initialised,
+            runtime::START => node.main,
+            _ => false,
+        })
     }
 
     fn spawn_node(self: &Arc<Self>, id: &str, generation: u64) {
@@ -376,7 +409,7 @@ impl Inhabitant {
             return None;
         }
         self.chance.delay(time).await;
-        let failed = self.chance.strikes(fails);
+        let failed = self.chance.strikes(fails) && !self.is_done(method);
         let up = {
             let mut mind = self.mind();
             let node = mind.node.as_mut()?;

@@ -94,8 +94,11 @@ impl Core {
 
     /// Kills an actor of a service, or a whole branch, by chance; gives its place.
     pub(super) async fn kill_something(&self) -> Option<String> {
-        let mut path = forest::SERVICES.to_owned();
-        let mut cell = self.root.child(forest::SERVICES).await.ok()??;
+        let mut path = match below(6) {
+            0 => forest::JOBS.to_owned(),
+            _ => forest::SERVICES.to_owned(),
+        };
+        let mut cell = self.root.child(path.as_str()).await.ok()??;
         // Now and then the branch itself, above all not the one that holds them all.
         while let Some(supervisor) = Supervisor::from_cell(&cell) {
             let children = supervisor.which_children().await.ok()?.children;
@@ -103,7 +106,10 @@ impl Core {
                 .into_iter()
                 .filter_map(|child| Some((child.id, child.actor?)))
                 .collect();
-            let stay = if path == forest::SERVICES { 200 } else { 8 };
+            let stay = if path.contains('/') { 8 } else { 200 };
+            if living.is_empty() && !path.contains('/') {
+                return None;
+            }
             if living.is_empty() || below(stay) == 0 {
                 break;
             }

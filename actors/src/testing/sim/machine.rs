@@ -6,7 +6,7 @@
 //! standard library, the order in which tokio wakes those who wait for one value) does it the same way
 //! every time. What cannot be had this way are names that the product draws by itself ([`draw`]).
 
-use std::{cell::Cell, slice};
+use std::{cell::Cell, slice, time::Duration};
 
 use coppice_clock::Mono;
 use tokio::time::Instant;
@@ -63,6 +63,15 @@ pub(crate) fn draw(raw: &mut [u8]) -> bool {
         piece.copy_from_slice(&number.to_le_bytes()[..piece.len()]);
     }
     true
+}
+
+/// Takes the time that blocking work takes on another thread: none, mostly.
+pub(crate) async fn dawdle() {
+    match below(8) {
+        0 => tokio::time::sleep(Duration::from_millis(below(500))).await,
+        1 => tokio::task::yield_now().await,
+        _ => {}
+    }
 }
 
 /// Time goes on from here, as tokio's does.

@@ -25,6 +25,7 @@ mod model;
 mod recorder;
 mod rest;
 mod storm;
+mod stray;
 mod tests;
 mod witness;
 

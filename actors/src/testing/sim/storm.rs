@@ -6,8 +6,8 @@ use coppice_containers::ExitStatus;
 use tokio::time::{sleep, timeout};
 
 use super::{
-    Command, End, SERVICES, ground::Ground, life::Core, machine::below, model::Model,
-    recorder::Recorder,
+    Command, End, SERVICES, ground::Ground, inhabitant::Inhabitant, life::Core, machine::below,
+    model::Model, recorder::Recorder, stray,
 };
 use crate::{
     jobs::{Manner, Source},
@@ -16,6 +16,12 @@ use crate::{
 
 /// An event that waits for a step gives up after this.
 const STEP_PATIENCE: Duration = Duration::from_secs(60);
+
+/// What follows an exit that was asked too early.
+const REMOVE: Command = Command::Uninstall {
+    soft: true,
+    force: true,
+};
 
 pub(super) struct Storm<'a> {
     pub(super) core: &'a Arc<Core>,
@@ -40,16 +46,26 @@ impl Storm<'_> {
                 let (soft, force) = (below(2) == 0, below(2) == 0);
                 self.command(id, Command::Uninstall { soft, force })
             }
-            58..64 => {
+            58..63 => {
                 let code = (below(2) == 0).then(|| i32::try_from(below(3)).unwrap_or(0));
-                self.inside(id, |one| one.lose_node(code))
+                self.inside(id, |one| one.lose_node(code, below(4) == 0))
             }
-            64..67 => self.inside(id, |one| one.lose_daemon(1)),
-            67..72 => self.inside(id, |one| {
+            63..64 => self.inside(id, |one| one.lose_daemon(1)),
+            64..68 => self.inside(id, |one| {
                 one.lose_lines();
                 true
             }),
-            72..77 => {
+            68..70 => self.inside(id, Inhabitant::dial_twice),
+            70..74 => {
+                if let Some(stray) = stray::send(&self.core.host, self.recorder, id) {
+                    self.recorder.note(&format!("stray {stray}"));
+                    if stray == "Exit" {
+                        self.command(id, REMOVE);
+                    }
+                }
+                true
+            }
+            74..77 => {
                 let status = match below(2) {
                     0 => ExitStatus::Code(1),
                     _ => ExitStatus::Signal(libc::SIGKILL),
@@ -98,7 +114,7 @@ impl Storm<'_> {
     fn inside(
         &self,
         id: &str,
-        does: impl FnOnce(&Arc<super::inhabitant::Inhabitant>) -> bool,
+        does: impl FnOnce(&Arc<Inhabitant>) -> bool,
     ) -> bool {
         self.ground.inhabitant(id).is_some_and(|one| does(&one))
     }
