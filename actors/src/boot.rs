@@ -296,7 +296,10 @@ pub(crate) async fn bring_up(jobs: &Jobs) {
 async fn start_trees(jobs: &Jobs) {
     let packages = jobs.host.document.packages();
     for id in in_start_order(&packages) {
-        if packages.get(&id).is_some_and(|entry| entry.parked.is_some()) {
+        if packages
+            .get(&id)
+            .is_some_and(|entry| entry.parked.is_some())
+        {
             clear_parking(jobs, &id).await;
         }
         // Read at the last moment: commands are heard already, and one may be removing it by now.

@@ -101,8 +101,8 @@ mod variants;
 pub use clock::Clock;
 pub use context::{ChildContext, StartError};
 pub use core::{
-    AutoShutdown, Backoff, ChildKind, ChildRules, ChildState, CommandError, Intensity, Parking,
-    Restart, Rules, Shape, Shutdown, Strategy,
+    AutoShutdown, Backoff, ChildKind, ChildRules, ChildState, CommandError, INPUTS, Intensity,
+    PHASES, Parking, Restart, Rules, Shape, Shutdown, Strategy,
 };
 pub use event::{Decision, Observer, STEPS, SupervisionEvent, What};
 pub use exit::{ExitClass, ExitReason, Failure, ShutdownDetail, StartDeadlinePassed, stop};

@@ -84,8 +84,7 @@ impl Ground {
             }
         };
         let place = (spec.rpc_dir.join("host.sock"), spec.id_base, boot);
-        let inhabitant =
-            Inhabitant::new(place, self.chance.clone(), self.recorder.clone(), end);
+        let inhabitant = Inhabitant::new(place, self.chance.clone(), self.recorder.clone(), end);
         inhabitant.wake();
         let before = self.inhabitants().insert(spec.instance.clone(), inhabitant);
         if before.is_some() {

@@ -135,7 +135,10 @@ impl Inhabitant {
     pub(super) fn lose_daemon(&self, code: i32) -> bool {
         let daemon = {
             let mind = self.mind();
-            let mut daemons = mind.living.values().filter(|one| one.kind == ProcessKind::Exec);
+            let mut daemons = mind
+                .living
+                .values()
+                .filter(|one| one.kind == ProcessKind::Exec);
             daemons.next().map(|one| one.id.clone())
         };
         let Some(id) = daemon else { return false };
@@ -229,10 +232,12 @@ impl Inhabitant {
         };
         {
             let mut mind = self.mind();
-            if let Some(node) = mind.node.take_if(|node| node.generation == generation)
-            {
+            if let Some(node) = mind.node.take_if(|node| node.generation == generation) {
                 let second = std::mem::take(&mut mind.second);
-                node.task.into_iter().chain(second).for_each(|task| task.abort());
+                node.task
+                    .into_iter()
+                    .chain(second)
+                    .for_each(|task| task.abort());
             }
         }
         for (id, kind) in &ids {
@@ -277,7 +282,9 @@ impl Inhabitant {
                     heard = line.heard() => heard,
                     () = self.reports.notified() => continue,
                 };
-                let Some((id, method, params)) = heard else { break };
+                let Some((id, method, params)) = heard else {
+                    break;
+                };
                 self.chance.delay(Weather::Agent).await;
                 if let Some(answer) = self.serve_agent(&method, params)
                     && !self.chance.strikes(Weather::AgentMute)
@@ -294,7 +301,11 @@ impl Inhabitant {
     }
 
     /// What the agent answers; `None` when it does not.
-    fn serve_agent(self: &Arc<Self>, method: &str, params: Value) -> Option<Result<Value, RpcError>> {
+    fn serve_agent(
+        self: &Arc<Self>,
+        method: &str,
+        params: Value,
+    ) -> Option<Result<Value, RpcError>> {
         if method != agent::ACK && self.chance.strikes(Weather::AgentDeaf) {
             return None;
         }
@@ -364,7 +375,8 @@ impl Inhabitant {
     async fn be_node(self: Arc<Self>, generation: u64) {
         loop {
             let mut line = self.dial(Role::Runtime, Some(generation)).await;
-            let (done, mut answers) = mpsc::unbounded_channel::<(Option<Id>, Result<Value, RpcError>)>();
+            let (done, mut answers) =
+                mpsc::unbounded_channel::<(Option<Id>, Result<Value, RpcError>)>();
             loop {
                 let heard = tokio::select! {
                     biased;

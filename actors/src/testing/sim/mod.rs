@@ -16,6 +16,7 @@
 //! tokio seeds the order in which it wakes those who wait for one value from a count of its runtimes.
 
 pub(super) mod chance;
+mod coverage;
 pub(crate) mod exchange;
 mod ground;
 mod inhabitant;
@@ -50,6 +51,8 @@ use super::{Fuse, package};
 
 /// A machine acts on its deadline within this.
 const SLACK_MS: u64 = 1_000;
+/// What a service at rest may still have to write down.
+const SETTLING: Duration = Duration::from_secs(5);
 /// The services of a simulated server.
 const SERVICES: [&str; 3] = ["acorn", "sapling", "seedling"];
 
@@ -273,6 +276,7 @@ impl World {
     /// Waits until every service is at rest, and checks it.
     async fn come_to_rest(&mut self, core: &Arc<Core>, since: Mono) -> Result<(), String> {
         let mut wait = Duration::from_millis(100);
+        let mut rested = false;
         loop {
             sleep(wait).await;
             wait = (wait * 2).min(Duration::from_secs(60));
@@ -291,6 +295,13 @@ impl World {
                 }
             }
             let took = Mono::now().since(since);
+            if moving.is_empty() && !rested {
+                // A rest lasts, and what is told of the way to it is on the disk by then.
+                rested = true;
+                wait = SETTLING;
+                continue;
+            }
+            rested = false;
             if moving.is_empty() {
                 self.outcome.slowest = self.outcome.slowest.max(took.as_secs());
                 for (id, rest) in rests {

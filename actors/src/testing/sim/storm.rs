@@ -111,11 +111,7 @@ impl Storm<'_> {
         sleep(Duration::from_millis(ms)).await;
     }
 
-    fn inside(
-        &self,
-        id: &str,
-        does: impl FnOnce(&Arc<Inhabitant>) -> bool,
-    ) -> bool {
+    fn inside(&self, id: &str, does: impl FnOnce(&Arc<Inhabitant>) -> bool) -> bool {
         self.ground.inhabitant(id).is_some_and(|one| does(&one))
     }
 

@@ -78,11 +78,17 @@ pub(super) fn send(host: &Host, recorder: &Recorder, id: &str) -> Option<&'stati
         4 => runtime::Input::RuntimeMissing { generation: 0 },
         5 => runtime::Input::InitDone(Err(failed())),
         // In these it would be believed, and `main` come up all the same.
-        6 if !matches!(state.as_str(), "Idle" | "Starting") => runtime::Input::StartDone(Err(failed())),
+        6 if !matches!(state.as_str(), "Idle" | "Starting") => {
+            runtime::Input::StartDone(Err(failed()))
+        }
         7 => runtime::Input::StopDone(Err(failed())),
         8 => runtime::Input::ExitDone(Err(failed())),
         9 => runtime::Input::Exit,
-        10 if matches!(state.as_str(), "Exiting" | "Exited" | "Stopping" | "Waiting") => {
+        10 if matches!(
+            state.as_str(),
+            "Exiting" | "Exited" | "Stopping" | "Waiting"
+        ) =>
+        {
             runtime::Input::Desired(DesiredStatus::Running)
         }
         _ => runtime::Input::Wake,
