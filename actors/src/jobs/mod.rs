@@ -35,7 +35,7 @@ use crate::{
     service::{
         ContainerPhase, RuntimePhase, ServiceContext,
         container::{ContainerMsg, step},
-        instance_spec,
+        custody, instance_spec,
     },
 };
 
@@ -124,7 +124,8 @@ impl Jobs {
     /// # Errors
     /// When the container could not be removed.
     pub async fn take_down(&self, id: &str) -> Result<(), Problem> {
-        if let Some(service) = self.host.service(id) {
+        let service = self.host.service(id);
+        if let Some(service) = &service {
             let mut phase = service.container.subscribe();
             let grace = CONTAINER_GRACE;
             let gone = async {
@@ -144,6 +145,11 @@ impl Jobs {
             let _ = tokio::time::timeout(grace + step::DESTROY_DEADLINE, gone).await;
         }
         self.end_tree(id).await;
+        // A making that is under way ends first, and none begins any more.
+        let _turn = match &service {
+            Some(service) => Some(custody::turn(service).await),
+            None => None,
+        };
         let instance = coppice_containers::Segment::new(id)
             .map_err(|error| Problem::of(Kind::InvalidId, &error))?;
         let removed = self.host.backend.destroy(&instance).await;

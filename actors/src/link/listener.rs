@@ -188,7 +188,10 @@ impl ServiceListener {
     ) -> Result<Self, ListenError> {
         #[cfg(test)]
         if let Some(door) = crate::testing::exchange::listen(path) {
-            let door = Door::Memory(door);
+            let door = door.map(Door::Memory).map_err(|source| ListenError {
+                path: path.to_owned(),
+                source,
+            })?;
             return Ok(Self {
                 accepting: tokio::spawn(accept_loop(door, id_base, connections)),
             });

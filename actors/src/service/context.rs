@@ -237,6 +237,13 @@ impl ServiceContext {
         ))
     }
 
+    /// Whether this is the service that the server knows by its id; no longer so once its tree is ended.
+    #[must_use]
+    pub fn has_tree(&self) -> bool {
+        let known = self.host.service(&self.id);
+        known.is_some_and(|known| std::ptr::eq(Arc::as_ptr(&known), self))
+    }
+
     /// Tells the runtime's actor to look at what is wanted.
     pub fn raise_wish(&self) {
         self.wishes.send_modify(|count| *count += 1);

@@ -38,10 +38,8 @@ pub async fn rest(services: &Supervisor, service: &ServiceContext) {
 /// After a start: a parked service is tried at once, and one that was left in peace has a tree again.
 pub async fn wake(services: &Supervisor, service: &Arc<ServiceContext>) {
     let unparked = services.unpark(service.id.as_str()).await;
-    let known = service.host.service(&service.id);
-    let current = known.is_some_and(|known| Arc::ptr_eq(&known, service));
     // A failed try parks it again, with its reason; a service that was removed meanwhile has no tree.
-    if !current || !matches!(unparked, Err(CommandError::NotFound { .. })) {
+    if !service.has_tree() || !matches!(unparked, Err(CommandError::NotFound { .. })) {
         return;
     }
     let tree = ChildSpec::supervisor(instance_spec(service));

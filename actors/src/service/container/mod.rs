@@ -325,6 +325,12 @@ fn answer(actor: &ActorRef<ContainerMsg>, work: impl Future<Output = Input> + Se
 }
 
 async fn create(service: &Arc<ServiceContext>) -> Result<(), String> {
+    // Whoever removes the container waits for this. And whoever removes the service may have come first,
+    // while this waited or because the actor that began it is gone.
+    let _turn = custody::turn(service).await;
+    if !service.has_tree() {
+        return Err(service.gone().details);
+    }
     let spec = spec::build(service)
         .await
         .map_err(|problem| problem.details)?;

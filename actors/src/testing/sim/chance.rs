@@ -41,6 +41,7 @@ pub(in crate::testing) enum Weather {
     EndsBeforeAnswer,
     /// The backend does something.
     Backend,
+    ListenFails,
     InspectFails,
     CreateFails,
     StopContainerFails,
@@ -58,7 +59,7 @@ impl Weather {
             Self::InitFails | Self::StartFails | Self::StopFails | Self::ExitFails => 60,
             Self::EndsBeforeAnswer => 300,
             Self::InspectFails | Self::StopContainerFails | Self::WaitFails => 10,
-            Self::CreateFails | Self::DestroyFails => 30,
+            Self::ListenFails | Self::CreateFails | Self::DestroyFails => 30,
             Self::Disk
             | Self::Link
             | Self::Agent

@@ -5,6 +5,7 @@
 use std::{
     cell::RefCell,
     collections::BTreeMap,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -13,7 +14,10 @@ use tokio::{
     sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
 };
 
-use super::machine::is_simulated;
+use super::{
+    chance::{Chance, Weather},
+    machine::is_simulated,
+};
 use crate::link::{Caller, Connection};
 
 /// What one side may have written and the other not read.
@@ -22,16 +26,25 @@ const ROOM: usize = 256 * 1024;
 thread_local! {
     static DOORS: RefCell<BTreeMap<PathBuf, UnboundedSender<Connection>>> =
         const { RefCell::new(BTreeMap::new()) };
+    static CHANCE: RefCell<Chance> = RefCell::default();
+}
+
+/// From now on doors are opened by this chance.
+pub(super) fn by(chance: &Chance) {
+    CHANCE.set(chance.clone());
 }
 
 /// The door at `path`, in place of the one before; `None` where sockets are real.
-pub(crate) fn listen(path: &Path) -> Option<UnboundedReceiver<Connection>> {
+pub(crate) fn listen(path: &Path) -> Option<io::Result<UnboundedReceiver<Connection>>> {
     if !is_simulated() {
         return None;
     }
+    if CHANCE.with_borrow(|chance| chance.strikes(Weather::ListenFails)) {
+        return Some(Err(io::Error::other("simulated")));
+    }
     let (dial, dialled) = mpsc::unbounded_channel();
     DOORS.with_borrow_mut(|doors| doors.insert(path.to_owned(), dial));
-    Some(dialled)
+    Some(Ok(dialled))
 }
 
 /// Connects as this user; `None` when nobody listens.

@@ -118,7 +118,17 @@ impl Core {
             path = format!("{path}/{id}");
             cell = next;
         }
-        kill_from_below(cell).await;
+        match Supervisor::from_cell(&cell) {
+            // All below it at once, and not itself.
+            Some(supervisor) if below(2) == 0 => {
+                for child in supervisor.which_children().await.ok()?.children {
+                    if let Some(cell) = child.actor {
+                        kill_from_below(cell).await;
+                    }
+                }
+            }
+            _ => kill_from_below(cell).await,
+        }
         Some(path)
     }
 }

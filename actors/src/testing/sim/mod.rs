@@ -175,6 +175,7 @@ impl World {
             .unwrap();
         let end = runtime.block_on(async {
             machine::begin_life();
+            exchange::by(&self.ground.chance);
             let fuse = Fuse::beside(Some(self.ground.chance.clone()));
             let core = Core::plant(self.folder.path(), &self.ground, Arc::clone(&fuse)).await;
             let core = Arc::new(core);
@@ -221,7 +222,6 @@ impl World {
                 }
                 Season::Storm { ahead } => {
                     self.ground.chance.storm(true);
-                    self.ground.chance.always(&[]);
                     self.season = Season::Storm { ahead: ahead - 1 };
                     let storm = Storm {
                         core,
@@ -246,6 +246,12 @@ impl World {
                     self.season = Season::Storm {
                         ahead: 1 + below(40),
                     };
+                    let always: &[Weather] = match below(12) {
+                        0 => &[Weather::InitFails],
+                        1 => &[Weather::SpawnFails],
+                        _ => &[],
+                    };
+                    self.ground.chance.always(always);
                     self.recorder.note("storm");
                 }
             }

@@ -58,6 +58,15 @@ impl Visit for Step {
     }
 }
 
+/// What somebody may wait for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Awaited {
+    /// So many steps in all.
+    Steps(u64),
+    /// A machine that comes into a state.
+    Entry(&'static str, &'static str),
+}
+
 /// What is looked at in every step, in the moment of it.
 pub(super) type Witness = Box<dyn FnMut(&Step) -> Result<(), String> + Send>;
 
@@ -71,7 +80,7 @@ pub(super) struct Record {
     pub(super) stands: BTreeMap<(String, String), (String, Option<u64>)>,
     last: VecDeque<String>,
     witness: Option<Witness>,
-    awaited: Option<(u64, oneshot::Sender<()>)>,
+    awaited: Option<(Awaited, oneshot::Sender<String>)>,
     pub(super) violations: Vec<String>,
 }
 
@@ -88,19 +97,12 @@ impl Recorder {
         self.read().steps
     }
 
-    /// Resolves when so many steps were made.
-    pub(super) async fn reaches(&self, steps: u64) {
-        let reached = {
-            let mut record = self.read();
-            if record.steps >= steps {
-                return;
-            }
-            let (reach, reached) = oneshot::channel();
-            record.awaited = Some((steps, reach));
-            reached
-        };
+    /// Resolves when that has come, with the name of whose step it was.
+    pub(super) async fn reaches(&self, awaited: Awaited) -> Option<String> {
+        let (reach, reached) = oneshot::channel();
+        self.read().awaited = Some((awaited, reach));
         // Whoever asks later takes the place of this one.
-        let _ = reached.await;
+        reached.await.ok()
     }
 
     /// Who looks at every step from now on.
@@ -149,9 +151,14 @@ impl Record {
             return;
         }
         self.steps += 1;
-        if let Some((_, reached)) = self.awaited.take_if(|(steps, _)| *steps <= self.steps) {
+        let steps = self.steps;
+        let reached = self.awaited.take_if(|(awaited, _)| match awaited {
+            Awaited::Steps(awaited) => *awaited <= steps,
+            Awaited::Entry(of, into) => machine == of && to == into && from != to,
+        });
+        if let Some((_, reached)) = reached {
             // Its patience may have ended.
-            let _ = reached.send(());
+            let _ = reached.send(whose.clone());
         }
         let mut line = String::with_capacity(80);
         // Writing to a text does not fail.

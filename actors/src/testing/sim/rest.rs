@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use coppice_clock::Wall;
 use coppice_containers::{Backend, Inspection, Segment};
-use coppice_supervision::ChildState;
+use coppice_supervision::{ChildState, Supervisor};
+use futures_util::{FutureExt, future::BoxFuture};
+use ractor::ActorCell;
 use serde::{Deserialize, Serialize};
 
 use super::{ground::Ground, life::Core, model::Model};
@@ -73,9 +75,34 @@ pub(super) async fn standing(core: &Core, ground: &Ground, id: &str) -> Result<R
         let mut children = known.children.into_iter();
         children.find(|child| child.id.as_str() == id)
     });
+    let missing = missing_in(child.as_ref().and_then(|child| child.actor.clone())).await;
     let tree = child.map(|child| child.state);
+    if let (Some(ChildState::Running { .. }), Some(missing)) = (&tree, missing) {
+        return Err(format!("{missing} does not run"));
+    }
     let up = ground.inhabitant(id).is_some_and(|one| one.main_is_up());
     rest_of(&entry, &service, tree, runs, up)
+}
+
+/// The first actor below a supervisor that does not run.
+fn missing_in(actor: Option<ActorCell>) -> BoxFuture<'static, Option<String>> {
+    async move {
+        let supervisor = Supervisor::from_cell(&actor?)?;
+        let children = supervisor.which_children().await;
+        let Ok(known) = children else {
+            return Some("a supervisor".to_owned());
+        };
+        for child in known.children {
+            if !matches!(child.state, ChildState::Running { .. }) {
+                return Some(format!("{}/{}", known.path, child.id));
+            }
+            if let Some(missing) = missing_in(child.actor).await {
+                return Some(missing);
+            }
+        }
+        None
+    }
+    .boxed()
 }
 
 fn rest_of(

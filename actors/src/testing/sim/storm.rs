@@ -6,8 +6,14 @@ use coppice_containers::ExitStatus;
 use tokio::time::{sleep, timeout};
 
 use super::{
-    Command, End, SERVICES, ground::Ground, inhabitant::Inhabitant, life::Core, machine::below,
-    model::Model, recorder::Recorder, stray,
+    Command, End, SERVICES,
+    ground::Ground,
+    inhabitant::Inhabitant,
+    life::Core,
+    machine::below,
+    model::Model,
+    recorder::{Awaited, Recorder},
+    stray,
 };
 use crate::{
     jobs::{Manner, Source},
@@ -57,13 +63,8 @@ impl Storm<'_> {
             }),
             68..70 => self.inside(id, Inhabitant::dial_twice),
             70..74 => {
-                if let Some(stray) = stray::send(&self.core.host, self.recorder, id) {
-                    self.recorder.note(&format!("stray {stray}"));
-                    if stray == "Exit" {
-                        self.command(id, REMOVE);
-                    }
-                }
-                true
+                self.strays(id).await;
+                return None;
             }
             74..77 => {
                 let status = match below(2) {
@@ -94,12 +95,33 @@ impl Storm<'_> {
         None
     }
 
+    /// Late and repeated messages, to one that has just come into some state if it does soon.
+    async fn strays(&self, id: &'static str) {
+        let (machine, state) = stray::STATES[below(stray::STATES.len() as u64) as usize];
+        let enters = self.recorder.reaches(Awaited::Entry(machine, state));
+        let entered = timeout(STEP_PATIENCE, enters).await.ok().flatten();
+        let id = SERVICES
+            .into_iter()
+            .find(|one| entered.as_deref() == Some(*one))
+            .unwrap_or(id);
+        for _ in 0..1 + below(4) {
+            let Some(stray) = stray::send(&self.core.host, self.recorder, machine, id) else {
+                continue;
+            };
+            self.recorder
+                .note(&format!("stray {stray} to {machine} {id}"));
+            if stray == "Exit" {
+                self.command(id, REMOVE);
+            }
+        }
+    }
+
     /// Some time: none, a little, or more than there is to any deadline. Or some steps, after which whatever
     /// comes now comes in the midst of what they began.
     async fn wait(&self) {
         let ms = match below(100) {
             0..50 => {
-                let until = self.recorder.steps() + below(12);
+                let until = Awaited::Steps(self.recorder.steps() + 1 + below(12));
                 let _ = timeout(STEP_PATIENCE, self.recorder.reaches(until)).await;
                 return;
             }

@@ -33,8 +33,31 @@ const AWAITED: [(&str, &str); 8] = [
     ("ExitDone", "Exiting"),
 ];
 
+/// Where they find an actor; what is passed quickly is waited for.
+pub(super) const STATES: [(&str, &str); 14] = [
+    ("container", "Clearing"),
+    ("container", "Creating"),
+    ("container", "Up"),
+    ("container", "Stopping"),
+    ("container", "Gone"),
+    ("runtime", "Launching"),
+    ("runtime", "Initialising"),
+    ("runtime", "Idle"),
+    ("runtime", "Starting"),
+    ("runtime", "Running"),
+    ("runtime", "Stopping"),
+    ("runtime", "Exiting"),
+    ("runtime", "Exiting"),
+    ("runtime", "Exited"),
+];
+
 /// Sends one to an actor of a service; gives its name.
-pub(super) fn send(host: &Host, recorder: &Recorder, id: &str) -> Option<&'static str> {
+pub(super) fn send(
+    host: &Host,
+    recorder: &Recorder,
+    machine: &str,
+    id: &str,
+) -> Option<&'static str> {
     let service = host.service(id)?;
     let stands = |machine: &str| {
         let record = recorder.read();
@@ -42,7 +65,7 @@ pub(super) fn send(host: &Host, recorder: &Recorder, id: &str) -> Option<&'stati
         record.stands.get(&place).map(|(state, _)| state.clone())
     };
     let failed = || "stray".to_owned();
-    if below(3) == 0 {
+    if machine == "container" {
         let state = stands("container")?;
         let input = match below(6) {
             0 => container::Input::Looked(Err(failed())),

@@ -30,7 +30,8 @@ fn alone() {
     let seed = number("COPPICE_SIM_SEED").unwrap_or(1);
     let steps = number("COPPICE_SIM_STEPS").unwrap_or(STEPS / SEEDS);
     let outcome = simulate(seed, steps);
-    println!("{TOLD}{}", serde_json::to_string(&outcome).unwrap());
+    // On a line of its own, after what the harness begins one with.
+    println!("\n{TOLD}{}", serde_json::to_string(&outcome).unwrap());
     if let Some(violation) = outcome.violation {
         panic!("{violation}\n\nThis was seed {seed}.");
     }
