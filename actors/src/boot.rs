@@ -308,7 +308,8 @@ async fn start_trees(jobs: &Jobs) {
             continue;
         }
         if let Err(problem) = jobs.start_tree(&id).await {
-            tracing::warn!(service = id, %problem, "a service's tree did not come up");
+            tracing::warn!(service = id, %problem, "a service's tree did not come up; it is tried again");
+            jobs.start_tree_later(id);
         }
     }
 }

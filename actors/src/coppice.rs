@@ -136,7 +136,7 @@ impl Coppice {
                 Ok(())
             })
             .await?;
-        parking::wake(&self.jobs.services, &service).await;
+        parking::wake(&self.jobs, &service).await;
         service.raise_wish();
         Ok(())
     }
@@ -178,7 +178,7 @@ impl Coppice {
                 Ok(())
             })
             .await?;
-        parking::wake(&self.jobs.services, &service).await;
+        parking::wake(&self.jobs, &service).await;
         service.reports.clear();
         service.raise_wish();
         Ok(())

@@ -30,7 +30,7 @@ use self::journal::Journal;
 use crate::{
     forest,
     host::Host,
-    model::JobKind,
+    model::{JobKind, PackageEntry, StateInfo},
     problem::{Kind, Problem},
     service::{
         ContainerPhase, RuntimePhase, ServiceContext,
@@ -41,6 +41,8 @@ use crate::{
 
 /// A container's processes have this long to end by themselves.
 pub const CONTAINER_GRACE: Duration = Duration::from_secs(20);
+/// Between two tries to start a service's tree.
+const PLANT_AGAIN: Duration = Duration::from_secs(30);
 /// A container that comes and goes is told to stop this often.
 const TELL_AGAIN: Duration = Duration::from_millis(200);
 
@@ -90,6 +92,29 @@ impl Jobs {
                 Err(Problem::of(Kind::Unknown, &error))
             }
         }
+    }
+
+    /// As [`Self::start_tree`], until it comes up or its service is not installed any more: what keeps one
+    /// from coming up, such as a full /run, passes.
+    pub fn start_tree_later(&self, id: String) {
+        let jobs = self.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(PLANT_AGAIN).await;
+                let entry = jobs.host.document.package(&id);
+                let installed =
+                    |entry: PackageEntry| matches!(entry.state_info, StateInfo::Installed { .. });
+                if !entry.is_some_and(installed) {
+                    break;
+                }
+                match jobs.start_tree(&id).await {
+                    Ok(_) => break,
+                    Err(problem) => {
+                        tracing::warn!(service = id, %problem, "a service's tree did not come up; it is tried again");
+                    }
+                }
+            }
+        });
     }
 
     /// Ends the tree of a service; its container stays unless it was removed before.

@@ -23,6 +23,9 @@ use super::{
     tasks::TasksActor,
 };
 
+/// Between two looks for a sibling that is on its way back.
+const SIBLING_PAUSE: Duration = Duration::from_millis(20);
+
 /// Everything of one service.
 #[must_use]
 pub fn instance_spec(service: &Arc<ServiceContext>) -> SupervisorSpec {
@@ -58,14 +61,16 @@ fn work_spec(service: &Arc<ServiceContext>) -> SupervisorSpec {
     });
     let processes = worker(service, "processes", |context, service| async move {
         let siblings = Supervisor::from_cell(context.parent()).ok_or(StartError::Ignore)?;
-        let daemons = siblings
-            .child(daemons::SUPERVISOR)
-            .await
-            .map_err(StartError::failed)?;
-        let daemons = daemons
-            .as_ref()
-            .and_then(Supervisor::from_cell)
-            .ok_or(StartError::Ignore)?;
+        // When both were lost at once, the other may be on its way back still. Not to wait would be not to
+        // run: nobody starts a child again that chose so.
+        let daemons = loop {
+            let daemons = siblings.child(daemons::SUPERVISOR).await;
+            let daemons = daemons.map_err(StartError::failed)?;
+            if let Some(daemons) = daemons.as_ref().and_then(Supervisor::from_cell) {
+                break daemons;
+            }
+            tokio::time::sleep(SIBLING_PAUSE).await;
+        };
         context.spawn(DaemonsActor, (service, daemons)).await
     });
     SupervisorSpec::one_for_one("work")

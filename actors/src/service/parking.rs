@@ -9,6 +9,7 @@ use std::sync::Arc;
 use coppice_supervision::{ChildSpec, ChildState, CommandError, Supervisor};
 
 use super::{ServiceContext, instance_spec};
+use crate::jobs::Jobs;
 
 /// After a stop: a parked service is left in peace. Does nothing to one that is not parked.
 pub async fn rest(services: &Supervisor, service: &ServiceContext) {
@@ -36,7 +37,8 @@ pub async fn rest(services: &Supervisor, service: &ServiceContext) {
 }
 
 /// After a start: a parked service is tried at once, and one that was left in peace has a tree again.
-pub async fn wake(services: &Supervisor, service: &Arc<ServiceContext>) {
+pub async fn wake(jobs: &Jobs, service: &Arc<ServiceContext>) {
+    let services = &jobs.services;
     let unparked = services.unpark(service.id.as_str()).await;
     // A failed try parks it again, with its reason; a service that was removed meanwhile has no tree.
     if !service.has_tree() || !matches!(unparked, Err(CommandError::NotFound { .. })) {
@@ -44,6 +46,8 @@ pub async fn wake(services: &Supervisor, service: &Arc<ServiceContext>) {
     }
     let tree = ChildSpec::supervisor(instance_spec(service));
     if let Err(error) = services.add(tree).await {
-        tracing::warn!(service = service.id, %error, "a service's tree did not come up");
+        tracing::warn!(service = service.id, %error, "a service's tree did not come up; it is tried again");
+        service.host.remove_service(&service.id);
+        jobs.start_tree_later(service.id.clone());
     }
 }
