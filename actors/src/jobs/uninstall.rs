@@ -187,6 +187,15 @@ pub(super) async fn take_away(
     mut journal: Journal,
     soft: bool,
 ) -> Result<(), Problem> {
+    let taken = take_away_by_steps(jobs, &mut journal, soft).await;
+    match taken {
+        Ok(()) => journal.trace("done", "over"),
+        Err(_) => journal.trace("failed", "left"),
+    }
+    taken
+}
+
+async fn take_away_by_steps(jobs: &Jobs, journal: &mut Journal, soft: bool) -> Result<(), Problem> {
     let host = &jobs.host;
     let id = journal.record.instance.clone();
     journal.step(host, "container").await?;
@@ -194,7 +203,6 @@ pub(super) async fn take_away(
     journal.step(host, "remains").await?;
     remove_remains(host, &id, soft).await?;
     forget(host, &id, &journal.id).await?;
-    journal.trace("done", "over");
     tracing::info!(
         package = id,
         seconds = (Wall::now().as_seconds() - journal.record.since.as_seconds()),

@@ -84,6 +84,12 @@ impl Actor for RuntimeActor {
     ) -> Result<RuntimeShell, ActorProcessingErr> {
         service.phase.send_replace(RuntimePhase::Booting);
         service.runtime_slot.set(myself.clone());
+        tracing::trace!(
+            target: STEPS,
+            machine = "runtime",
+            whose = service.id,
+            to = State::Waiting.variant(),
+        );
         watch_links(&service, &myself);
         watch_processes(service.processes.subscribe(), myself.clone());
         relay(service.wishes.subscribe(), &myself, || RuntimeMsg::Wish {

@@ -5,9 +5,9 @@
 //!              ┌───────────────────────────────────────┐
 //!              │  agent up, none lives: spawn          ▼
 //!  Waiting ────┴─────────────────────────────────▶ Launching ──hello──▶ Initialising
-//!     ▲                                                │                     │ init answered
-//!     │ agent gone                                     │ deadline            ▼
-//!     └────────── every state but Exited               ▼        ┌────────── Idle ◀──────────┐
+//!                                                      │                     │ init answered
+//!                                                      │ deadline            ▼
+//!                                                      ▼        ┌────────── Idle ◀──────────┐
 //!                                                    Failed ◀───┤ start     │ wants running │ stop answered
 //!                                          (actor ends; its     │ deadline  ▼               │
 //!                                           supervisor decides) │        Starting        Stopping
@@ -21,6 +21,7 @@
 //! - `init` is asked once per generation and before any `start`.
 //! - A new generation is spawned only after every other one was killed ([`Effect::Spawn`]).
 //! - Every state on the way has a deadline; its successor is `Failed`, which names what was waited for.
+//! - A `main` that was adopted and is not wanted as it is, is stopped before anything else is asked of it.
 //! - What the user wants is read when it matters, never queued: the last wish wins.
 
 use std::time::Duration;

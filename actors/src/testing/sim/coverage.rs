@@ -92,6 +92,12 @@ const IMPOSSIBLE: &[Impossible] = &[
         because: "an actor tells itself so once, before anybody else can tell it anything",
     },
     Impossible {
+        machine: "uninstall",
+        states: &["begin", "remains"],
+        inputs: &["failed"],
+        because: "the simulated disk takes every write and gives every file up",
+    },
+    Impossible {
         machine: "install",
         states: &["begin", "volumes"],
         inputs: &["failed"],

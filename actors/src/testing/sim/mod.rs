@@ -83,7 +83,8 @@ struct World {
     recorder: Recorder,
     model: Model,
     witness: Witness,
-    packages: BTreeMap<&'static str, PathBuf>,
+    /// A package file of each, and one that is damaged.
+    packages: BTreeMap<&'static str, (PathBuf, PathBuf)>,
     season: Season,
     outcome: Outcome,
 }
@@ -131,8 +132,16 @@ impl World {
         }
         let packages = SERVICES.map(|id| {
             let file = folder.path().join(format!("{id}.s9pk"));
-            fs::write(&file, package(id)).unwrap();
-            (id, file)
+            let whole = package(id);
+            fs::write(&file, &whole).unwrap();
+            // One that looks well and is not what was signed.
+            let broken = folder.path().join(format!("{id}-broken.s9pk"));
+            let mut altered = whole;
+            let body = b"hsqs, too";
+            let at = altered.windows(body.len()).position(|one| one == body);
+            altered[at.unwrap()] ^= 1;
+            fs::write(&broken, altered).unwrap();
+            (id, (file, broken))
         });
         let model = Model::new(&data.join("services"));
         Self {

@@ -58,13 +58,26 @@ impl Visit for Step {
     }
 }
 
-/// What somebody may wait for.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Awaited {
+/// What is done in the moment in which a machine comes into a state, by whose it is; tells what it did.
+pub(super) type Ambush = Box<dyn FnOnce(&str) -> Vec<&'static str> + Send>;
+
+/// What somebody waits for.
+enum Awaited {
     /// So many steps in all.
     Steps(u64),
     /// A machine that comes into a state.
-    Entry(&'static str, &'static str),
+    Entry(&'static str, &'static str, Ambush),
+}
+
+impl Awaited {
+    fn is_here(&self, steps: u64, step: &Step) -> bool {
+        match self {
+            Self::Steps(awaited) => *awaited <= steps,
+            Self::Entry(of, into, _) => {
+                step.machine == *of && step.to == *into && step.from != step.to
+            }
+        }
+    }
 }
 
 /// What is looked at in every step, in the moment of it.
@@ -80,7 +93,7 @@ pub(super) struct Record {
     pub(super) stands: BTreeMap<(String, String), (String, Option<u64>)>,
     last: VecDeque<String>,
     witness: Option<Witness>,
-    awaited: Option<(Awaited, oneshot::Sender<String>)>,
+    awaited: Option<(Awaited, oneshot::Sender<()>)>,
     pub(super) violations: Vec<String>,
 }
 
@@ -97,17 +110,29 @@ impl Recorder {
         self.read().steps
     }
 
-    /// Resolves when that has come, with the name of whose step it was.
-    pub(super) async fn reaches(&self, awaited: Awaited) -> Option<String> {
+    /// Resolves when so many steps were made.
+    pub(super) async fn reaches(&self, steps: u64) {
+        self.wait(Awaited::Steps(steps)).await;
+    }
+
+    /// Does something in the moment in which some `machine` comes into `state`; resolves after that.
+    pub(super) async fn ambush(&self, machine: &'static str, state: &'static str, does: Ambush) {
+        self.wait(Awaited::Entry(machine, state, does)).await;
+    }
+
+    async fn wait(&self, awaited: Awaited) {
         let (reach, reached) = oneshot::channel();
         self.read().awaited = Some((awaited, reach));
-        // Whoever asks later takes the place of this one.
-        reached.await.ok()
+        // Whoever waits later takes the place of this one.
+        let _ = reached.await;
     }
 
     /// Who looks at every step from now on.
     pub(super) fn witnessed_by(&self, witness: Option<Witness>) {
-        self.read().witness = witness;
+        let mut record = self.read();
+        record.witness = witness;
+        // Whoever waited was of the life before.
+        record.awaited = None;
     }
 
     /// What the simulation itself does, among the steps.
@@ -148,18 +173,10 @@ impl Record {
             // A machine begins anew: that is no step of it.
             let place = (machine.clone(), whose.clone());
             self.stands.insert(place, (to.clone(), *due));
+            self.spring(&step);
             return;
         }
         self.steps += 1;
-        let steps = self.steps;
-        let reached = self.awaited.take_if(|(awaited, _)| match awaited {
-            Awaited::Steps(awaited) => *awaited <= steps,
-            Awaited::Entry(of, into) => machine == of && to == into && from != to,
-        });
-        if let Some((_, reached)) = reached {
-            // Its patience may have ended.
-            let _ = reached.send(whose.clone());
-        }
         let mut line = String::with_capacity(80);
         // Writing to a text does not fail.
         let _ = write!(line, "{machine} {whose}: {from} ─{input}▶ {to}");
@@ -177,11 +194,30 @@ impl Record {
                 "{machine} {whose} was {from} until {now}, and its deadline was {due}"
             ));
         }
+        self.spring(&step);
         if let Some(witness) = &mut self.witness
             && let Err(violation) = witness(&step)
         {
             self.violations.push(violation);
         }
+    }
+
+    /// Does what was to be done at this step, if it was.
+    fn spring(&mut self, step: &Step) {
+        let steps = self.steps;
+        let here = self
+            .awaited
+            .take_if(|(awaited, _)| awaited.is_here(steps, step));
+        let Some((awaited, reached)) = here else {
+            return;
+        };
+        if let Awaited::Entry(machine, _, ambush) = awaited {
+            for what in ambush(&step.whose) {
+                self.note(&format!("stray {what} to {machine} {}", step.whose));
+            }
+        }
+        // Its patience may have ended.
+        let _ = reached.send(());
     }
 
     /// One number for everything that happened, in its order and at its time.

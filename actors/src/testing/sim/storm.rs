@@ -6,14 +6,8 @@ use coppice_containers::ExitStatus;
 use tokio::time::{sleep, timeout};
 
 use super::{
-    Command, End, SERVICES,
-    ground::Ground,
-    inhabitant::Inhabitant,
-    life::Core,
-    machine::below,
-    model::Model,
-    recorder::{Awaited, Recorder},
-    stray,
+    Command, End, SERVICES, ground::Ground, inhabitant::Inhabitant, life::Core, machine::below,
+    model::Model, recorder::Recorder, stray,
 };
 use crate::{
     jobs::{Manner, Source},
@@ -23,18 +17,12 @@ use crate::{
 /// An event that waits for a step gives up after this.
 const STEP_PATIENCE: Duration = Duration::from_secs(60);
 
-/// What follows an exit that was asked too early.
-const REMOVE: Command = Command::Uninstall {
-    soft: true,
-    force: true,
-};
-
 pub(super) struct Storm<'a> {
     pub(super) core: &'a Arc<Core>,
     pub(super) ground: &'a Arc<Ground>,
     pub(super) model: &'a Model,
     pub(super) recorder: &'a Recorder,
-    pub(super) packages: &'a BTreeMap<&'static str, PathBuf>,
+    pub(super) packages: &'a BTreeMap<&'static str, (PathBuf, PathBuf)>,
     pub(super) fuse: &'a Arc<Fuse>,
 }
 
@@ -62,18 +50,18 @@ impl Storm<'_> {
                 true
             }),
             68..70 => self.inside(id, Inhabitant::dial_twice),
-            70..74 => {
-                self.strays(id).await;
+            70..79 => {
+                self.strays().await;
                 return None;
             }
-            74..77 => {
+            79..82 => {
                 let status = match below(2) {
                     0 => ExitStatus::Code(1),
                     _ => ExitStatus::Signal(libc::SIGKILL),
                 };
                 self.ground.end(id, status)
             }
-            77..92 => {
+            82..92 => {
                 if let Some(place) = self.core.kill_something().await {
                     self.recorder.note(&format!("killed {place}"));
                 }
@@ -95,25 +83,16 @@ impl Storm<'_> {
         None
     }
 
-    /// Late and repeated messages, to one that has just come into some state if it does soon.
-    async fn strays(&self, id: &'static str) {
+    /// Late and repeated messages, to the next that comes into some state, before it does anything in it.
+    async fn strays(&self) {
         let (machine, state) = stray::STATES[below(stray::STATES.len() as u64) as usize];
-        let enters = self.recorder.reaches(Awaited::Entry(machine, state));
-        let entered = timeout(STEP_PATIENCE, enters).await.ok().flatten();
-        let id = SERVICES
-            .into_iter()
-            .find(|one| entered.as_deref() == Some(*one))
-            .unwrap_or(id);
-        for _ in 0..1 + below(4) {
-            let Some(stray) = stray::send(&self.core.host, self.recorder, machine, id) else {
-                continue;
-            };
-            self.recorder
-                .note(&format!("stray {stray} to {machine} {id}"));
-            if stray == "Exit" {
-                self.command(id, REMOVE);
-            }
-        }
+        let host = Arc::clone(&self.core.host);
+        let send = move |id: &str| {
+            let strays = (0..1 + below(4)).filter_map(|_| stray::send(&host, machine, state, id));
+            strays.collect()
+        };
+        let struck = self.recorder.ambush(machine, state, Box::new(send));
+        let _ = timeout(STEP_PATIENCE, struck).await;
     }
 
     /// Some time: none, a little, or more than there is to any deadline. Or some steps, after which whatever
@@ -121,7 +100,7 @@ impl Storm<'_> {
     async fn wait(&self) {
         let ms = match below(100) {
             0..50 => {
-                let until = Awaited::Steps(self.recorder.steps() + 1 + below(12));
+                let until = self.recorder.steps() + 1 + below(12);
                 let _ = timeout(STEP_PATIENCE, self.recorder.reaches(until)).await;
                 return;
             }
@@ -144,7 +123,8 @@ impl Storm<'_> {
             self.model.clone(),
             self.recorder.clone(),
         );
-        let file = self.packages[id].clone();
+        let (whole, broken) = &self.packages[id];
+        let file = if below(10) == 0 { broken } else { whole }.clone();
         recorder.note(&format!("{command:?}"));
         model.asks(id, command);
         tokio::spawn(async move {

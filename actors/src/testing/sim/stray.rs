@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use super::{machine::below, recorder::Recorder};
+use super::machine::below;
 use crate::{
     host::Host,
-    model::DesiredStatus,
+    model::{DesiredStatus, StateInfo},
     service::{
         container::{
             ContainerMsg,
@@ -34,7 +34,9 @@ const AWAITED: [(&str, &str); 8] = [
 ];
 
 /// Where they find an actor; what is passed quickly is waited for.
-pub(super) const STATES: [(&str, &str); 14] = [
+pub(super) const STATES: [(&str, &str); 16] = [
+    ("runtime", "Waiting"),
+    ("container", "Looking"),
     ("container", "Clearing"),
     ("container", "Creating"),
     ("container", "Up"),
@@ -47,26 +49,15 @@ pub(super) const STATES: [(&str, &str); 14] = [
     ("runtime", "Running"),
     ("runtime", "Stopping"),
     ("runtime", "Exiting"),
-    ("runtime", "Exiting"),
+    ("container", "Gone"),
     ("runtime", "Exited"),
 ];
 
-/// Sends one to an actor of a service; gives its name.
-pub(super) fn send(
-    host: &Host,
-    recorder: &Recorder,
-    machine: &str,
-    id: &str,
-) -> Option<&'static str> {
+/// Sends one to an actor of a service in `state`; gives its name.
+pub(super) fn send(host: &Host, machine: &str, state: &str, id: &str) -> Option<&'static str> {
     let service = host.service(id)?;
-    let stands = |machine: &str| {
-        let record = recorder.read();
-        let place = (machine.to_owned(), id.to_owned());
-        record.stands.get(&place).map(|(state, _)| state.clone())
-    };
     let failed = || "stray".to_owned();
     if machine == "container" {
-        let state = stands("container")?;
         let input = match below(6) {
             0 => container::Input::Looked(Err(failed())),
             1 => container::Input::Cleared(Err(failed())),
@@ -81,12 +72,22 @@ pub(super) fn send(
             _ => container::Input::Wake,
         };
         let name = input.variant();
-        let sent = !AWAITED.contains(&(name, state.as_str()))
+        let sent = !AWAITED.contains(&(name, state))
             && service.container_slot.cast(ContainerMsg::Input(input));
         return sent.then_some(name);
     }
-    let state = stands("runtime")?;
-    let input = match below(12) {
+    // Asked by a job that thinks it is up, or asked again.
+    let removing = host
+        .document
+        .package(id)
+        .is_some_and(|entry| matches!(entry.state_info, StateInfo::Removing { .. }));
+    let exits = removing || matches!(state, "Exiting" | "Exited");
+    let chosen = if removing && below(2) == 0 {
+        9
+    } else {
+        below(12)
+    };
+    let input = match chosen {
         0 if state != "Waiting" => runtime::Input::AgentUp {
             live: Some(0),
             next: 0,
@@ -101,23 +102,17 @@ pub(super) fn send(
         4 => runtime::Input::RuntimeMissing { generation: 0 },
         5 => runtime::Input::InitDone(Err(failed())),
         // In these it would be believed, and `main` come up all the same.
-        6 if !matches!(state.as_str(), "Idle" | "Starting") => {
-            runtime::Input::StartDone(Err(failed()))
-        }
+        6 if !matches!(state, "Idle" | "Starting") => runtime::Input::StartDone(Err(failed())),
         7 => runtime::Input::StopDone(Err(failed())),
         8 => runtime::Input::ExitDone(Err(failed())),
-        9 => runtime::Input::Exit,
-        10 if matches!(
-            state.as_str(),
-            "Exiting" | "Exited" | "Stopping" | "Waiting"
-        ) =>
-        {
+        9 if exits => runtime::Input::Exit,
+        10 if matches!(state, "Exiting" | "Exited" | "Stopping" | "Waiting") => {
             runtime::Input::Desired(DesiredStatus::Running)
         }
         _ => runtime::Input::Wake,
     };
     let name = input.variant();
-    let sent = !AWAITED.contains(&(name, state.as_str()))
-        && service.runtime_slot.cast(RuntimeMsg::Input(input));
+    let sent =
+        !AWAITED.contains(&(name, state)) && service.runtime_slot.cast(RuntimeMsg::Input(input));
     sent.then_some(name)
 }
