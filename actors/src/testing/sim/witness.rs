@@ -93,10 +93,12 @@ fn look(
     let id = step.whose.as_str();
     let entered = step.from != step.to;
     match (step.machine.as_str(), step.to.as_str()) {
-        ("runtime", "Starting") if entered => {
+        ("runtime", "Starting" | "Running") if step.input == "Desired" => {
             let entry = host.document.package(id);
             if !entry.is_some_and(|entry| entry.status_info.desired.wants_running()) {
-                return Err(format!("{id} is started, which the document does not want"));
+                return Err(format!(
+                    "{id} is up or started, which the document does not want"
+                ));
             }
             if model.must_stay_down(id) {
                 return Err(format!(
