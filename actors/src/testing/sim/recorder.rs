@@ -58,8 +58,9 @@ impl Visit for Step {
     }
 }
 
-/// What is done in the moment in which a machine comes into a state, by whose it is; tells what it did.
-pub(super) type Ambush = Box<dyn FnOnce(&str) -> Vec<&'static str> + Send>;
+/// What is done in the moment in which a machine comes into a state, by whose it is and where the last
+/// removal of that service stands; tells what it did.
+pub(super) type Ambush = Box<dyn FnOnce(&str, &str) -> Vec<&'static str> + Send>;
 
 /// What somebody waits for.
 enum Awaited {
@@ -212,7 +213,9 @@ impl Record {
             return;
         };
         if let Awaited::Entry(machine, _, ambush) = awaited {
-            for what in ambush(&step.whose) {
+            let removal = ("uninstall".to_owned(), step.whose.clone());
+            let removal = self.stands.get(&removal).map_or("", |(at, _)| at);
+            for what in ambush(&step.whose, removal) {
                 self.note(&format!("stray {what} to {machine} {}", step.whose));
             }
         }

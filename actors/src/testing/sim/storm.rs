@@ -87,9 +87,9 @@ impl Storm<'_> {
     async fn strays(&self) {
         let (machine, state) = stray::STATES[below(stray::STATES.len() as u64) as usize];
         let host = Arc::clone(&self.core.host);
-        let send = move |id: &str| {
-            let strays = (0..1 + below(4)).filter_map(|_| stray::send(&host, machine, state, id));
-            strays.collect()
+        let send = move |id: &str, removal: &str| {
+            let send = |_| stray::send(&host, (machine, state), id, removal);
+            (0..1 + below(4)).filter_map(send).collect()
         };
         let struck = self.recorder.ambush(machine, state, Box::new(send));
         let _ = timeout(STEP_PATIENCE, struck).await;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::machine::below;
 use crate::{
     host::Host,
-    model::{DesiredStatus, StateInfo},
+    model::DesiredStatus,
     service::{
         container::{
             ContainerMsg,
@@ -54,7 +54,12 @@ pub(super) const STATES: [(&str, &str); 16] = [
 ];
 
 /// Sends one to an actor of a service in `state`; gives its name.
-pub(super) fn send(host: &Host, machine: &str, state: &str, id: &str) -> Option<&'static str> {
+pub(super) fn send(
+    host: &Host,
+    (machine, state): (&str, &str),
+    id: &str,
+    removal: &str,
+) -> Option<&'static str> {
     let service = host.service(id)?;
     let failed = || "stray".to_owned();
     if machine == "container" {
@@ -76,11 +81,8 @@ pub(super) fn send(host: &Host, machine: &str, state: &str, id: &str) -> Option<
             && service.container_slot.cast(ContainerMsg::Input(input));
         return sent.then_some(name);
     }
-    // Asked by a job that thinks it is up, or asked again.
-    let removing = host
-        .document
-        .package(id)
-        .is_some_and(|entry| matches!(entry.state_info, StateInfo::Removing { .. }));
+    // Asked by a removal that thinks it is up, or asked again.
+    let removing = removal == "exit";
     let exits = removing || matches!(state, "Exiting" | "Exited");
     let chosen = if removing && below(2) == 0 {
         9
