@@ -107,7 +107,7 @@ const IMPOSSIBLE: &[Impossible] = &[
 ];
 
 /// Pairs that a simulation may meet and need not: two things that fall into one millisecond of a supervisor.
-/// They are met in the tests of the supervisor's core, which demand it (`interleaving_tests`).
+/// The random scripts of the supervisor's core (`interleaving_tests`) are there for them.
 const ELSEWHERE: &[(&str, &[&str])] = &[
     (
         "Booting",
