@@ -322,17 +322,20 @@ pub(crate) async fn bring_up(jobs: &Jobs) {
 async fn start_trees(jobs: &Jobs) {
     let packages = jobs.host.document.packages();
     for id in in_start_order(&packages) {
-        let Some(entry) = packages.get(&id) else {
-            continue;
-        };
-        if !matches!(entry.state_info, StateInfo::Installed { .. }) {
-            continue;
-        }
-        if entry.parked.is_some() || entry.held.is_some() {
+        if packages
+            .get(&id)
+            .is_some_and(|entry| entry.parked.is_some() || entry.held.is_some())
+        {
             clear_waiting(jobs, &id).await;
         }
+        // Read at the last moment: commands are heard already, and one may be removing it by now.
+        let entry = jobs.host.document.package(&id);
+        if !entry.is_some_and(|entry| matches!(entry.state_info, StateInfo::Installed { .. })) {
+            continue;
+        }
         if let Err(problem) = jobs.start_tree(&id).await {
-            tracing::warn!(service = id, %problem, "a service's tree did not come up");
+            tracing::warn!(service = id, %problem, "a service's tree did not come up; it is tried again");
+            jobs.start_tree_later(id);
         }
     }
 }

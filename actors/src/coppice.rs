@@ -186,7 +186,7 @@ impl Coppice {
                 Ok(())
             })
             .await?;
-        parking::wake(&self.jobs.services, &service).await;
+        parking::wake(&self.jobs, &service).await;
         service.raise_wish();
         service.try_at_once();
         Ok(())
@@ -239,7 +239,7 @@ impl Coppice {
                 Ok(())
             })
             .await?;
-        parking::wake(&self.jobs.services, &service).await;
+        parking::wake(&self.jobs, &service).await;
         service.reports.clear();
         service.raise_wish();
         service

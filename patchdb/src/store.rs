@@ -58,6 +58,10 @@ pub struct Options {
     pub examiner: Option<Examiner>,
     /// How often a copy is made, when something was committed since the last. Default one hour.
     pub copy_every: Duration,
+    /// Write on the thread that asks, while it waits, and not on a thread of the store's own. For a
+    /// simulation, whose course must not depend on when another thread gets its turn: there is no
+    /// group commit. Default false.
+    pub in_place: bool,
 }
 
 /// Gives up something on a full disk, so that a write that failed for want of space may succeed after
@@ -93,6 +97,7 @@ impl Default for Options {
             make_room: MakeRoom::default(),
             examiner: None,
             copy_every: Duration::from_secs(3600),
+            in_place: false,
         }
     }
 }
@@ -111,12 +116,14 @@ pub(crate) struct Inner {
     /// The past this document had when it was opened.
     pub(crate) epochs: Meta,
     queue: Arc<Queue>,
+    /// The writer, where it has no thread of its own.
+    in_place: Option<Mutex<Writer>>,
     transactions: Arc<AtomicU64>,
     /// Held once by every stream that is open to clients.
     pub(crate) watched: Arc<()>,
     schema: u32,
     keeper_ends: Arc<Ends>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    threads: Mutex<Threads>,
 }
 
 /// What was done since the store was opened, and who listens.
@@ -160,14 +167,20 @@ impl Store {
             keep: options.history,
             make_room: options.make_room,
         };
-        let mut threads = vec![spawn(&dir, "patchdb-writer", move || writer.run())?, {
+        let (in_place, writer) = if options.in_place {
+            (Some(Mutex::new(writer)), None)
+        } else {
+            let writer = spawn(&dir, "patchdb-writer", move || writer.run())?;
+            (None, Some(writer))
+        };
+        let fanout = {
             let (live, registry) = (Arc::clone(&live), Arc::clone(&registry));
             spawn(&dir, "patchdb-fanout", move || {
                 fanout::run(&live, &registry)
             })?
-        }];
+        };
         let keeper_ends = Arc::new(Ends::default());
-        if let Some(examiner) = options.examiner {
+        let keeper = options.examiner.map(|examiner| {
             let keeper = Keeper {
                 disk: Arc::clone(&disk),
                 live: Arc::clone(&live),
@@ -176,14 +189,20 @@ impl Store {
                 every: options.copy_every,
                 ends: Arc::clone(&keeper_ends),
             };
-            threads.push(spawn(&dir, "patchdb-keeper", move || keeper.run())?);
-        }
+            spawn(&dir, "patchdb-keeper", move || keeper.run())
+        });
+        let threads = Threads {
+            writer,
+            fanout: Some(fanout),
+            keeper: keeper.transpose()?,
+        };
         let inner = Inner {
             live,
             registry,
             disk,
             epochs: ready.meta,
             queue,
+            in_place,
             transactions,
             watched: Arc::default(),
             schema: options.schema,
@@ -259,6 +278,7 @@ impl Store {
     async fn write(&self, why: Why, make: crate::writer::Make) -> Result<Outcome, CommitError> {
         let (reply, answer) = oneshot::channel();
         self.inner.queue.push(Job::Write { why, make, reply });
+        self.inner.write_in_place();
         answer.await.unwrap_or(Err(CommitError::Closed))
     }
 
@@ -281,6 +301,7 @@ impl Store {
         };
         if is_time && live.wanted_id_limit().is_some() {
             self.inner.queue.reserve_ids();
+            self.inner.write_in_place();
         }
         Ok(published?.unwrap_or_else(|| live.state().position))
     }
@@ -351,6 +372,7 @@ impl Store {
     pub async fn check(&self) -> Result<CheckReport, DiskReadError> {
         let (reply, answer) = oneshot::channel();
         self.inner.queue.push(Job::Check { reply });
+        self.inner.write_in_place();
         answer.await.unwrap_or_else(|_| {
             Err(DiskReadError::Closed {
                 dir: self.inner.disk.dir().to_owned(),
@@ -454,13 +476,28 @@ impl From<ChangeError> for ImportError {
     }
 }
 
+/// The threads of an open store.
+#[derive(Default)]
+struct Threads {
+    writer: Option<JoinHandle<()>>,
+    fanout: Option<JoinHandle<()>>,
+    keeper: Option<JoinHandle<()>>,
+}
+
 impl Inner {
+    /// Does what waits, unless a thread of its own does it.
+    fn write_in_place(&self) {
+        if let Some(writer) = &self.in_place {
+            let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+            writer.write_waiting();
+        }
+    }
+
     fn end_threads(&self) {
         self.keeper_ends.tell();
         self.queue.close();
         let threads =
             std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut threads = threads.into_iter();
         let end = |thread: Option<JoinHandle<()>>| {
             // The last handle may go inside a `mutate` function, on the writer's own thread.
             if let Some(thread) = thread
@@ -471,10 +508,10 @@ impl Inner {
             }
         };
         // The writer first: what it still commits goes out to the subscribers.
-        end(threads.next());
+        end(threads.writer);
         self.live.ring.close();
-        end(threads.next());
-        end(threads.next());
+        end(threads.fanout);
+        end(threads.keeper);
     }
 }
 

@@ -48,6 +48,11 @@ pub use rules::{
     AutoShutdown, Backoff, ChildKind, ChildRules, Intensity, Parking, Restart, Rules, Shape,
     Shutdown, Strategy,
 };
+/// What a supervisor can be about, by name.
+pub const PHASES: &[&str] = state::Phase::VARIANTS;
+/// What can happen to it, by name.
+pub const INPUTS: &[&str] = state::Input::VARIANTS;
+
 pub(crate) use state::{Effect, Input, KILL_GRACE, State};
 
 #[cfg(test)]

@@ -96,14 +96,15 @@ mod id;
 mod spec;
 mod supervisor;
 mod tree;
+mod variants;
 
 pub use clock::Clock;
 pub use context::{ChildContext, StartError};
 pub use core::{
-    AutoShutdown, Backoff, ChildKind, ChildRules, ChildState, CommandError, Intensity, Parking,
-    Restart, Rules, Shape, Shutdown, Strategy,
+    AutoShutdown, Backoff, ChildKind, ChildRules, ChildState, CommandError, INPUTS, Intensity,
+    PHASES, Parking, Restart, Rules, Shape, Shutdown, Strategy,
 };
-pub use event::{Decision, Observer, SupervisionEvent, What};
+pub use event::{Decision, Observer, STEPS, SupervisionEvent, What};
 pub use exit::{ExitClass, ExitReason, Failure, ShutdownDetail, StartDeadlinePassed, stop};
 pub use handle::{ChildInfo, Children, Supervisor, SupervisorMsg};
 pub use id::{ChildId, TreePath};

@@ -30,17 +30,19 @@ use self::journal::Journal;
 use crate::{
     forest,
     host::Host,
-    model::JobKind,
+    model::{JobKind, PackageEntry, StateInfo},
     problem::{Kind, Problem},
     service::{
         ContainerPhase, RuntimePhase, ServiceContext,
         container::{ContainerMsg, step},
-        instance_spec,
+        custody, instance_spec,
     },
 };
 
 /// A container's processes have this long to end by themselves.
 pub const CONTAINER_GRACE: Duration = Duration::from_secs(20);
+/// Between two tries to start a service's tree.
+const PLANT_AGAIN: Duration = Duration::from_secs(30);
 /// A container that comes and goes is told to stop this often.
 const TELL_AGAIN: Duration = Duration::from_millis(200);
 
@@ -92,6 +94,29 @@ impl Jobs {
         }
     }
 
+    /// As [`Self::start_tree`], until it comes up or its service is not installed any more: what keeps one
+    /// from coming up, such as a full /run, passes.
+    pub fn start_tree_later(&self, id: String) {
+        let jobs = self.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(PLANT_AGAIN).await;
+                let entry = jobs.host.document.package(&id);
+                let installed =
+                    |entry: PackageEntry| matches!(entry.state_info, StateInfo::Installed { .. });
+                if !entry.is_some_and(installed) {
+                    break;
+                }
+                match jobs.start_tree(&id).await {
+                    Ok(_) => break,
+                    Err(problem) => {
+                        tracing::warn!(service = id, %problem, "a service's tree did not come up; it is tried again");
+                    }
+                }
+            }
+        });
+    }
+
     /// Ends the tree of a service; its container stays unless it was removed before.
     pub async fn end_tree(&self, id: &str) {
         // A tree that is not there is ended already.
@@ -124,7 +149,8 @@ impl Jobs {
     /// # Errors
     /// When the container could not be removed.
     pub async fn take_down(&self, id: &str) -> Result<(), Problem> {
-        if let Some(service) = self.host.service(id) {
+        let service = self.host.service(id);
+        if let Some(service) = &service {
             let mut phase = service.container.subscribe();
             let grace = CONTAINER_GRACE;
             let gone = async {
@@ -144,6 +170,11 @@ impl Jobs {
             let _ = tokio::time::timeout(grace + step::DESTROY_DEADLINE, gone).await;
         }
         self.end_tree(id).await;
+        // A making that is under way ends first, and none begins any more.
+        let _turn = match &service {
+            Some(service) => Some(custody::turn(service).await),
+            None => None,
+        };
         let instance = coppice_containers::Segment::new(id)
             .map_err(|error| Problem::of(Kind::InvalidId, &error))?;
         let removed = self.host.backend.destroy(&instance).await;
@@ -151,8 +182,16 @@ impl Jobs {
     }
 }
 
+/// The longest that a job may take.
+#[cfg(test)]
+pub(crate) fn longest() -> Duration {
+    let removal = CONTAINER_GRACE + step::DESTROY_DEADLINE;
+    install::INIT_PATIENCE + removal + uninstall::UP_PATIENCE + uninstall::EXIT_PATIENCE + removal
+}
+
 /// Brings a job to its end that nobody is at: an install is undone, an uninstall finished.
 async fn finish(jobs: &Jobs, journal: Journal) -> Result<(), Problem> {
+    journal.trace("found", "finishing");
     match journal.record.kind {
         JobKind::Install { keep_volumes } => install::roll_back(jobs, &journal, keep_volumes).await,
         JobKind::Uninstall { soft, .. } => uninstall::take_away(jobs, journal, soft).await,

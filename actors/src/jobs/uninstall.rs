@@ -11,6 +11,7 @@ use coppice_remove_tree::remove_tree;
 
 use super::{Jobs, journal::Journal, wait_initialised};
 use crate::{
+    blocking::blocking,
     host::Host,
     model::{JobKind, PackageEntry, StateInfo},
     problem::{Kind, Problem},
@@ -22,9 +23,9 @@ use crate::{
 };
 
 /// How long a package that is on its way up may take until it can be asked to end.
-const UP_PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const UP_PATIENCE: Duration = Duration::from_secs(30);
 /// The runtime's own deadline for `uninit`, and a little.
-const EXIT_PATIENCE: Duration = Duration::from_secs(11 * 60);
+pub(super) const EXIT_PATIENCE: Duration = Duration::from_secs(11 * 60);
 
 /// How a service is removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,6 +60,7 @@ async fn uninstall_alone(jobs: &Jobs, package: &str, manner: Manner) -> Result<(
     if let Err(problem) = exited
         && !manner.force
     {
+        journal.trace("failed", "put back");
         put_back(jobs, &journal).await?;
         return Err(Problem {
             details: format!("{}; use --force to remove it regardless", problem.details),
@@ -116,11 +118,15 @@ pub(crate) async fn exit(jobs: &Jobs, id: &str, patience: Duration) -> Result<()
     if jobs.host.document.package(id).is_none_or(parked) {
         return Ok(());
     }
-    // A core that has just come back has not met the runtime yet.
-    if wait_initialised(&service, UP_PATIENCE).await.is_err() {
+    let (mut phase, mut container) = (service.phase.subscribe(), service.container.subscribe());
+    // A core that has just come back has met neither the container nor the runtime yet, and it may meet
+    // the runtime first: a container that is not found yet must not be taken for one that ended.
+    let found = container.wait_for(|phase| *phase == ContainerPhase::Up);
+    if !matches!(tokio::time::timeout(UP_PATIENCE, found).await, Ok(Ok(_)))
+        || wait_initialised(&service, UP_PATIENCE).await.is_err()
+    {
         return Ok(());
     }
-    let (mut phase, mut container) = (service.phase.subscribe(), service.container.subscribe());
     if !service.runtime_slot.cast(RuntimeMsg::Input(Input::Exit)) {
         return Ok(());
     }
@@ -131,6 +137,7 @@ pub(crate) async fn exit(jobs: &Jobs, id: &str, patience: Duration) -> Result<()
         ))
     };
     tokio::select! {
+        biased;
         ended = phase.wait_for(|phase| matches!(phase, RuntimePhase::Exited | RuntimePhase::Failed(_))) => {
             match ended.as_deref() {
                 Ok(RuntimePhase::Failed(why)) => failed(why),
@@ -181,6 +188,15 @@ pub(super) async fn take_away(
     mut journal: Journal,
     soft: bool,
 ) -> Result<(), Problem> {
+    let taken = take_away_by_steps(jobs, &mut journal, soft).await;
+    match taken {
+        Ok(()) => journal.trace("done", "over"),
+        Err(_) => journal.trace("failed", "left"),
+    }
+    taken
+}
+
+async fn take_away_by_steps(jobs: &Jobs, journal: &mut Journal, soft: bool) -> Result<(), Problem> {
     let host = &jobs.host;
     let id = journal.record.instance.clone();
     journal.step(host, "container").await?;
@@ -228,8 +244,8 @@ pub(super) async fn remove_remains(
 
 /// A container wrote what is in there: it may be deep beyond any path, and take minutes.
 async fn remove(path: PathBuf) -> io::Result<()> {
-    let removed = tokio::task::spawn_blocking(move || remove_tree(&path));
-    removed.await.map_err(io::Error::other)?
+    let removed = blocking(move || remove_tree(&path)).await;
+    removed.map_err(io::Error::other)?
 }
 
 /// One write: entry, allocation, ports and the journal's row are gone.
@@ -248,7 +264,7 @@ pub(super) async fn forget(host: &Host, id: &str, job: &str) -> Result<(), Probl
     host.network.changed();
     // There may be room again for what was given up on a full disk. Nothing waits for it.
     let reserve = host.reserve.clone();
-    tokio::task::spawn_blocking(move || reserve.hold());
+    tokio::spawn(blocking(move || reserve.hold()));
     Ok(())
 }
 

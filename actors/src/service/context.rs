@@ -33,6 +33,7 @@ use super::{
     tasks::TasksMsg,
 };
 use crate::{
+    blocking::blocking,
     host::Host,
     link::Peer,
     logs::ServiceLogs,
@@ -260,6 +261,13 @@ impl ServiceContext {
         ))
     }
 
+    /// Whether this is the service that the server knows by its id; no longer so once its tree is ended.
+    #[must_use]
+    pub fn has_tree(&self) -> bool {
+        let known = self.host.service(&self.id);
+        known.is_some_and(|known| std::ptr::eq(Arc::as_ptr(&known), self))
+    }
+
     /// Tells the runtime's actor to look at what is wanted.
     pub fn raise_wish(&self) {
         self.wishes.send_modify(|count| *count += 1);
@@ -358,7 +366,7 @@ impl ServiceContext {
     /// Adds a restart record, with the last lines of the service's log.
     pub async fn record(&self, event: Event) {
         let logs = self.logs();
-        let lines = tokio::task::spawn_blocking(move || logs.tail(records::LINES)).await;
+        let lines = blocking(move || logs.tail(records::LINES)).await;
         let lines = lines.ok().and_then(Result::ok).unwrap_or_default();
         tracing::info!(service = self.id, ?event, "restart record");
         let at = coppice_clock::Wall::now();

@@ -6,7 +6,7 @@
 //! first, the next container's actor or the one that parks the service, removes it.
 //!
 //! Invariants: a condemned container is never adopted; it is removed once, and only by a call of
-//! [`remove`] or [`clear`]; those never run side by side for one service.
+//! [`remove`] or [`clear`]; those never run side by side for one service, nor beside its making.
 
 use std::{
     sync::{
@@ -18,6 +18,7 @@ use std::{
 
 use coppice_wire::agent::{SHUTDOWN, Shutdown};
 use serde_json::json;
+use tokio::sync::MutexGuard;
 
 use super::{ContainerPhase, ServiceContext};
 use crate::link::Peer;
@@ -32,7 +33,7 @@ pub struct Custody {
     /// The agent of a condemned container: it can still end its processes in good order, and nobody
     /// else may talk to it any more.
     agent: Mutex<Option<Peer>>,
-    removing: tokio::sync::Mutex<()>,
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl Custody {
@@ -59,12 +60,17 @@ pub fn condemn(service: &ServiceContext) {
     }
 }
 
+/// A turn at the container: it is made by one, and removed by one, at a time.
+pub async fn turn(service: &ServiceContext) -> MutexGuard<'_, ()> {
+    service.custody.turn.lock().await
+}
+
 /// Removes the container if it is condemned.
 ///
 /// # Errors
 /// When it could not be removed; it stays condemned.
 pub async fn clear(service: &Arc<ServiceContext>, grace: Duration) -> Result<(), String> {
-    let _one_at_a_time = service.custody.removing.lock().await;
+    let _turn = turn(service).await;
     if !service.custody.is_condemned() {
         return Ok(());
     }
@@ -77,7 +83,7 @@ pub async fn clear(service: &Arc<ServiceContext>, grace: Duration) -> Result<(),
 /// # Errors
 /// When it could not be removed.
 pub async fn remove(service: &Arc<ServiceContext>, grace: Duration) -> Result<(), String> {
-    let _one_at_a_time = service.custody.removing.lock().await;
+    let _turn = turn(service).await;
     remove_now(service, grace).await
 }
 

@@ -33,6 +33,9 @@ use super::{
     tasks::TasksActor,
 };
 
+/// Between two looks for a sibling that is on its way back.
+const SIBLING_PAUSE: Duration = Duration::from_millis(20);
+
 /// Everything of one service.
 #[must_use]
 pub fn instance_spec(service: &Arc<ServiceContext>) -> SupervisorSpec {
@@ -100,9 +103,13 @@ fn work_spec(service: &Arc<ServiceContext>) -> SupervisorSpec {
 /// The supervisor of this name beside the child that is started.
 async fn sibling(context: &ChildContext, name: &'static str) -> Result<Supervisor, StartError> {
     let siblings = Supervisor::from_cell(context.parent()).ok_or(StartError::Ignore)?;
-    let found = siblings.child(name).await.map_err(StartError::failed)?;
-    let found = found.as_ref().and_then(Supervisor::from_cell);
-    found.ok_or(StartError::Ignore)
+    loop {
+        let found = siblings.child(name).await.map_err(StartError::failed)?;
+        if let Some(found) = found.as_ref().and_then(Supervisor::from_cell) {
+            return Ok(found);
+        }
+        tokio::time::sleep(SIBLING_PAUSE).await;
+    }
 }
 
 fn worker<F, Fut, C>(service: &Arc<ServiceContext>, id: &'static str, start: F) -> ChildSpec

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use coppice_supervision::{ChildSpec, ChildState, CommandError, Supervisor};
 
 use super::{ServiceContext, instance_spec};
-use crate::model::PackageEntry;
+use crate::{jobs::Jobs, model::PackageEntry};
 
 /// A parked service that nobody wants running is left in peace. Does nothing to one that is not
 /// parked, or is wanted running. Asked for after a stop, and after the parking of a service that was
@@ -44,17 +44,18 @@ pub async fn rest(services: &Supervisor, service: &ServiceContext) {
 }
 
 /// After a start: a parked service is tried at once, and one that was left in peace has a tree again.
-pub async fn wake(services: &Supervisor, service: &Arc<ServiceContext>) {
+pub async fn wake(jobs: &Jobs, service: &Arc<ServiceContext>) {
     let _one_at_a_time = service.parking.lock().await;
+    let services = &jobs.services;
     let unparked = services.unpark(service.id.as_str()).await;
-    let known = service.host.service(&service.id);
-    let current = known.is_some_and(|known| Arc::ptr_eq(&known, service));
     // A failed try parks it again, with its reason; a service that was removed meanwhile has no tree.
-    if !current || !matches!(unparked, Err(CommandError::NotFound { .. })) {
+    if !service.has_tree() || !matches!(unparked, Err(CommandError::NotFound { .. })) {
         return;
     }
     let tree = ChildSpec::supervisor(instance_spec(service));
     if let Err(error) = services.add(tree).await {
-        tracing::warn!(service = service.id, %error, "a service's tree did not come up");
+        tracing::warn!(service = service.id, %error, "a service's tree did not come up; it is tried again");
+        service.host.remove_service(&service.id);
+        jobs.start_tree_later(service.id.clone());
     }
 }

@@ -23,6 +23,7 @@
 use std::time::Duration;
 
 use coppice_clock::Mono;
+use coppice_supervision::variants;
 
 /// Looking is a few file reads.
 pub const LOOK_DEADLINE: Duration = Duration::from_secs(30);
@@ -68,6 +69,8 @@ pub enum State {
     /// Over; the actor ends with this reason and its successor begins anew.
     Failed(Failure),
 }
+
+variants!(State: Looking, Clearing, Creating, Up, Held, Stopping, Gone, Failed);
 
 /// How a container's pid 1 ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,6 +139,8 @@ pub enum Input {
     /// A deadline may be due.
     Wake,
 }
+
+variants!(Input: Looked, Cleared, Created, Ended, Stop, Destroyed, Hold, Release, Wake);
 
 /// What the shell does for the machine, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use ractor::ActorCell;
 
 use super::*;
 use crate::{
+    jobs::{Jobs, Runner},
     model::{Cause, CurrentDependency, DependencyKind, DesiredStatus, Link, WaitsFor},
     observer,
     service::{
@@ -230,7 +231,12 @@ async fn a_stop_leaves_a_parked_service_in_peace_and_a_start_tries_it_again() {
     parking::rest(services, service).await;
     assert!(services.child("a").await.is_err(), "nothing tries it");
     assert_eq!(service.entry().unwrap().parked, None);
-    parking::wake(services, service).await;
+    let jobs = Jobs {
+        host: Arc::clone(&service.host),
+        services: services.clone(),
+        runner: Runner::new(services.clone()),
+    };
+    parking::wake(&jobs, service).await;
     assert!(services.child("a").await.is_ok());
 }
 

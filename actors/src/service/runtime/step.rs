@@ -5,9 +5,9 @@
 //!              ┌───────────────────────────────────────┐
 //!              │  agent up, none lives: spawn          ▼
 //!  Waiting ────┴─────────────────────────────────▶ Launching ──hello──▶ Initialising
-//!     ▲                                                │                     │ init answered
-//!     │ agent gone                                     │ deadline            ▼
-//!     └────────── every state but Exited               ▼        ┌────────── Idle ◀──────────┐
+//!                                                      │                     │ init answered
+//!                                                      │ deadline            ▼
+//!                                                      ▼        ┌────────── Idle ◀──────────┐
 //!                                                    Failed ◀───┤ start     │ wants running │ stop answered
 //!                                          (actor ends; its     │ deadline  ▼               │
 //!                                           supervisor decides) │        Starting        Stopping
@@ -22,6 +22,7 @@
 //! - `init` is asked once per generation and before any `start`.
 //! - A new generation is spawned only after every other one was killed ([`Effect::Spawn`]).
 //! - Every state on the way has a deadline; its successor is `Failed`, which names what was waited for.
+//! - A `main` that was adopted and is not wanted as it is, is stopped before anything else is asked of it.
 //! - What the user wants is read when it matters, never queued: the last wish wins.
 //! - What is held is not tried until it is released or its owner wishes something. `Held` is a state
 //!   to rest in ([`super::super::hold`] watches for what is missing), so it has no deadline.
@@ -29,6 +30,7 @@
 use std::time::Duration;
 
 use coppice_clock::Mono;
+use coppice_supervision::variants;
 
 use super::failure::Failure;
 use crate::model::DesiredStatus;
@@ -55,6 +57,8 @@ pub enum State {
     Launching {
         /// Its generation.
         generation: u64,
+        /// Whether it ran before this actor did.
+        adopted: bool,
         /// When to give up.
         deadline: Mono,
     },
@@ -62,6 +66,8 @@ pub enum State {
     Initialising {
         /// Its generation.
         generation: u64,
+        /// Whether it ran before this actor did.
+        adopted: bool,
         /// When to give up.
         deadline: Mono,
     },
@@ -69,6 +75,8 @@ pub enum State {
     Idle {
         /// Its generation.
         generation: u64,
+        /// It ran before this actor did, and nobody has told yet whether `main` is up.
+        adopted: bool,
         /// Not before this time is `start` tried again; it failed.
         retry_at: Option<Mono>,
     },
@@ -109,6 +117,11 @@ pub enum State {
     Failed(Failure),
 }
 
+variants!(
+    State: Waiting, Launching, Initialising, Idle, Starting, Running, Stopping, Exiting, Exited, Held,
+    Failed
+);
+
 /// What happens to a runtime.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
@@ -119,8 +132,6 @@ pub enum Input {
         /// The generation to use for a new one.
         next: u64,
     },
-    /// The agent is gone.
-    AgentDown,
     /// The agent could not start Node.
     SpawnFailed(String),
     /// A Node process said hello.
@@ -163,6 +174,11 @@ pub enum Input {
     /// A deadline or a retry may be due.
     Wake,
 }
+
+variants!(
+    Input: AgentUp, SpawnFailed, RuntimeUp, RuntimeEnded, RuntimeMissing, InitDone, StartDone,
+    StopDone, ExitDone, Exit, Desired, Hold, Release, Wake
+);
 
 /// What the shell does for the machine, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -244,9 +260,6 @@ impl State {
     pub fn step(self, input: Input, now: Mono) -> (Self, Vec<Effect>) {
         match input {
             Input::AgentUp { live, next } => self.agent_up(live, next, now),
-            // A lost connection says nothing about the container: its actor judges that, and the
-            // runtime's own connection goes on.
-            Input::AgentDown => (self, vec![]),
             Input::SpawnFailed(why) => match self {
                 Self::Launching { .. } => (Self::Failed(Failure::Spawn(why)), vec![]),
                 other => (other, vec![]),
@@ -287,6 +300,7 @@ impl State {
                     Some(generation) => (
                         Self::Launching {
                             generation,
+                            adopted: true,
                             deadline,
                         },
                         vec![wake],
@@ -294,6 +308,7 @@ impl State {
                     None => (
                         Self::Launching {
                             generation: next,
+                            adopted: false,
                             deadline,
                         },
                         vec![Effect::ClearRun, Effect::Spawn { generation: next }, wake],
@@ -310,12 +325,14 @@ impl State {
         match self {
             Self::Launching {
                 generation: expected,
+                adopted,
                 ..
             } if expected == generation => {
                 let deadline = now + INIT_DEADLINE;
                 (
                     Self::Initialising {
                         generation,
+                        adopted,
                         deadline,
                     },
                     vec![Effect::CallInit, Effect::WakeAt(deadline)],
@@ -325,10 +342,12 @@ impl State {
             // idempotent in the runtime.
             Self::Initialising {
                 generation: same,
+                adopted,
                 deadline,
             } if same == generation => (
                 Self::Initialising {
                     generation,
+                    adopted,
                     deadline,
                 },
                 vec![Effect::CallInit],
@@ -409,9 +428,17 @@ impl State {
 
     fn init_done(self, result: Result<(), String>) -> (Self, Vec<Effect>) {
         match (self, result) {
-            (Self::Initialising { generation, .. }, Ok(())) => (
+            (
+                Self::Initialising {
+                    generation,
+                    adopted,
+                    ..
+                },
+                Ok(()),
+            ) => (
                 Self::Idle {
                     generation,
+                    adopted,
                     retry_at: None,
                 },
                 vec![Effect::ClearError, Effect::AskDesired],
@@ -440,6 +467,7 @@ impl State {
                 (
                     Self::Idle {
                         generation,
+                        adopted: false,
                         retry_at: Some(retry_at),
                     },
                     vec![Effect::ShowError(why), Effect::WakeAt(retry_at)],
@@ -454,6 +482,7 @@ impl State {
             (Self::Stopping { generation, .. }, Ok(())) => (
                 Self::Idle {
                     generation,
+                    adopted: false,
                     retry_at: None,
                 },
                 vec![Effect::NoteStopped, Effect::AskDesired],
@@ -509,6 +538,7 @@ impl State {
                 generation: Some(generation),
             } => Self::Idle {
                 generation,
+                adopted: false,
                 retry_at: None,
             }
             .exit(now),
@@ -530,6 +560,7 @@ impl State {
             Self::Idle {
                 generation,
                 retry_at: Some(_),
+                ..
             } => Self::Held {
                 generation: Some(generation),
             },
@@ -544,6 +575,7 @@ impl State {
             } => (
                 Self::Idle {
                     generation,
+                    adopted: false,
                     retry_at: None,
                 },
                 vec![Effect::AskDesired],
@@ -561,10 +593,17 @@ impl State {
                 generation: Some(generation),
             } => Self::Idle {
                 generation,
+                adopted: false,
                 retry_at: None,
             }
             .desired(desired, now),
             Self::Held { generation: None } => self.release(),
+            // `main` may be up since before a stop or a restart was wanted, which nobody did then.
+            Self::Idle {
+                generation,
+                adopted: true,
+                ..
+            } if desired != DesiredStatus::Running => Self::stop(generation, now),
             // A wish that comes while a failed start waits for its retry is a new one, since the
             // shell sends only wishes that changed: try at once.
             Self::Idle { generation, .. } if desired.wants_running() => {
@@ -580,6 +619,7 @@ impl State {
             Self::Idle { generation, .. } => (
                 Self::Idle {
                     generation,
+                    adopted: false,
                     retry_at: None,
                 },
                 vec![],
@@ -587,14 +627,7 @@ impl State {
             Self::Running { generation } | Self::Starting { generation, .. }
                 if !stays_up(&self, desired) =>
             {
-                let deadline = now + STOP_DEADLINE;
-                (
-                    Self::Stopping {
-                        generation,
-                        deadline,
-                    },
-                    vec![Effect::CallStop, Effect::WakeAt(deadline)],
-                )
+                Self::stop(generation, now)
             }
             Self::Waiting
             | Self::Launching { .. }
@@ -606,6 +639,17 @@ impl State {
             | Self::Exited
             | Self::Failed(_) => (self, vec![]),
         }
+    }
+
+    fn stop(generation: u64, now: Mono) -> (Self, Vec<Effect>) {
+        let deadline = now + STOP_DEADLINE;
+        (
+            Self::Stopping {
+                generation,
+                deadline,
+            },
+            vec![Effect::CallStop, Effect::WakeAt(deadline)],
+        )
     }
 
     fn wake(self, now: Mono) -> (Self, Vec<Effect>) {
@@ -623,10 +667,12 @@ impl State {
         match self {
             Self::Idle {
                 generation,
+                adopted,
                 retry_at: Some(at),
             } if now >= at => (
                 Self::Idle {
                     generation,
+                    adopted,
                     retry_at: None,
                 },
                 vec![Effect::AskDesired],

@@ -28,7 +28,7 @@ use crate::{
         instance_spec,
         testing::{self, TestHost},
     },
-    testing::{Line, Place},
+    testing::{Place, dial},
 };
 
 const LONG: Duration = Duration::from_secs(20);
@@ -144,7 +144,7 @@ fn lock(agent: &Shared) -> MutexGuard<'_, Agent> {
 
 async fn play(place: Place, agent: Shared, mut killed: mpsc::UnboundedReceiver<String>) {
     loop {
-        let mut line = Line::dial(&place, Role::Agent, None).await;
+        let mut line = dial(&place, Role::Agent, None).await;
         loop {
             tokio::select! {
                 heard = line.heard() => {
