@@ -16,7 +16,9 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod arguments;
+mod chaos;
 mod client;
+mod clones;
 mod console;
 mod inside;
 mod lan;

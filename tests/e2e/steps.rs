@@ -4,6 +4,7 @@ mod api;
 mod bad_packages;
 mod bad_places;
 mod browser;
+mod grown_back;
 mod hello;
 mod interruption;
 mod keeping;
@@ -131,6 +132,9 @@ chapters! {
         a_data_folder_in_use_is_refused,
         a_data_folder_of_somebody_else_is_refused,
         a_missing_kernel_feature_is_named,
+    }
+    grown_back {
+        whatever_is_killed_at_whatever_moment_grows_back,
     }
     removal {
         secrets_are_neither_in_the_log_nor_in_the_document,
