@@ -34,7 +34,7 @@ use crate::world::World;
 
 /// How long the machine may take, from the last blow until everything is as it should be. Packages wait
 /// longer after every death of their daemon, supervisors after every failure: up to half a minute each.
-const SETTLED_WITHIN: Duration = Duration::from_secs(120);
+const SETTLED_WITHIN: Duration = Duration::from_secs(90);
 
 /// What to run.
 #[derive(Clone, Copy, Debug)]

@@ -115,14 +115,14 @@ fn wanted(
         vec!["runtime"]
     } else {
         // A daemon that dies while its service is asked to change may be taken for one that was ended.
-        let hit = hits.first().filter(|_| dealt.asked(number).is_none())?;
+        hits.first().filter(|_| dealt.asked(number).is_none())?;
         let alone = dealt.on(number).count() == 1;
-        let name = subject.recorded(&hit.process.as_ref()?.name);
-        if alone {
-            vec![name]
+        let larger: &[&str] = if alone {
+            &[]
         } else {
-            vec![name, "runtime", "container"]
-        }
+            &["runtime", "container"]
+        };
+        [subject.recorded(), larger].concat()
     };
     Some(Wanted { parts })
 }

@@ -5,12 +5,7 @@ use std::{fs, path::PathBuf};
 use serde_json::json;
 
 use super::model::{Fate, Model};
-use crate::{
-    clones::renamed,
-    processes::{Process, number_inside},
-    server::Server,
-    world::World,
-};
+use crate::{clones::renamed, processes::Process, server::Server, world::World};
 
 /// Names for copies.
 const TREES: [&str; 4] = ["aspen", "birch", "cedar", "douglas"];
@@ -22,7 +17,7 @@ pub(super) struct Subject {
     file: PathBuf,
     /// Its processes that live as long as it runs, as they are called.
     daemons: &'static [&'static str],
-    /// What records call a death of one of them, in the same order.
+    /// What records call them: their subcontainer, or the program once a new core has forgotten that.
     recorded: &'static [&'static str],
     checks: usize,
 }
@@ -45,14 +40,9 @@ impl Subject {
         self.daemons
     }
 
-    /// What a record calls this process.
-    pub(super) fn recorded(&self, daemon: &str) -> &'static str {
-        let at = self
-            .daemons
-            .iter()
-            .position(|name| *name == daemon)
-            .unwrap();
-        self.recorded[at]
+    /// What records may call a death among them.
+    pub(super) const fn recorded(&self) -> &'static [&'static str] {
+        self.recorded
     }
 
     /// Health checks it has while it runs.
@@ -83,7 +73,7 @@ impl Population {
             ..Self::default()
         };
         for process in server.processes(id) {
-            let place = if number_inside(&process) == Some(1) {
+            let place = if process.name == "coppice-agent" {
                 &mut found.agents
             } else if process.name == "node" {
                 &mut found.nodes
@@ -112,7 +102,7 @@ pub(super) fn plant(world: &mut World, clones: usize, database: bool) -> Vec<Sub
                 id,
                 file,
                 daemons: &["hello"],
-                recorded: &["daemon server"],
+                recorded: &["daemon server", "daemon hello"],
                 checks: 1,
             }
         })
