@@ -234,7 +234,7 @@ impl Document {
         change: impl FnOnce(&mut Transaction<'_>) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
         #[cfg(test)]
-        self.fuse.pass().await;
+        let _turn = self.fuse.pass().await;
         let answer = Arc::new(Mutex::new(None));
         let slot = Arc::clone(&answer);
         let why = Why {

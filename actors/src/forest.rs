@@ -69,7 +69,11 @@ pub fn spec(
 }
 
 /// The root over its branches.
-fn trunk(state: SupervisorSpec, network: SupervisorSpec, gateway: ChildSpec) -> SupervisorSpec {
+pub(crate) fn trunk(
+    state: SupervisorSpec,
+    network: SupervisorSpec,
+    gateway: ChildSpec,
+) -> SupervisorSpec {
     let own = |spec: SupervisorSpec| {
         spec.intensity(10, Duration::from_secs(60))
             .backoff(Backoff::doubling(

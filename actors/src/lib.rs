@@ -8,6 +8,7 @@
 
 mod audit;
 pub mod base;
+mod blocking;
 pub mod boot;
 pub mod coppice;
 pub mod document;

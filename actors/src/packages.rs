@@ -426,7 +426,7 @@ fn stored(error: &StoreError) -> Problem {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
-    tokio::task::spawn_blocking(work)
+    crate::blocking::blocking(work)
         .await
         .unwrap_or_else(|error| {
             Err(Problem::new(

@@ -48,6 +48,10 @@ pub struct Options {
     pub migrations: Vec<Migration>,
     /// Asked when a write finds the disk full.
     pub make_room: MakeRoom,
+    /// Write on the thread that asks, while it waits, and not on a thread of the store's own. For a
+    /// simulation, whose course must not depend on when another thread gets its turn: there is no
+    /// group commit. Default false.
+    pub in_place: bool,
 }
 
 /// Gives up something on a full disk, so that a write that failed for want of space may succeed after
@@ -81,6 +85,7 @@ impl Default for Options {
             schema: 1,
             migrations: Vec::new(),
             make_room: MakeRoom::default(),
+            in_place: false,
         }
     }
 }
@@ -99,9 +104,11 @@ pub(crate) struct Inner {
     /// The past this document had when it was opened.
     pub(crate) epochs: Meta,
     queue: Arc<Queue>,
+    /// The writer, where it has no thread of its own.
+    in_place: Option<Mutex<Writer>>,
     transactions: Arc<AtomicU64>,
     schema: u32,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    threads: Mutex<Threads>,
 }
 
 /// Counts since the store was opened.
@@ -139,18 +146,29 @@ impl Store {
             keep: options.history,
             make_room: options.make_room,
         };
-        let threads = vec![spawn(&dir, "patchdb-writer", move || writer.run())?, {
+        let (in_place, writer) = if options.in_place {
+            (Some(Mutex::new(writer)), None)
+        } else {
+            let writer = spawn(&dir, "patchdb-writer", move || writer.run())?;
+            (None, Some(writer))
+        };
+        let fanout = {
             let (live, registry) = (Arc::clone(&live), Arc::clone(&registry));
             spawn(&dir, "patchdb-fanout", move || {
                 fanout::run(&live, &registry)
             })?
-        }];
+        };
+        let threads = Threads {
+            writer,
+            fanout: Some(fanout),
+        };
         let inner = Inner {
             live,
             registry,
             disk,
             epochs: ready.meta,
             queue,
+            in_place,
             transactions,
             schema: options.schema,
             threads: Mutex::new(threads),
@@ -224,6 +242,7 @@ impl Store {
     async fn write(&self, why: Why, make: crate::writer::Make) -> Result<Outcome, CommitError> {
         let (reply, answer) = oneshot::channel();
         self.inner.queue.push(Job::Write { why, make, reply });
+        self.inner.write_in_place();
         answer.await.unwrap_or(Err(CommitError::Closed))
     }
 
@@ -246,6 +265,7 @@ impl Store {
         };
         if is_time && live.wanted_id_limit().is_some() {
             self.inner.queue.reserve_ids();
+            self.inner.write_in_place();
         }
         Ok(published?.unwrap_or_else(|| live.state().position))
     }
@@ -309,6 +329,7 @@ impl Store {
     pub async fn check(&self) -> Result<CheckReport, DiskReadError> {
         let (reply, answer) = oneshot::channel();
         self.inner.queue.push(Job::Check { reply });
+        self.inner.write_in_place();
         answer.await.unwrap_or_else(|_| {
             Err(DiskReadError::Closed {
                 dir: self.inner.disk.dir().to_owned(),
@@ -393,12 +414,26 @@ impl From<ChangeError> for ImportError {
     }
 }
 
+/// The threads of an open store.
+#[derive(Default)]
+struct Threads {
+    writer: Option<JoinHandle<()>>,
+    fanout: Option<JoinHandle<()>>,
+}
+
 impl Inner {
+    /// Does what waits, unless a thread of its own does it.
+    fn write_in_place(&self) {
+        if let Some(writer) = &self.in_place {
+            let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+            writer.write_waiting();
+        }
+    }
+
     fn end_threads(&self) {
         self.queue.close();
         let threads =
             std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut threads = threads.into_iter();
         let end = |thread: Option<JoinHandle<()>>| {
             // The last handle may go inside a `mutate` function, on the writer's own thread.
             if let Some(thread) = thread
@@ -409,9 +444,9 @@ impl Inner {
             }
         };
         // The writer first: what it still commits goes out to the subscribers.
-        end(threads.next());
+        end(threads.writer);
         self.live.ring.close();
-        end(threads.next());
+        end(threads.fanout);
     }
 }
 

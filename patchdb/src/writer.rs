@@ -140,6 +140,13 @@ impl Queue {
         Some(inner.jobs.drain(..count).collect())
     }
 
+    /// What waits now.
+    fn take_waiting(&self) -> Vec<Job> {
+        let mut inner = self.lock();
+        inner.reserve_ids = false;
+        inner.jobs.drain(..).collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, QueueInner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -191,6 +198,12 @@ impl Writer {
             last = jobs.len();
             self.write(jobs);
         }
+    }
+
+    /// Does what waits, on the caller's thread.
+    pub(crate) fn write_waiting(&mut self) {
+        let jobs = self.queue.take_waiting();
+        self.write(jobs);
     }
 
     fn write(&mut self, jobs: Vec<Job>) {

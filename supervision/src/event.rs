@@ -9,6 +9,10 @@ use crate::{
     id::{ChildId, TreePath},
 };
 
+/// Target of the `TRACE` events that state machines write of their steps: `machine`, `whose`, `from`,
+/// `input`, `to`, and `due`, the deadline of the state they are in now, in milliseconds of [`Mono`].
+pub const STEPS: &str = "coppice::step";
+
 /// Something that happened in one supervisor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SupervisionEvent {

@@ -96,6 +96,7 @@ mod id;
 mod spec;
 mod supervisor;
 mod tree;
+mod variants;
 
 pub use clock::Clock;
 pub use context::{ChildContext, StartError};
@@ -103,7 +104,7 @@ pub use core::{
     AutoShutdown, Backoff, ChildKind, ChildRules, ChildState, CommandError, Intensity, Parking,
     Restart, Rules, Shape, Shutdown, Strategy,
 };
-pub use event::{Decision, Observer, SupervisionEvent, What};
+pub use event::{Decision, Observer, STEPS, SupervisionEvent, What};
 pub use exit::{ExitClass, ExitReason, Failure, ShutdownDetail, StartDeadlinePassed, stop};
 pub use handle::{ChildInfo, Children, Supervisor, SupervisorMsg};
 pub use id::{ChildId, TreePath};

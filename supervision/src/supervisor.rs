@@ -8,6 +8,7 @@ mod tasks;
 
 use std::{
     collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -178,7 +179,7 @@ impl Actor for Shell {
         let core = State::new(
             spec.rules,
             keyed().map(|(key, child)| (key, child.id.clone(), child.rules)),
-            rand::random(),
+            jitter_seed(&path, clock.now()),
         );
         myself.cast(SupervisorMsg(Msg::Boot))?;
         Ok(Running {
@@ -299,7 +300,16 @@ impl Running {
     ) -> Result<(), ActorProcessingErr> {
         let now = self.clock.now();
         let core = self.core.take().expect("steps do not nest");
+        let (from, what) = (core.phase(), input.variant());
         let (core, effects) = core.step(input, now);
+        tracing::trace!(
+            target: event::STEPS,
+            machine = "supervisor",
+            whose = %self.path,
+            from,
+            input = what,
+            to = core.phase(),
+        );
         self.core = Some(core);
         for effect in effects {
             self.perform(myself, effect, now)?;
@@ -561,6 +571,15 @@ impl Running {
             });
         }
     }
+}
+
+/// Siblings that fail together must not come back together, so what differs between them is enough:
+/// where they are and when they were started. Drawing lots would make every simulation another one.
+fn jitter_seed(path: &TreePath, now: Mono) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    path.to_string().hash(&mut hasher);
+    now.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn is_child_of(cell: &ActorCell, supervisor: &ActorRef<SupervisorMsg>) -> bool {

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// `init` may migrate real data; the runtime's own deadline is an hour.
-const INIT_PATIENCE: Duration = Duration::from_secs(65 * 60);
+pub(super) const INIT_PATIENCE: Duration = Duration::from_secs(65 * 60);
 /// How often progress is shown at most.
 const SHOW_EVERY: u64 = 4 * 1024 * 1024;
 
@@ -91,8 +91,10 @@ async fn install_opened(
     begin(host, opened, &journal).await?;
     host.network.changed();
     let Err(problem) = run(jobs, source, opened, &mut journal).await else {
+        journal.trace("done", "over");
         return Ok(());
     };
+    journal.trace("failed", "rolling back");
     tracing::warn!(package, step = journal.record.step, %problem, "install failed; rolling back");
     if let Err(second) = roll_back(jobs, &journal, keep_volumes).await {
         // The first one is the reason, and the row says what is left to do.

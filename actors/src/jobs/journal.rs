@@ -1,6 +1,7 @@
 //! The journal's row of a job: durable before anything is done for it, gone with the write that ends it.
 
 use coppice_clock::Wall;
+use coppice_supervision::STEPS;
 
 use crate::{
     host::Host,
@@ -29,8 +30,24 @@ impl Journal {
         }
     }
 
+    /// Tells the trace how the step it was at ended, and what follows.
+    pub(super) fn trace(&self, ended: &'static str, to: &str) {
+        tracing::trace!(
+            target: STEPS,
+            machine = match self.record.kind {
+                JobKind::Install { .. } => "install",
+                JobKind::Uninstall { .. } => "uninstall",
+            },
+            whose = self.record.instance,
+            from = self.record.step,
+            input = ended,
+            to,
+        );
+    }
+
     /// Notes that a step begins; durable before anything is done for it.
     pub(super) async fn step(&mut self, host: &Host, step: &str) -> Result<(), Problem> {
+        self.trace("done", step);
         step.clone_into(&mut self.record.step);
         tracing::debug!(service = self.record.instance, step, "job");
         let Self { id, record } = self.clone();

@@ -151,8 +151,16 @@ impl Jobs {
     }
 }
 
+/// The longest that a job may take.
+#[cfg(test)]
+pub(crate) fn longest() -> Duration {
+    let removal = CONTAINER_GRACE + step::DESTROY_DEADLINE;
+    install::INIT_PATIENCE + removal + uninstall::UP_PATIENCE + uninstall::EXIT_PATIENCE + removal
+}
+
 /// Brings a job to its end that nobody is at: an install is undone, an uninstall finished.
 async fn finish(jobs: &Jobs, journal: Journal) -> Result<(), Problem> {
+    journal.trace("found", "finishing");
     match journal.record.kind {
         JobKind::Install { keep_volumes } => install::roll_back(jobs, &journal, keep_volumes).await,
         JobKind::Uninstall { soft, .. } => uninstall::take_away(jobs, journal, soft).await,

@@ -11,6 +11,7 @@ use coppice_remove_tree::remove_tree;
 
 use super::{Jobs, journal::Journal, wait_initialised};
 use crate::{
+    blocking::blocking,
     host::Host,
     model::{JobKind, PackageEntry, StateInfo},
     problem::{Kind, Problem},
@@ -21,9 +22,9 @@ use crate::{
 };
 
 /// How long a package that is on its way up may take until it can be asked to end.
-const UP_PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const UP_PATIENCE: Duration = Duration::from_secs(30);
 /// The runtime's own deadline for `uninit`, and a little.
-const EXIT_PATIENCE: Duration = Duration::from_secs(11 * 60);
+pub(super) const EXIT_PATIENCE: Duration = Duration::from_secs(11 * 60);
 
 /// How a service is removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,6 +59,7 @@ async fn uninstall_alone(jobs: &Jobs, package: &str, manner: Manner) -> Result<(
     if let Err(problem) = exited
         && !manner.force
     {
+        journal.trace("failed", "put back");
         put_back(jobs, &journal).await?;
         return Err(Problem {
             details: format!("{}; use --force to remove it regardless", problem.details),
@@ -120,6 +122,11 @@ pub(crate) async fn exit(jobs: &Jobs, id: &str, patience: Duration) -> Result<()
         return Ok(());
     }
     let (mut phase, mut container) = (service.phase.subscribe(), service.container.subscribe());
+    // The runtime may be met before its container is: that one has not ended, it is not found yet.
+    let found = container.wait_for(|phase| *phase == ContainerPhase::Up);
+    if !matches!(tokio::time::timeout(UP_PATIENCE, found).await, Ok(Ok(_))) {
+        return Ok(());
+    }
     if !service.runtime_slot.cast(RuntimeMsg::Input(Input::Exit)) {
         return Ok(());
     }
@@ -130,6 +137,7 @@ pub(crate) async fn exit(jobs: &Jobs, id: &str, patience: Duration) -> Result<()
         ))
     };
     tokio::select! {
+        biased;
         ended = phase.wait_for(|phase| matches!(phase, RuntimePhase::Exited | RuntimePhase::Failed(_))) => {
             match ended.as_deref() {
                 Ok(RuntimePhase::Failed(why)) => failed(why),
@@ -187,6 +195,7 @@ pub(super) async fn take_away(
     journal.step(host, "remains").await?;
     remove_remains(host, &id, soft).await?;
     forget(host, &id, &journal.id).await?;
+    journal.trace("done", "over");
     tracing::info!(
         package = id,
         seconds = (Wall::now().as_seconds() - journal.record.since.as_seconds()),
@@ -226,8 +235,8 @@ pub(super) async fn remove_remains(
 
 /// A container wrote what is in there: it may be deep beyond any path, and take minutes.
 async fn remove(path: PathBuf) -> io::Result<()> {
-    let removed = tokio::task::spawn_blocking(move || remove_tree(&path));
-    removed.await.map_err(io::Error::other)?
+    let removed = blocking(move || remove_tree(&path)).await;
+    removed.map_err(io::Error::other)?
 }
 
 /// One write: entry, allocation, ports and the journal's row are gone.
@@ -246,7 +255,7 @@ pub(super) async fn forget(host: &Host, id: &str, job: &str) -> Result<(), Probl
     host.network.changed();
     // There may be room again for what was given up on a full disk. Nothing waits for it.
     let reserve = host.reserve.clone();
-    tokio::task::spawn_blocking(move || reserve.hold());
+    tokio::spawn(blocking(move || reserve.hold()));
     Ok(())
 }
 

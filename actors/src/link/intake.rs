@@ -10,8 +10,7 @@ use coppice_wire::{
 };
 use futures_util::{FutureExt, poll};
 use tokio::{
-    io::AsyncReadExt,
-    net::unix::OwnedReadHalf,
+    io::{AsyncRead, AsyncReadExt},
     sync::OwnedSemaphorePermit,
     time::{Instant, timeout_at},
 };
@@ -49,9 +48,10 @@ struct LongLine {
 }
 
 impl Intake {
-    pub(super) async fn run(self, read: OwnedReadHalf, decoder: Decoder) {
+    pub(super) async fn run(self, read: impl AsyncRead + Unpin, decoder: Decoder) {
         let ended = self.peer.ending();
         tokio::select! {
+            biased;
             () = ended.cancelled() => {}
             why = self.read(read, decoder) => if let Some(why) = why {
                 tracing::warn!(why, "closing a container's connection");
@@ -61,7 +61,11 @@ impl Intake {
     }
 
     /// Gives why the connection has to be closed; `None` when the other side did it.
-    async fn read(&self, mut read: OwnedReadHalf, mut decoder: Decoder) -> Option<&'static str> {
+    async fn read(
+        &self,
+        mut read: impl AsyncRead + Unpin,
+        mut decoder: Decoder,
+    ) -> Option<&'static str> {
         let mut buffer = vec![0; READ_BYTES];
         let mut long: Option<LongLine> = None;
         loop {

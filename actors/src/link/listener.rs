@@ -14,7 +14,7 @@ use coppice_wire::{
     hello::{HELLO, Hello},
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{UnixListener, UnixStream},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
 };
@@ -55,17 +55,49 @@ pub struct ListenError {
     source: io::Error,
 }
 
+/// A connection, and who the kernel says is at its other end.
+pub(crate) struct Connection {
+    /// What it says.
+    pub(crate) read: Box<dyn AsyncRead + Send + Unpin>,
+    /// What it hears; dropped, it hears that there is no more.
+    pub(crate) write: Box<dyn AsyncWrite + Send + Unpin>,
+    /// Who it is.
+    pub(crate) caller: Caller,
+}
+
+impl Connection {
+    fn over(stream: UnixStream) -> io::Result<Self> {
+        let credentials = stream.peer_cred()?;
+        let caller = Caller {
+            uid: credentials.uid(),
+            pid: credentials.pid().filter(|pid| *pid > 0),
+        };
+        let (read, write) = stream.into_split();
+        Ok(Self {
+            read: Box::new(read),
+            write: Box::new(write),
+            caller,
+        })
+    }
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection")
+            .field("caller", &self.caller)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A connection that said hello.
 #[derive(Debug)]
 pub struct Accepted {
-    /// The stream, hello answered.
-    pub stream: UnixStream,
+    /// The connection, hello answered.
+    pub(super) connection: Connection,
     /// What was read beyond the hello.
     pub decoder: Decoder,
     /// What it said it is.
     pub hello: Hello,
-    /// What the kernel says it is.
-    pub caller: Caller,
     /// Its place among the connections of its kind; kept until the connection ends.
     pub(super) seat: OwnedSemaphorePermit,
     /// What it may cost, together with others of this service.
@@ -78,7 +110,7 @@ impl Accepted {
     pub(crate) fn greeted(stream: UnixStream, role: Role) -> Self {
         let seats = Arc::new(Semaphore::new(1));
         Self {
-            stream,
+            connection: Connection::over(stream).expect("the kernel knows both ends of a pair"),
             decoder: Decoder::new(),
             hello: Hello {
                 protocol: coppice_wire::PROTOCOL,
@@ -88,7 +120,6 @@ impl Accepted {
                 role,
                 generation: Some(1),
             },
-            caller: Caller { uid: 0, pid: None },
             seat: seats.try_acquire_owned().expect("one is free"),
             share: Budget::new().share(role),
         }
@@ -155,6 +186,13 @@ impl ServiceListener {
         id_base: u32,
         connections: mpsc::Sender<Accepted>,
     ) -> Result<Self, ListenError> {
+        #[cfg(test)]
+        if let Some(door) = crate::testing::exchange::listen(path) {
+            let door = Door::Memory(door);
+            return Ok(Self {
+                accepting: tokio::spawn(accept_loop(door, id_base, connections)),
+            });
+        }
         let listen = || -> io::Result<UnixListener> {
             match std::fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -171,8 +209,29 @@ impl ServiceListener {
             source,
         })?;
         Ok(Self {
-            accepting: tokio::spawn(accept_loop(listener, id_base, connections)),
+            accepting: tokio::spawn(accept_loop(Door::Socket(listener), id_base, connections)),
         })
+    }
+}
+
+/// Where connections come in.
+enum Door {
+    Socket(UnixListener),
+    /// In a simulation.
+    #[cfg(test)]
+    Memory(mpsc::UnboundedReceiver<Connection>),
+}
+
+impl Door {
+    async fn accept(&mut self) -> io::Result<Connection> {
+        match self {
+            Self::Socket(listener) => Connection::over(listener.accept().await?.0),
+            #[cfg(test)]
+            Self::Memory(dialled) => match dialled.recv().await {
+                Some(connection) => Ok(connection),
+                None => std::future::pending().await,
+            },
+        }
     }
 }
 
@@ -182,7 +241,7 @@ impl Drop for ServiceListener {
     }
 }
 
-async fn accept_loop(listener: UnixListener, id_base: u32, connections: mpsc::Sender<Accepted>) {
+async fn accept_loop(mut door: Door, id_base: u32, connections: mpsc::Sender<Accepted>) {
     let strangers = Arc::new(Semaphore::new(MAX_STRANGERS));
     let common = Arc::new(Common::new(id_base));
     let mut connecting = Bucket::full(CONNECTING, Mono::now());
@@ -191,8 +250,8 @@ async fn accept_loop(listener: UnixListener, id_base: u32, connections: mpsc::Se
             tokio::time::sleep(time).await;
             continue;
         }
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let connection = match door.accept().await {
+            Ok(connection) => connection,
             Err(error) => {
                 // Out of descriptors, most likely: give others time to give theirs back.
                 tracing::warn!(%error, "could not accept a container's connection");
@@ -206,7 +265,7 @@ async fn accept_loop(listener: UnixListener, id_base: u32, connections: mpsc::Se
         };
         let (connections, common) = (connections.clone(), Arc::clone(&common));
         tokio::spawn(async move {
-            let greeted = greet(stream, &common).await;
+            let greeted = greet(connection, &common).await;
             drop(stranger);
             match greeted {
                 // The service's actor is gone: so is the reason for this connection.
@@ -234,12 +293,8 @@ enum Refused {
     Io(#[from] io::Error),
 }
 
-async fn greet(mut stream: UnixStream, common: &Common) -> Result<Accepted, Refused> {
-    let credentials = stream.peer_cred()?;
-    let caller = Caller {
-        uid: credentials.uid(),
-        pid: credentials.pid().filter(|pid| *pid > 0),
-    };
+async fn greet(mut connection: Connection, common: &Common) -> Result<Accepted, Refused> {
+    let caller = connection.caller;
     let id_base = common.id_base;
     if !(id_base..id_base + 0x1_0000).contains(&caller.uid) {
         return Err(Refused::Foreign(caller.uid));
@@ -251,7 +306,7 @@ async fn greet(mut stream: UnixStream, common: &Common) -> Result<Accepted, Refu
             if let Some(first) = decoder.next() {
                 return Ok(first);
             }
-            match stream.read(&mut buffer).await? {
+            match connection.read.read(&mut buffer).await? {
                 0 => return Err(Refused::NoHello),
                 length => decoder.push(&buffer[..length]),
             }
@@ -268,12 +323,8 @@ async fn greet(mut stream: UnixStream, common: &Common) -> Result<Accepted, Refu
     let hello: Hello = match serde_json::from_value(params) {
         Ok(hello) => hello,
         Err(error) => {
-            answer(
-                &mut stream,
-                id,
-                Err(RpcError::invalid_params(HELLO, &error)),
-            )
-            .await?;
+            let refusal = RpcError::invalid_params(HELLO, &error);
+            answer(&mut connection, id, Err(refusal)).await?;
             return Err(Refused::NoHello);
         }
     };
@@ -285,39 +336,38 @@ async fn greet(mut stream: UnixStream, common: &Common) -> Result<Accepted, Refu
         Ok(protocol) => protocol,
         Err(error) => {
             let refusal = RpcError::new(codes::INVALID_REQUEST, error.to_string());
-            answer(&mut stream, id, Err(refusal)).await?;
+            answer(&mut connection, id, Err(refusal)).await?;
             return Err(error.into());
         }
     };
     let Some(seat) = common.seat(hello.role).await else {
         let refused = Refused::Crowded(hello.role);
         let refusal = RpcError::new(codes::INVALID_REQUEST, refused.to_string());
-        answer(&mut stream, id, Err(refusal)).await?;
+        answer(&mut connection, id, Err(refusal)).await?;
         return Err(refused);
     };
     let reply = HelloReply {
         protocol,
         build: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    answer(&mut stream, id, Ok(serde_json::json!(reply))).await?;
+    answer(&mut connection, id, Ok(serde_json::json!(reply))).await?;
     let share = common.budget.share(hello.role);
     Ok(Accepted {
-        stream,
+        connection,
         decoder,
         hello,
-        caller,
         seat,
         share,
     })
 }
 
 async fn answer(
-    stream: &mut UnixStream,
+    connection: &mut Connection,
     id: Id,
     result: Result<serde_json::Value, RpcError>,
 ) -> io::Result<()> {
     let line = encode(&Message::response(id, result)).map_err(io::Error::other)?;
     // One short line into an empty socket: it waits only for a peer that plays tricks.
-    let written = tokio::time::timeout(HELLO_DEADLINE, stream.write_all(&line)).await;
+    let written = tokio::time::timeout(HELLO_DEADLINE, connection.write.write_all(&line)).await;
     written.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }

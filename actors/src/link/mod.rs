@@ -14,5 +14,7 @@ mod peer;
 mod tests;
 
 pub(crate) use bucket::{Bucket, Pace};
+#[cfg(test)]
+pub(crate) use listener::Connection;
 pub use listener::{Accepted, Caller, ListenError, ServiceListener};
 pub use peer::{CallError, Handler, Peer};

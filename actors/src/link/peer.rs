@@ -4,7 +4,7 @@
 //! waits to be written never exceeds the service's budget.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicI64, Ordering},
@@ -16,13 +16,12 @@ use coppice_wire::{EncodeError, Id, MAX_LINE_BYTES, Message, RpcError, codes, en
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tokio::{
-    io::AsyncWriteExt,
-    net::unix::OwnedWriteHalf,
+    io::{AsyncWrite, AsyncWriteExt},
     sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Accepted, budget::Admitted, intake::Intake};
+use super::{Accepted, budget::Admitted, intake::Intake, listener::Connection};
 
 /// What a message costs that waits to be written, beside its bytes.
 const WAITING_BYTES: usize = 128;
@@ -81,7 +80,7 @@ struct Outgoing {
     _room: OwnedSemaphorePermit,
 }
 
-type Pending = Arc<Mutex<HashMap<i64, oneshot::Sender<Answered>>>>;
+type Pending = Arc<Mutex<BTreeMap<i64, oneshot::Sender<Answered>>>>;
 
 /// A live connection; clones share it.
 #[derive(Clone)]
@@ -108,13 +107,12 @@ impl Peer {
     /// Serves a connection that said hello.
     pub fn serve(accepted: Accepted, handler: Arc<dyn Handler>) -> Self {
         let Accepted {
-            stream,
+            connection: Connection { read, write, .. },
             decoder,
             share,
             seat,
             ..
         } = accepted;
-        let (read, write) = stream.into_split();
         let (out, queue) = mpsc::unbounded_channel();
         let peer = Self {
             out,
@@ -168,7 +166,7 @@ impl Peer {
         self.pending().insert(id, answer);
         let _forgotten = Forget { peer: self, id };
         tokio::select! {
-            () = self.ended.cancelled() => Err(CallError::Closed),
+            biased;
             outcome = tokio::time::timeout(patience, async {
                 self.send(line).await?;
                 let Answered { result, held } = answered.await.map_err(|_| CallError::Closed)?;
@@ -178,6 +176,8 @@ impl Peer {
                 method: method.to_owned(),
                 waited: patience,
             })),
+            // An answer that came before the end is one.
+            () = self.ended.cancelled() => Err(CallError::Closed),
         }
     }
 
@@ -260,6 +260,7 @@ impl Peer {
 
     async fn send(&self, line: Vec<u8>) -> Result<(), CallError> {
         let room = tokio::select! {
+            biased;
             () = self.ended.cancelled() => return Err(CallError::Closed),
             room = Arc::clone(&self.unread).acquire_many_owned(size(&line)) => room,
         };
@@ -293,7 +294,7 @@ impl Peer {
         self.ended.is_cancelled()
     }
 
-    fn pending(&self) -> std::sync::MutexGuard<'_, HashMap<i64, oneshot::Sender<Answered>>> {
+    fn pending(&self) -> std::sync::MutexGuard<'_, BTreeMap<i64, oneshot::Sender<Answered>>> {
         // A panic while the map is held leaves it whole: every change is one call.
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -317,12 +318,13 @@ fn size(line: &[u8]) -> u32 {
 }
 
 async fn write_loop(
-    mut write: OwnedWriteHalf,
+    mut write: impl AsyncWrite + Unpin,
     mut queue: mpsc::UnboundedReceiver<Outgoing>,
     ended: CancellationToken,
 ) {
     loop {
         let outgoing = tokio::select! {
+            biased;
             () = ended.cancelled() => break,
             outgoing = queue.recv() => match outgoing {
                 Some(outgoing) => outgoing,

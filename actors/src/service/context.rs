@@ -28,6 +28,7 @@ use super::{
     tasks::TasksMsg,
 };
 use crate::{
+    blocking::blocking,
     host::Host,
     link::Peer,
     logs::ServiceLogs,
@@ -340,7 +341,7 @@ impl ServiceContext {
     /// Adds a restart record, with the last lines of the service's log.
     pub async fn record(&self, what: &str, cause: Cause, action: &str, ran: Option<Duration>) {
         let logs = self.logs();
-        let lines = tokio::task::spawn_blocking(move || logs.tail(records::LINES)).await;
+        let lines = blocking(move || logs.tail(records::LINES)).await;
         let lines = lines.ok().and_then(Result::ok).unwrap_or_default();
         let (what, action) = (what.to_owned(), action.to_owned());
         tracing::info!(service = self.id, what, ?cause, action, "restart record");

@@ -32,6 +32,7 @@ pub(crate) fn host() -> TestHost {
         layout,
         Arc::clone(&backend) as Arc<dyn Backend>,
         Fuse::new(),
+        patchdb::Options::default(),
     );
     TestHost {
         host,

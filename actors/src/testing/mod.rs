@@ -7,7 +7,9 @@
 
 mod fuse;
 mod inhabited;
+mod line;
 mod puppet;
+mod sim;
 
 use std::{
     fs,
@@ -26,7 +28,15 @@ use ed25519_dalek::SigningKey;
 use patchdb::{Options, SecretStore, Store};
 use serde_json::json;
 
-pub(crate) use self::{fuse::Fuse, inhabited::Inhabited, puppet::Manners};
+pub(crate) use self::{
+    fuse::Fuse,
+    inhabited::Inhabited,
+    puppet::Manners,
+    sim::{
+        exchange,
+        machine::{draw, is_simulated},
+    },
+};
 use crate::{
     boot,
     document::Document,
@@ -79,7 +89,7 @@ impl World {
     /// A package file whose `init`, as the puppet plays it, succeeds.
     pub(crate) fn package(&self) -> PathBuf {
         let file = self.folder.path().join("seedling.s9pk");
-        fs::write(&file, package()).unwrap();
+        fs::write(&file, package(ID)).unwrap();
         file
     }
 
@@ -124,15 +134,10 @@ impl World {
     }
 
     async fn core(&self, fuse: Arc<Fuse>) -> Jobs {
-        let host = open_host(self.layout(), Arc::clone(&self.containers) as _, fuse);
-        if host.document.server().is_none() {
-            let subnet = host.network.subnet;
-            boot::settle(&host.document, subnet).await.unwrap();
-        }
-        let (short, name) = (host.layout.short.as_str(), &host.network.hostname);
-        boot::write_server_info(&host.document, &host.network, &host.leaves, short, name)
-            .await
-            .unwrap();
+        let options = Options::default();
+        let backend = Arc::clone(&self.containers) as _;
+        let host = open_host(self.layout(), backend, fuse, options);
+        settle(&host).await;
         let spec = SupervisorSpec::rest_for_one("core")
             .child(ChildSpec::supervisor(forest::services()))
             .child(ChildSpec::supervisor(forest::jobs()));
@@ -141,14 +146,27 @@ impl World {
     }
 }
 
+/// The choices of a first start, and what the server says of itself.
+async fn settle(host: &Host) {
+    if host.document.server().is_none() {
+        let subnet = host.network.subnet;
+        boot::settle(&host.document, subnet).await.unwrap();
+    }
+    let (short, name) = (host.layout.short.as_str(), &host.network.hostname);
+    boot::write_server_info(&host.document, &host.network, &host.leaves, short, name)
+        .await
+        .unwrap();
+}
+
 /// A server with the data folder of `layout`, without a forest.
 pub(crate) fn open_host(
     layout: HostLayout,
     backend: Arc<dyn Backend>,
     fuse: Arc<Fuse>,
+    options: Options,
 ) -> Arc<Host> {
     let data = layout.data.clone();
-    let store = Store::open(data.join("state"), Options::default()).unwrap();
+    let store = Store::open(data.join("state"), options).unwrap();
     let secrets = SecretStore::open(data.join("secrets")).unwrap();
     let document = Document::new(store).with_fuse(fuse);
     let listening = Listening {
@@ -183,10 +201,10 @@ pub(crate) fn open_host(
 }
 
 /// A signed package with all its parts, none of which is ever mounted.
-fn package() -> Vec<u8> {
+fn package(id: &str) -> Vec<u8> {
     let arch = std::env::consts::ARCH;
     let manifest = json!({
-        "id": ID,
+        "id": id,
         "version": "1.0.0:0",
         "canMigrateTo": "*",
         "canMigrateFrom": "*",

@@ -9,17 +9,14 @@ use std::{
 };
 
 use coppice_wire::{
-    Decoder, Hello, Id, Message, Role, RpcError,
+    Role, RpcError,
     agent::{self, Killed, ProcessKind, ProcessList, ProcessStarted, Spawn, Spawned},
-    encode,
-    hello::HELLO,
     runtime,
 };
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::UnixStream,
-};
+use tokio::net::UnixStream;
+
+use super::line::Line;
 
 /// Between two tries to reach a core that is not there.
 const REDIAL: Duration = Duration::from_millis(5);
@@ -50,7 +47,7 @@ type Living = Arc<Mutex<Option<(u64, tokio::task::AbortHandle)>>>;
 pub(super) async fn play(place: Place, manners: Manners, ended: impl Fn() + Send + 'static) {
     let living: Living = Arc::default();
     loop {
-        let mut line = Line::dial(&place, Role::Agent, None).await;
+        let mut line = dial(&place, Role::Agent, None).await;
         while let Some((id, method, params)) = line.heard().await {
             let answer = match method.as_str() {
                 agent::LIST => json!(list(&living)),
@@ -111,7 +108,7 @@ fn list(living: &Living) -> ProcessList {
 /// Plays the runtime of one generation.
 async fn run(place: Place, manners: Manners, generation: u64) {
     loop {
-        let mut line = Line::dial(&place, Role::Runtime, Some(generation)).await;
+        let mut line = dial(&place, Role::Runtime, Some(generation)).await;
         while let Some((id, method, _)) = line.heard().await {
             let words = match method.as_str() {
                 runtime::INIT if manners.init_hangs => continue,
@@ -125,80 +122,14 @@ async fn run(place: Place, manners: Manners, generation: u64) {
     }
 }
 
-/// One connection to the core.
-struct Line {
-    stream: UnixStream,
-    decoder: Decoder,
-}
-
-impl Line {
-    async fn dial(place: &Place, role: Role, generation: Option<u64>) -> Self {
-        loop {
-            if let Some(line) = Self::try_dial(place, role, generation).await {
-                return line;
-            }
-            tokio::time::sleep(REDIAL).await;
+async fn dial(place: &Place, role: Role, generation: Option<u64>) -> Line<UnixStream> {
+    loop {
+        if let Some(stream) = connect_as(place.uid, &place.socket).await
+            && let Some(line) = Line::greet(stream, &place.boot, role, generation).await
+        {
+            return line;
         }
-    }
-
-    async fn try_dial(place: &Place, role: Role, generation: Option<u64>) -> Option<Self> {
-        let stream = connect_as(place.uid, &place.socket).await?;
-        let mut line = Self {
-            stream,
-            decoder: Decoder::new(),
-        };
-        let hello = Hello {
-            protocol: coppice_wire::PROTOCOL,
-            oldest: coppice_wire::PROTOCOL,
-            build: "puppet".to_owned(),
-            boot: place.boot.clone(),
-            role,
-            generation,
-        };
-        let hello = Message::Request {
-            id: Id::Number(0),
-            method: HELLO.to_owned(),
-            params: json!(hello),
-        };
-        line.say(&hello).await?;
-        line.next().await?;
-        Some(line)
-    }
-
-    /// The next request or notification; `None` when the core is gone.
-    async fn heard(&mut self) -> Option<(Option<Id>, String, Value)> {
-        loop {
-            match self.next().await? {
-                Message::Request { id, method, params } => return Some((Some(id), method, params)),
-                Message::Notification { method, params } => return Some((None, method, params)),
-                Message::Response { .. } => {}
-            }
-        }
-    }
-
-    async fn next(&mut self) -> Option<Message> {
-        let mut buffer = [0; 4096];
-        loop {
-            if let Some(message) = self.decoder.next() {
-                return message.ok();
-            }
-            match self.stream.read(&mut buffer).await {
-                Ok(0) | Err(_) => return None,
-                Ok(length) => self.decoder.push(&buffer[..length]),
-            }
-        }
-    }
-
-    async fn answer(&mut self, id: Option<Id>, result: Result<Value, RpcError>) {
-        if let Some(id) = id {
-            // A core that is gone is noticed by the next read.
-            let _ = self.say(&Message::response(id, result)).await;
-        }
-    }
-
-    async fn say(&mut self, message: &Message) -> Option<()> {
-        let line = encode(message).unwrap();
-        self.stream.write_all(&line).await.ok()
+        tokio::time::sleep(REDIAL).await;
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{
     event::What,
     exit::{ExitReason, Failure},
     id::ChildId,
+    variants,
 };
 
 /// What happened.
@@ -79,6 +80,8 @@ pub(crate) enum Effect {
     End(ExitReason),
 }
 
+variants!(Input: Boot, Started, Ignored, StartFailed, Exited, Timer, TryAgain, Command, Shutdown);
+
 /// The effects of one step, and its time.
 pub(super) struct Turn {
     pub(super) now: Mono,
@@ -115,6 +118,8 @@ pub(super) enum Phase {
     },
     Ended,
 }
+
+variants!(Phase: Booting, Running, Regrouping, Ending, Ended);
 
 #[derive(Clone, Debug)]
 pub(super) enum GroupStage {
@@ -189,6 +194,11 @@ impl State {
         self.take(input, &mut turn);
         self.advance(&mut turn);
         (self, turn.effects)
+    }
+
+    /// What the supervisor is about, in a word.
+    pub(crate) const fn phase(&self) -> &'static str {
+        self.phase.variant()
     }
 
     /// The children in start order.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use coppice_clock::Mono;
 use coppice_containers::{ExitStatus, Inspection};
-use coppice_supervision::ExitReason;
+use coppice_supervision::{ExitReason, STEPS};
 use coppice_wire::Role;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::mpsc;
@@ -87,6 +87,13 @@ impl Actor for ContainerActor {
             }
         });
         let (state, effects) = State::begin(service.custody.is_condemned(), Mono::now());
+        tracing::trace!(
+            target: STEPS,
+            machine = "container",
+            whose = service.id,
+            to = state.variant(),
+            due = state.deadline().map(|(due, _)| due.as_millis()),
+        );
         let mut shell = ContainerShell {
             effects: Arc::new(Effects::new(Arc::clone(&service))),
             service,
@@ -121,8 +128,18 @@ impl ContainerShell {
         let Some(state) = self.state.take() else {
             return;
         };
+        let (from, what) = (state.variant(), input.variant());
         let (state, effects) = state.step(input, Mono::now());
         tracing::debug!(service = self.service.id, ?state, "container");
+        tracing::trace!(
+            target: STEPS,
+            machine = "container",
+            whose = self.service.id,
+            from,
+            input = what,
+            to = state.variant(),
+            due = state.deadline().map(|(due, _)| due.as_millis()),
+        );
         self.state = Some(state);
         for effect in effects {
             self.perform(effect, myself);
@@ -314,6 +331,10 @@ async fn create(service: &Arc<ServiceContext>) -> Result<(), String> {
     let made = service.host.backend.create(&spec).await;
     made.map_err(|error| crate::problem::Problem::of(crate::problem::Kind::Lxc, &error).details)?;
     let veth = service.host.layout.veth(&service.instance);
+    if !std::path::Path::new("/sys/class/net").join(&veth).exists() {
+        // A container that is kept in memory only.
+        return Ok(());
+    }
     // Where the kernel filters bridged packets, a service reaches its own published port only so.
     if let Err(error) = coppice_net::bridge::tune_port(&veth).await {
         tracing::warn!(service = service.id, %error, "the service's link was not tuned");

@@ -20,6 +20,7 @@
 use std::time::Duration;
 
 use coppice_clock::Mono;
+use coppice_supervision::variants;
 
 /// Looking is a few file reads.
 pub const LOOK_DEADLINE: Duration = Duration::from_secs(30);
@@ -63,6 +64,8 @@ pub enum State {
     /// Over; the actor ends with this reason and its successor begins anew.
     Failed(Failure),
 }
+
+variants!(State: Looking, Clearing, Creating, Up, Stopping, Gone, Failed);
 
 /// How a container's pid 1 ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,6 +130,8 @@ pub enum Input {
     /// A deadline may be due.
     Wake,
 }
+
+variants!(Input: Looked, Cleared, Created, Ended, Stop, Destroyed, Wake);
 
 /// What the shell does for the machine, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ pub mod step;
 use std::{sync::Arc, time::Duration};
 
 use coppice_clock::{Mono, Wall};
-use coppice_supervision::ExitReason;
+use coppice_supervision::{ExitReason, STEPS};
 use coppice_wire::{
     agent::ProcessKind,
     runtime::{EXIT, Exit, INIT, Init, InitKind, START, STOP},
@@ -28,7 +28,7 @@ use self::{
 use super::{ContainerPhase, ProcessEvent, ProcessReport, RuntimePhase, ServiceContext};
 use crate::{
     ids,
-    link::Peer,
+    link::{CallError, Peer},
     model::{DesiredStatus, ErrorInfo},
     problem::Problem,
     relay::relay,
@@ -137,7 +137,17 @@ impl RuntimeShell {
         };
         let now = Mono::now();
         let before = std::mem::discriminant(&state);
+        let (from, what) = (state.variant(), input.variant());
         let (state, effects) = state.step(input, now);
+        tracing::trace!(
+            target: STEPS,
+            machine = "runtime",
+            whose = self.service.id,
+            from,
+            input = what,
+            to = state.variant(),
+            due = state.deadline().map(|(due, _)| due.as_millis()),
+        );
         // A failure tells how long what failed had lasted.
         if std::mem::discriminant(&state) != before && !matches!(state, State::Failed(_)) {
             self.since = now;
@@ -405,11 +415,12 @@ fn answer(
     });
 }
 
-/// `None` when the connection ended: that is no answer.
-fn outcome(result: Result<Value, crate::link::CallError>) -> Option<Result<(), String>> {
+/// `None` when the connection ended or time is up: that is no answer, and what was asked may still be
+/// under way. The machine has a deadline of its own for that.
+fn outcome(result: Result<Value, CallError>) -> Option<Result<(), String>> {
     match result {
         Ok(_) => Some(Ok(())),
-        Err(crate::link::CallError::Closed) => None,
+        Err(CallError::Closed | CallError::Deadline { .. }) => None,
         Err(error) => Some(Err(Problem::from(error).details)),
     }
 }
@@ -448,6 +459,7 @@ fn watch_links(service: &Arc<ServiceContext>, myself: &ActorRef<RuntimeMsg>) {
         loop {
             let away = runtimes.borrow().is_none();
             let message = tokio::select! {
+                biased;
                 changed = runtimes.changed() => {
                     if changed.is_err() {
                         break;

@@ -26,6 +26,7 @@
 use std::time::Duration;
 
 use coppice_clock::Mono;
+use coppice_supervision::variants;
 
 use super::failure::Failure;
 use crate::model::DesiredStatus;
@@ -52,6 +53,8 @@ pub enum State {
     Launching {
         /// Its generation.
         generation: u64,
+        /// Whether it ran before this actor did.
+        adopted: bool,
         /// When to give up.
         deadline: Mono,
     },
@@ -59,6 +62,8 @@ pub enum State {
     Initialising {
         /// Its generation.
         generation: u64,
+        /// Whether it ran before this actor did.
+        adopted: bool,
         /// When to give up.
         deadline: Mono,
     },
@@ -66,6 +71,8 @@ pub enum State {
     Idle {
         /// Its generation.
         generation: u64,
+        /// It ran before this actor did, and nobody has told yet whether `main` is up.
+        adopted: bool,
         /// Not before this time is `start` tried again; it failed.
         retry_at: Option<Mono>,
     },
@@ -101,6 +108,10 @@ pub enum State {
     Failed(Failure),
 }
 
+variants!(
+    State: Waiting, Launching, Initialising, Idle, Starting, Running, Stopping, Exiting, Exited, Failed
+);
+
 /// What happens to a runtime.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
@@ -111,8 +122,6 @@ pub enum Input {
         /// The generation to use for a new one.
         next: u64,
     },
-    /// The agent is gone.
-    AgentDown,
     /// The agent could not start Node.
     SpawnFailed(String),
     /// A Node process said hello.
@@ -149,6 +158,11 @@ pub enum Input {
     /// A deadline or a retry may be due.
     Wake,
 }
+
+variants!(
+    Input: AgentUp, SpawnFailed, RuntimeUp, RuntimeEnded, RuntimeMissing, InitDone, StartDone,
+    StopDone, ExitDone, Exit, Desired, Wake
+);
 
 /// What the shell does for the machine, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -226,9 +240,6 @@ impl State {
     pub fn step(self, input: Input, now: Mono) -> (Self, Vec<Effect>) {
         match input {
             Input::AgentUp { live, next } => self.agent_up(live, next, now),
-            // A lost connection says nothing about the container: its actor judges that, and the
-            // runtime's own connection goes on.
-            Input::AgentDown => (self, vec![]),
             Input::SpawnFailed(why) => match self {
                 Self::Launching { .. } => (Self::Failed(Failure::Spawn(why)), vec![]),
                 other => (other, vec![]),
@@ -259,6 +270,7 @@ impl State {
                     Some(generation) => (
                         Self::Launching {
                             generation,
+                            adopted: true,
                             deadline,
                         },
                         vec![wake],
@@ -266,6 +278,7 @@ impl State {
                     None => (
                         Self::Launching {
                             generation: next,
+                            adopted: false,
                             deadline,
                         },
                         vec![Effect::ClearRun, Effect::Spawn { generation: next }, wake],
@@ -282,12 +295,14 @@ impl State {
         match self {
             Self::Launching {
                 generation: expected,
+                adopted,
                 ..
             } if expected == generation => {
                 let deadline = now + INIT_DEADLINE;
                 (
                     Self::Initialising {
                         generation,
+                        adopted,
                         deadline,
                     },
                     vec![Effect::CallInit, Effect::WakeAt(deadline)],
@@ -297,10 +312,12 @@ impl State {
             // idempotent in the runtime.
             Self::Initialising {
                 generation: same,
+                adopted,
                 deadline,
             } if same == generation => (
                 Self::Initialising {
                     generation,
+                    adopted,
                     deadline,
                 },
                 vec![Effect::CallInit],
@@ -385,9 +402,17 @@ impl State {
 
     fn init_done(self, result: Result<(), String>) -> (Self, Vec<Effect>) {
         match (self, result) {
-            (Self::Initialising { generation, .. }, Ok(())) => (
+            (
+                Self::Initialising {
+                    generation,
+                    adopted,
+                    ..
+                },
+                Ok(()),
+            ) => (
                 Self::Idle {
                     generation,
+                    adopted,
                     retry_at: None,
                 },
                 vec![Effect::ClearError, Effect::AskDesired],
@@ -416,6 +441,7 @@ impl State {
                 (
                     Self::Idle {
                         generation,
+                        adopted: false,
                         retry_at: Some(retry_at),
                     },
                     vec![Effect::ShowError(why), Effect::WakeAt(retry_at)],
@@ -430,6 +456,7 @@ impl State {
             (Self::Stopping { generation, .. }, Ok(())) => (
                 Self::Idle {
                     generation,
+                    adopted: false,
                     retry_at: None,
                 },
                 vec![Effect::NoteStopped, Effect::AskDesired],
@@ -493,6 +520,12 @@ impl State {
 
     fn desired(self, desired: DesiredStatus, now: Mono) -> (Self, Vec<Effect>) {
         match self {
+            // `main` may be up since before a stop or a restart was wanted, which nobody did then.
+            Self::Idle {
+                generation,
+                adopted: true,
+                ..
+            } if desired != DesiredStatus::Running => Self::stop(generation, now),
             // A wish that comes while a failed start waits for its retry is a new one, since the
             // shell sends only wishes that changed: try at once.
             Self::Idle { generation, .. } if desired.wants_running() => {
@@ -508,6 +541,7 @@ impl State {
             Self::Idle { generation, .. } => (
                 Self::Idle {
                     generation,
+                    adopted: false,
                     retry_at: None,
                 },
                 vec![],
@@ -515,14 +549,7 @@ impl State {
             Self::Running { generation } | Self::Starting { generation, .. }
                 if !stays_up(&self, desired) =>
             {
-                let deadline = now + STOP_DEADLINE;
-                (
-                    Self::Stopping {
-                        generation,
-                        deadline,
-                    },
-                    vec![Effect::CallStop, Effect::WakeAt(deadline)],
-                )
+                Self::stop(generation, now)
             }
             Self::Waiting
             | Self::Launching { .. }
@@ -534,6 +561,17 @@ impl State {
             | Self::Exited
             | Self::Failed(_) => (self, vec![]),
         }
+    }
+
+    fn stop(generation: u64, now: Mono) -> (Self, Vec<Effect>) {
+        let deadline = now + STOP_DEADLINE;
+        (
+            Self::Stopping {
+                generation,
+                deadline,
+            },
+            vec![Effect::CallStop, Effect::WakeAt(deadline)],
+        )
     }
 
     fn wake(self, now: Mono) -> (Self, Vec<Effect>) {
@@ -551,10 +589,12 @@ impl State {
         match self {
             Self::Idle {
                 generation,
+                adopted,
                 retry_at: Some(at),
             } if now >= at => (
                 Self::Idle {
                     generation,
+                    adopted,
                     retry_at: None,
                 },
                 vec![Effect::AskDesired],

@@ -60,6 +60,32 @@ fn a_runtime_that_lives_is_adopted_and_not_started_again() {
 }
 
 #[test]
+fn a_main_that_was_adopted_is_stopped_when_running_is_not_what_is_wanted() {
+    let adopted = || {
+        let live = Input::AgentUp {
+            live: Some(4),
+            next: 5,
+        };
+        let (state, _) = State::Waiting.step(live, NOW);
+        let (state, _) = state.step(Input::RuntimeUp { generation: 4 }, NOW);
+        state.step(Input::InitDone(Ok(())), NOW).0
+    };
+    let restart = DesiredStatus::Restarting {
+        restart_again: false,
+    };
+    for wish in [DesiredStatus::Stopped, restart] {
+        let (state, effects) = adopted().step(Input::Desired(wish), NOW);
+        assert_eq!(effects[0], Effect::CallStop);
+        let (state, _) = state.step(Input::StopDone(Ok(())), NOW);
+        // Once is enough.
+        let (_, effects) = state.step(Input::Desired(wish), NOW);
+        assert!(!effects.contains(&Effect::CallStop));
+    }
+    let (_, effects) = adopted().step(Input::Desired(DesiredStatus::Running), NOW);
+    assert_eq!(effects[0], Effect::CallStart);
+}
+
+#[test]
 fn init_comes_before_any_start() {
     let (state, effects) = launched().step(Input::Desired(DesiredStatus::Running), NOW);
     assert!(effects.is_empty());
@@ -234,7 +260,6 @@ fn any_input() -> impl Strategy<Value = Input> {
             live: Some(7),
             next: 8
         }),
-        Just(Input::AgentDown),
         Just(Input::SpawnFailed("no".into())),
         (6u64..8).prop_map(|generation| Input::RuntimeUp { generation }),
         (6u64..8).prop_map(|generation| Input::RuntimeEnded {

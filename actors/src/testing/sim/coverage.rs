@@ -1,0 +1,1 @@
+//! Which pairs of state and input a simulation must meet, and which it must never meet.
