@@ -32,10 +32,6 @@ use self::{
 };
 use crate::world::World;
 
-/// How long the machine may take, from the last blow until everything is as it should be. Packages wait
-/// longer after every death of their daemon, supervisors after every failure: up to half a minute each.
-const SETTLED_WITHIN: Duration = Duration::from_secs(90);
-
 /// What to run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Options {
@@ -106,7 +102,7 @@ pub(crate) fn run(world: &mut World, options: Options) {
         options.rounds
     );
     let mut model = Model::of(&subjects);
-    let mut settled = Settled::wait(world, &subjects, &mut model, SETTLED_WITHIN, None);
+    let (mut settled, ()) = Settled::wait(world, &subjects, &mut model, None, |_| Ok(()));
     let whole = settled.census.clone();
     let mut told = Told::default();
     for number in rounds {
@@ -153,12 +149,13 @@ fn play(
     let stream = stream::begin(world, subjects, model, round);
     let dealt = strike::carry_out(world, subjects, model, round, order);
     println!("     round {}: {}", round.number, dealt.in_short(subjects));
-    let after = Settled::wait(world, subjects, model, SETTLED_WITHIN, Some(whole));
-    let records = stream
-        .map_or(Ok(()), stream::Held::end)
-        .and_then(|()| invariants::untouched(before, &after, subjects, &dealt))
-        .and_then(|()| records::check(subjects, before, &after, &dealt))
-        .unwrap_or_else(|violated| panic!("{violated}\n{dealt}"));
+    let (after, records) = Settled::wait(world, subjects, model, Some(whole), |after| {
+        invariants::untouched(before, after, subjects, &dealt)?;
+        records::check(subjects, before, after, &dealt)
+    });
+    if let Some(held) = stream {
+        held.end();
+    }
     told.records += records;
     told.kills += dealt.hits();
     let took = Mono::now().since(began);

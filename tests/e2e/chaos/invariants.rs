@@ -17,6 +17,10 @@ use crate::{
     world::World,
 };
 
+/// How long the machine may take, from the last blow until everything is as it should be. Packages wait
+/// longer after every death of their daemon, supervisors after every failure: up to half a minute each.
+const SETTLED_WITHIN: Duration = Duration::from_secs(90);
+
 /// Processes that stay while their service does, of every package here.
 const LASTING: [&str; 4] = ["hello", "miniflux", "postgres", "syncthing"];
 
@@ -97,36 +101,29 @@ impl Settled {
         self.services.get(id)
     }
 
-    /// Waits until all that must hold does; the model then knows how the services are. `whole` is how
-    /// much there is when every service runs.
-    pub(super) fn wait(
+    /// Waits until all that must hold does, and gives that and what `more` says of it. The model then knows
+    /// how the services are. `whole` is how much there is when every service runs.
+    pub(super) fn wait<T>(
         world: &mut World,
         subjects: &[Subject],
         model: &mut Model,
-        within: Duration,
         whole: Option<&Census>,
-    ) -> Self {
+        more: impl Fn(&Self) -> Result<T, String>,
+    ) -> (Self, T) {
         world.server.answers();
         let mut complaints = String::new();
-        let settled = patiently(within, Duration::from_millis(50), || {
-            match look(world, subjects, model, whole) {
-                Ok(settled) => Some(settled),
-                Err(words) => {
-                    complaints = words;
-                    None
-                }
-            }
+        let looked = patiently(SETTLED_WITHIN, Duration::from_millis(50), || {
+            let look = look(world, subjects, model, whole)
+                .and_then(|(settled, fates)| Ok((more(&settled)?, settled, fates)));
+            look.map_err(|words| complaints = words).ok()
         });
-        let (settled, fates) = settled.unwrap_or_else(|| {
-            panic!(
-                "not as it must be after {} s:\n{complaints}",
-                within.as_secs()
-            )
-        });
+        let Some((more, settled, fates)) = looked else {
+            panic!("not as it must be after {SETTLED_WITHIN:?}:\n{complaints}");
+        };
         for (number, fate) in fates.into_iter().enumerate() {
             model.found(number, fate);
         }
-        settled
+        (settled, more)
     }
 }
 

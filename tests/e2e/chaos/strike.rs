@@ -13,7 +13,7 @@ use super::{
 use crate::{
     console::text,
     processes::{Process, child},
-    until::{patiently, seconds},
+    until::{patiently, seconds, until},
     world::World,
 };
 
@@ -213,7 +213,14 @@ fn strike(
             return Some(heart);
         }
     }?;
-    process.try_shoot().then_some(process)
+    if !process.try_shoot() {
+        return None;
+    }
+    // A busy machine takes its time to end it, and until then all looks well.
+    until("what was killed is dead", seconds(30), || {
+        (!process.lives()).then_some(())
+    });
+    Some(process)
 }
 
 /// Lets time pass: the moment of a blow is drawn, and is no state that could be waited for.

@@ -84,8 +84,7 @@ impl Ground {
             }
         };
         let place = (spec.rpc_dir.join("host.sock"), spec.id_base, boot);
-        let inhabitant =
-            Inhabitant::new(place, self.chance.clone(), self.recorder.clone(), end);
+        let inhabitant = Inhabitant::new(place, self.chance.clone(), self.recorder.clone(), end);
         inhabitant.wake();
         let before = self.inhabitants().insert(spec.instance.clone(), inhabitant);
         if before.is_some() {
@@ -217,6 +216,13 @@ impl Backend for Ground {
         guid: &'a Segment,
     ) -> Pending<'a, Result<(), OpError>> {
         self.containers.destroy_subcontainer_fs(instance, guid)
+    }
+
+    fn subcontainers<'a>(
+        &'a self,
+        instance: &'a Segment,
+    ) -> Pending<'a, Result<Vec<Segment>, OpError>> {
+        self.containers.subcontainers(instance)
     }
 
     fn mount_into<'a>(

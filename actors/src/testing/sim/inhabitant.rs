@@ -128,7 +128,10 @@ impl Inhabitant {
     pub(super) fn lose_daemon(&self, code: i32) -> bool {
         let daemon = {
             let mind = self.mind();
-            let mut daemons = mind.living.values().filter(|one| one.kind == ProcessKind::Exec);
+            let mut daemons = mind
+                .living
+                .values()
+                .filter(|one| one.kind == ProcessKind::Exec);
             daemons.next().map(|one| one.id.clone())
         };
         let Some(id) = daemon else { return false };
@@ -256,7 +259,9 @@ impl Inhabitant {
                     heard = line.heard() => heard,
                     () = self.reports.notified() => continue,
                 };
-                let Some((id, method, params)) = heard else { break };
+                let Some((id, method, params)) = heard else {
+                    break;
+                };
                 self.chance.delay(Weather::Agent).await;
                 if let Some(answer) = self.serve_agent(&method, params) {
                     line.answer(id, answer).await;
@@ -271,7 +276,11 @@ impl Inhabitant {
     }
 
     /// What the agent answers; `None` when it does not.
-    fn serve_agent(self: &Arc<Self>, method: &str, params: Value) -> Option<Result<Value, RpcError>> {
+    fn serve_agent(
+        self: &Arc<Self>,
+        method: &str,
+        params: Value,
+    ) -> Option<Result<Value, RpcError>> {
         if method != agent::ACK && self.chance.strikes(Weather::AgentDeaf) {
             return None;
         }
@@ -331,7 +340,8 @@ impl Inhabitant {
     async fn be_node(self: Arc<Self>, generation: u64) {
         loop {
             let mut line = self.dial(Role::Runtime, Some(generation)).await;
-            let (done, mut answers) = mpsc::unbounded_channel::<(Option<Id>, Result<Value, RpcError>)>();
+            let (done, mut answers) =
+                mpsc::unbounded_channel::<(Option<Id>, Result<Value, RpcError>)>();
             loop {
                 let heard = tokio::select! {
                     biased;

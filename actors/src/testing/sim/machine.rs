@@ -86,14 +86,21 @@ fn millis() -> u64 {
 /// # Safety
 /// `time` points to room for one.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::timespec) -> libc::c_int {
+unsafe extern "C" fn clock_gettime(
+    clock: libc::clockid_t,
+    time: *mut libc::timespec,
+) -> libc::c_int {
     // tokio's own time stands on the third clock, the monotonic one.
     if !matches!(clock, libc::CLOCK_BOOTTIME | libc::CLOCK_REALTIME) || !is_simulated() {
         // SAFETY: the kernel's own call, with what we were given.
         return unsafe { libc::syscall(libc::SYS_clock_gettime, clock, time) as libc::c_int };
     }
     let millis = millis();
-    let offset = if clock == libc::CLOCK_REALTIME { EPOCH } else { 0 };
+    let offset = if clock == libc::CLOCK_REALTIME {
+        EPOCH
+    } else {
+        0
+    };
     let told = libc::timespec {
         tv_sec: offset + i64::try_from(millis / 1000).unwrap_or(i64::MAX),
         tv_nsec: i64::try_from(millis % 1000 * 1_000_000).unwrap_or_default(),

@@ -134,7 +134,14 @@ impl Record {
     }
 
     fn take(&mut self, step: Step) {
-        let Step { machine, whose, from, input, to, due } = &step;
+        let Step {
+            machine,
+            whose,
+            from,
+            input,
+            to,
+            due,
+        } = &step;
         if from.is_empty() {
             // A machine begins anew: that is no step of it.
             let place = (machine.clone(), whose.clone());

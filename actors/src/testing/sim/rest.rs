@@ -90,9 +90,7 @@ fn rest_of(
     let (desired, started) = (entry.status_info.desired, entry.status_info.started);
     match (&tree, &entry.parked, desired) {
         (Some(ChildState::Parked { .. }), Some(parked), _)
-            if !runs
-                && !parked.reason.is_empty()
-                && parked.next_probe >= Wall::now() =>
+            if !runs && !parked.reason.is_empty() && parked.next_probe >= Wall::now() =>
         {
             Ok(Rest::Parked)
         }

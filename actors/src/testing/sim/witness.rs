@@ -68,7 +68,8 @@ impl Witness {
                 seen.failures
             ));
         }
-        let unexplained = |record: &RestartRecord| record.action.is_empty() || record.what.is_empty();
+        let unexplained =
+            |record: &RestartRecord| record.action.is_empty() || record.what.is_empty();
         if records.iter().flat_map(BTreeMap::values).any(unexplained) {
             return Err(format!("a record of {id} does not say what was done"));
         }
@@ -98,11 +99,15 @@ fn look(
                 return Err(format!("{id} is started, which the document does not want"));
             }
             if model.must_stay_down(id) {
-                return Err(format!("{id} is started after its user was told it is stopped"));
+                return Err(format!(
+                    "{id} is started after its user was told it is stopped"
+                ));
             }
         }
         ("container", "Creating") if entered && host.document.package(id).is_none() => {
-            return Err(format!("a container is made for {id}, which is not in the document"));
+            return Err(format!(
+                "a container is made for {id}, which is not in the document"
+            ));
         }
         ("container", "Up") if entered && step.from == "Looking" => {
             let service = host.service(id);
