@@ -2,7 +2,7 @@
 # shellcheck disable=SC2154 # what ready.sh sets
 # Sourced by ready.sh. Installs the Debian packages that are missing; asks nothing of the network otherwise.
 lists=(setup/packages-run)
-case $verb in test | test-fresh | check | bench) lists+=(setup/packages-test) ;; esac
+case $verb in test | test-fresh | check | bench | chaos) lists+=(setup/packages-test) ;; esac
 # npm's packages take the place of a Node that Debian does not have new enough; see node.sh.
 wanted=$(sed -E 's/[[:space:]]*#.*//; /^$/d' "${lists[@]}"; command -v npm > /dev/null || echo npm)
 mapfile -t missing < <(comm -23 <(sort -u <<< "$wanted") <(dpkg-query -W -f '${db:Status-Status} ${Package}\n' | sed -n 's/^installed //p' | sort -u))

@@ -1,5 +1,5 @@
 //! What was promised about speed, measured: `make bench`, or
-//! `cargo bench --profile dev -p coppice --bench promises -- [start|install|kill] [--runs N]`.
+//! `cargo bench --profile dev -p coppice --bench promises -- [start|install|kill|idle] [--runs N]`.
 //!
 //! Every figure is a ratio or a bound that is taken in one run, on one server, with its peer measured in
 //! turn: this machine's speed and whatever else it does meet both. `docs/benchmarks.md` says what was
@@ -13,6 +13,8 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 // A machine of its own and a server on it, as the end-to-end tests have them.
+#[path = "../../tests/e2e/clones.rs"]
+mod clones;
 #[path = "../../tests/e2e/console.rs"]
 #[allow(dead_code)]
 mod console;
@@ -34,6 +36,7 @@ mod until;
 
 mod api;
 mod bare;
+mod idle;
 mod install;
 mod kill;
 mod machine;
@@ -129,6 +132,9 @@ fn inner(scratch: &Scratch, arguments: &Arguments) {
     }
     if arguments.wants("kill") {
         kill::measure(&bench.server, 50);
+    }
+    if arguments.wants("idle") {
+        idle::measure(&bench.server, scratch);
     }
     bench.end();
 }

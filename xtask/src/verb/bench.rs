@@ -25,5 +25,17 @@ pub(crate) fn run(checkout: &Checkout, steps: &mut Steps) -> Result<()> {
         ]);
         build::run_as_root(&mut bench, &[])?;
         command::run(built.told_to(checkout, &mut bench))
+    })?;
+    steps.always("supervisor, beside Erlang's", || {
+        let mut bench = cargo(checkout);
+        bench.args([
+            "bench",
+            "--profile",
+            "dev",
+            "--workspace",
+            "--bench",
+            "restart",
+        ]);
+        command::run(built.told_to(checkout, &mut bench))
     })
 }
