@@ -100,7 +100,7 @@ fn ran(pid: i32) -> Duration {
         .flatten();
     let nanos = tasks.flatten().filter_map(|task| {
         let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
-        text.split(' ').next()?.parse().ok()
+        text.split(' ').next()?.parse::<u64>().ok()
     });
     Duration::from_nanos(nanos.sum())
 }

@@ -51,6 +51,12 @@ impl Inhabited {
         matches!(inspected, Inspection::Running(_))
     }
 
+    /// kill -9 of a container's pid 1.
+    pub(crate) fn shoot(&self, instance: &Segment) {
+        self.desert(instance);
+        self.containers.crash(instance, ExitStatus::Signal(9));
+    }
+
     fn inhabit(&self, spec: &ContainerSpec, life: &Running) {
         let instance = spec.instance.clone();
         let ended = {

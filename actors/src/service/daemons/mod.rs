@@ -13,7 +13,7 @@ mod ledger;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use coppice_supervision::{ChildSpec, Supervisor};
-use coppice_wire::agent::{ACK, LIST, ProcessExited, ProcessList, ProcessStarted};
+use coppice_wire::agent::{ACK, LIST, ProcessExited, ProcessKind, ProcessList, ProcessStarted};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, mpsc};
@@ -209,6 +209,10 @@ impl DaemonsState {
     }
 
     fn died(&mut self, exit: &ProcessExited, watched: bool) {
+        if exit.kind == ProcessKind::Runtime {
+            self.runtime_died(exit);
+            return;
+        }
         let known = self.forget(&exit.id);
         let told = if watched {
             self.is_on_its_own()
@@ -231,6 +235,19 @@ impl DaemonsState {
             action,
             ran: Duration::from_millis(exit.ran_ms),
         });
+    }
+
+    /// The Node process ended while nobody watched.
+    fn runtime_died(&self, exit: &ProcessExited) {
+        if let Some(cause) = cause(exit) {
+            self.then(Task::Record {
+                what: "runtime".to_owned(),
+                cause,
+                action: "it ended while Coppice was away; the runtime is started again; what the old one had \
+                         started was ended",
+                ran: Duration::from_millis(exit.ran_ms),
+            });
+        }
     }
 
     /// Whether a daemon that dies now dies alone: neither wanted, nor with something larger whose
