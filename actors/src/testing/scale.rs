@@ -11,7 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nix::sys::resource::{Resource, setrlimit};
+use nix::{
+    sys::resource::{Resource, setrlimit},
+    time::{ClockId, clock_gettime},
+};
 
 use super::{ID, World};
 use crate::{
@@ -58,6 +61,15 @@ fn scale() {
         tokio::time::sleep(IDLE).await;
         let idle = (ran() - ran_before).as_secs_f64() / began.elapsed().as_secs_f64();
 
+        print!(
+            "{count:>6} trees: start {:.2} s ({:.2} ms each), {:.0} MiB in all ({:.0} KiB each), idle {:.2} % of a core",
+            start.as_secs_f64(),
+            start.as_secs_f64() * 1e3 / count as f64,
+            memory as f64 / 1_024.0,
+            memory.saturating_sub(before) as f64 / count as f64,
+            idle * 100.0,
+        );
+
         let tenth: Vec<Arc<ServiceContext>> = trees.iter().step_by(10).cloned().collect();
         let began = now();
         for tree in &tenth {
@@ -66,13 +78,7 @@ fn scale() {
         all(&tenth, 1).await;
         let recovery = began.elapsed();
         println!(
-            "{count:>6} trees: start {:.2} s ({:.2} ms each), {:.0} MiB in all ({:.0} KiB each), idle {:.2} % of a core, \
-             a tenth killed and back in {:.2} s ({:.2} ms each)",
-            start.as_secs_f64(),
-            start.as_secs_f64() * 1e3 / count as f64,
-            memory as f64 / 1_024.0,
-            memory.saturating_sub(before) as f64 / count as f64,
-            idle * 100.0,
+            ", a tenth killed and back in {:.2} s ({:.2} ms each)",
             recovery.as_secs_f64(),
             recovery.as_secs_f64() * 1e3 / tenth.len() as f64,
         );
@@ -149,14 +155,11 @@ fn resident() -> u64 {
         .unwrap()
 }
 
-/// How long all threads have run.
+/// How long this process has had a processor, with the threads that have ended.
 fn ran() -> Duration {
-    let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
-    let nanos = tasks.filter_map(|task| {
-        let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
-        text.split(' ').next()?.parse::<u64>().ok()
-    });
-    Duration::from_nanos(nanos.sum())
+    clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)
+        .unwrap()
+        .into()
 }
 
 #[expect(
