@@ -5,8 +5,8 @@
 %% ends with `{shutdown, _}`, which is a restart of a permanent child without a report, and nothing
 %% is logged: nobody's formatting is measured.
 -module(restart).
+%% It is a gen_server, too, whose init/1 it shares.
 -behaviour(supervisor).
--behaviour(gen_server).
 -export([main/0, init/1, start_child/1, handle_call/3, handle_cast/2]).
 
 main() ->
