@@ -46,14 +46,14 @@ fn scale() {
         jobs::install(&jobs, Source::File(file)).await.unwrap();
         jobs.take_down(ID).await.unwrap();
         let ids = copies(&jobs, count).await;
-        let (before, began) = (resident(), now());
+        let (before, worked_before, began) = (resident(), ran(), now());
         for id in &ids {
             jobs.start_tree(id).await.unwrap();
         }
         let trees: Vec<Arc<ServiceContext>> =
             ids.iter().map(|id| jobs.host.service(id).unwrap()).collect();
         all(&trees, 0).await;
-        let start = began.elapsed();
+        let (start, worked) = (began.elapsed(), ran() - worked_before);
 
         tokio::time::sleep(SETTLE).await;
         let memory = resident();
@@ -62,20 +62,22 @@ fn scale() {
         let idle = (ran() - ran_before).as_secs_f64() / began.elapsed().as_secs_f64();
 
         print!(
-            "{count:>6} trees: start {:.2} s ({:.2} ms each), {:.0} MiB in all ({:.0} KiB each), idle {:.2} % of a core",
+            "{count:>6} trees: start {:.2} s ({:.2} ms of a core each), {:.0} MiB in all ({:.0} KiB each), idle {:.2} % of a core",
             start.as_secs_f64(),
-            start.as_secs_f64() * 1e3 / count as f64,
+            worked.as_secs_f64() * 1e3 / count as f64,
             memory as f64 / 1_024.0,
             memory.saturating_sub(before) as f64 / count as f64,
             idle * 100.0,
         );
 
         let tenth: Vec<Arc<ServiceContext>> = trees.iter().step_by(10).cloned().collect();
+        // Each had its first runtime of the same generation, the one after that of what it is a copy of.
+        let first = generation(&tenth[0]);
         let began = now();
         for tree in &tenth {
             containers.shoot(&tree.instance);
         }
-        all(&tenth, 1).await;
+        all(&tenth, first).await;
         let recovery = began.elapsed();
         println!(
             ", a tenth killed and back in {:.2} s ({:.2} ms each)",
@@ -129,12 +131,7 @@ async fn all(trees: &[Arc<ServiceContext>], past: u64) {
         for tree in trees {
             let mut phase = tree.phase.subscribe();
             loop {
-                let generation = tree
-                    .runtime
-                    .borrow()
-                    .as_ref()
-                    .map_or(0, |link| link.generation);
-                if generation > past && *phase.borrow_and_update() == RuntimePhase::Running {
+                if generation(tree) > past && *phase.borrow_and_update() == RuntimePhase::Running {
                     break;
                 }
                 phase.changed().await.unwrap();
@@ -142,6 +139,14 @@ async fn all(trees: &[Arc<ServiceContext>], past: u64) {
         }
     };
     tokio::time::timeout(PATIENCE, up).await.unwrap();
+}
+
+/// The generation of the runtime that is connected.
+fn generation(tree: &ServiceContext) -> u64 {
+    tree.runtime
+        .borrow()
+        .as_ref()
+        .map_or(0, |link| link.generation)
 }
 
 /// Resident memory, in KiB.

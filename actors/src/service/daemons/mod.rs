@@ -137,7 +137,9 @@ impl Actor for DaemonsActor {
                 state.follow(changes, &myself);
             }
             DaemonsMsg::Report(report) => {
-                let changes = state.ledger.reported(&report.life, report.event);
+                let changes = state
+                    .ledger
+                    .reported(&report.life, Arc::unwrap_or_clone(report.event));
                 state.reporter = Some(report.agent);
                 state.follow(changes, &myself);
             }
