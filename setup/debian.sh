@@ -2,7 +2,7 @@
 # shellcheck disable=SC2154 # what ready.sh sets
 # Sourced by ready.sh. Installs the Debian packages that are missing; asks nothing of the network otherwise.
 lists=(setup/packages-run)
-case $verb in test | test-* | check | bench) lists+=(setup/packages-test) ;; esac
+case $verb in test | test-* | check | bench | chaos) lists+=(setup/packages-test) ;; esac
 [ "$verb" != test-vm ] || lists+=(setup/packages-vm)
 # npm's packages take the place of a Node that Debian does not have new enough; see node.sh.
 wanted=$(sed -E 's/[[:space:]]*#.*//; /^$/d' "${lists[@]}"; command -v npm > /dev/null || echo npm)

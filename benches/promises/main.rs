@@ -1,5 +1,5 @@
 //! What was promised about speed, measured: `make bench`, or
-//! `cargo bench --profile dev -p coppice --bench promises -- [start|install|kill|adoption|hosted] [--runs N]`.
+//! `cargo bench --profile dev -p coppice --bench promises -- [start|install|kill|adoption|hosted|idle] [--runs N]`.
 //!
 //! Every figure is a ratio or a bound that is taken in one run, on one server, with its peer measured in
 //! turn: this machine's speed and whatever else it does meet both. `docs/benchmarks.md` says what was
@@ -43,6 +43,7 @@ mod adopting;
 mod api;
 mod bare;
 mod hosted;
+mod idle;
 mod install;
 mod kill;
 mod machine;
@@ -144,6 +145,9 @@ fn inner(scratch: &Scratch, arguments: &Arguments) {
     }
     if arguments.wants("hosted") {
         hosted::measure(&bench.server, scratch, 200);
+    }
+    if arguments.wants("idle") {
+        idle::measure(&bench.server, scratch);
     }
     bench.end();
 }

@@ -37,7 +37,7 @@ pub(crate) fn tell_all(server: &Server) {
 }
 
 /// Resident, proportional, and written by itself alone, in MB.
-fn of(process: &Process) -> (f64, f64, f64) {
+pub(crate) fn of(process: &Process) -> (f64, f64, f64) {
     let text = fs::read_to_string(format!("/proc/{}/smaps_rollup", process.pid)).unwrap();
     let field = |name: &str| {
         let line = text

@@ -17,6 +17,7 @@
 
 mod adoption;
 mod arguments;
+mod chaos;
 mod client;
 mod clones;
 mod console;

@@ -42,9 +42,21 @@ impl Process {
 
     /// kill -9.
     pub(crate) fn shoot(&self) {
-        assert!(self.lives(), "{self:?} is gone already");
-        kill(Pid::from_raw(self.pid), Signal::SIGKILL).unwrap();
+        assert!(self.try_shoot(), "{self:?} is gone already");
     }
+
+    /// The same of one that may be gone; tells whether it was there.
+    pub(crate) fn try_shoot(&self) -> bool {
+        self.lives() && kill(Pid::from_raw(self.pid), Signal::SIGKILL).is_ok()
+    }
+}
+
+/// The parent of a process that has ended and was not waited for.
+pub(crate) fn parent_of_ended(pid: i32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    (fields.next()? == "Z").then_some(())?;
+    fields.next()?.parse().ok()
 }
 
 pub(crate) fn all() -> impl Iterator<Item = i32> {

@@ -196,16 +196,21 @@ impl Server {
 
     /// The process that liblxc keeps beside a service's container.
     pub(crate) fn monitor(&self, instance: &str) -> Process {
+        let mut found = self.monitors(instance).into_iter();
+        found
+            .next()
+            .unwrap_or_else(|| panic!("`{instance}` has no monitor"))
+    }
+
+    /// All of these, should there be several, or none.
+    pub(crate) fn monitors(&self, instance: &str) -> Vec<Process> {
         let groups =
             processes::cgroups_named(|name| name == format!("coppice-{}.monitor", self.short));
         let pids: BTreeSet<i32> = groups
             .iter()
             .flat_map(|group| processes::in_cgroup(&group.join(instance)))
             .collect();
-        let mut found = pids.into_iter().filter_map(Process::of);
-        found
-            .next()
-            .unwrap_or_else(|| panic!("`{instance}` has no monitor"))
+        pids.into_iter().filter_map(Process::of).collect()
     }
 
     /// The address of a service's container.

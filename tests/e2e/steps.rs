@@ -8,6 +8,7 @@ mod browser;
 mod causes;
 mod daemons;
 mod document;
+mod grown_back;
 mod hello;
 mod hogs;
 mod interruption;
@@ -185,6 +186,9 @@ chapters! {
         what_fails_while_its_dependency_is_down_is_held_until_that_is_well,
         a_stop_lets_go_of_what_is_held,
         what_fails_on_a_full_disk_is_held_until_there_is_room,
+    }
+    grown_back {
+        whatever_is_killed_at_whatever_moment_grows_back,
     }
     removal {
         secrets_are_neither_in_the_log_nor_in_the_document,

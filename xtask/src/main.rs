@@ -18,6 +18,7 @@ mod steps;
 mod stopwatch;
 mod verb {
     pub(crate) mod bench;
+    pub(crate) mod chaos;
     pub(crate) mod check;
     pub(crate) mod clean_run;
     mod credentials;
@@ -58,6 +59,8 @@ enum Verb {
     Gen,
     /// Measure, and compare with what was promised.
     Bench,
+    /// Kill whatever may be killed, at random, and see it grow back; 200 rounds, or as told.
+    Chaos(verb::chaos::Options),
 }
 
 fn main() -> ExitCode {
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         Verb::Check => verb::check::run(&checkout, &mut steps),
         Verb::Gen => verb::r#gen::run(&checkout, &mut steps),
         Verb::Bench => verb::bench::run(&checkout, &mut steps),
+        Verb::Chaos(options) => verb::chaos::run(&checkout, &mut steps, &options),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -15,11 +15,12 @@ pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// Every operation is idempotent: asking for what already holds is `Ok`. Operations on different
 /// instances run side by side. On one instance [`create`] and [`destroy`] wait for what was asked for
 /// before them, and what is asked for after them waits for them; reading ([`inspect`], [`wait_exit`],
-/// [`usage`]) waits for nothing. Dropping a pending answer does not undo what was begun.
+/// [`subcontainers`], [`usage`]) waits for nothing. Dropping a pending answer does not undo what was begun.
 ///
 /// [`create`]: Backend::create
 /// [`destroy`]: Backend::destroy
 /// [`inspect`]: Backend::inspect
+/// [`subcontainers`]: Backend::subcontainers
 /// [`wait_exit`]: Backend::wait_exit
 /// [`usage`]: Backend::usage
 pub trait Backend: Send + Sync + 'static {
@@ -68,6 +69,13 @@ pub trait Backend: Send + Sync + 'static {
         instance: &'a Segment,
         guid: &'a Segment,
     ) -> Pending<'a, Result<(), OpError>>;
+
+    /// The subcontainers that have a layer on the host, whoever asked for them; none when no container
+    /// runs. Whoever made one may have died before it could take it away.
+    fn subcontainers<'a>(
+        &'a self,
+        instance: &'a Segment,
+    ) -> Pending<'a, Result<Vec<Segment>, OpError>>;
 
     /// Mounts a host directory or file into a running container. Serves the `mount` effect and
     /// `bind-mount --idmap` alike: the caller turns a path below `/media/startos/volumes/<id>` into

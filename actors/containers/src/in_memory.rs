@@ -135,16 +135,6 @@ impl InMemoryBackend {
         self.state().calls.clone()
     }
 
-    /// Guids of the subcontainers that exist in a running container.
-    #[must_use]
-    pub fn subcontainers(&self, instance: &Segment) -> Vec<Segment> {
-        let state = self.state();
-        let container = state.containers.get(instance);
-        container
-            .map(|c| c.subcontainers.iter().cloned().collect())
-            .unwrap_or_default()
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         // A test that panicked while holding the account must not hide its message behind another.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -336,6 +326,16 @@ impl Backend for InMemoryBackend {
             }
             Ok(())
         })
+    }
+
+    fn subcontainers<'a>(
+        &'a self,
+        instance: &'a Segment,
+    ) -> Pending<'a, Result<Vec<Segment>, OpError>> {
+        let state = self.state();
+        let container = state.containers.get(instance);
+        let found = container.map(|c| c.subcontainers.iter().cloned().collect());
+        answer(Ok(found.unwrap_or_default()))
     }
 
     fn mount_into<'a>(

@@ -112,8 +112,9 @@ pub struct ProcessReport {
     pub life: Arc<str>,
     /// The connection it came on, which takes the acknowledgement.
     pub agent: Peer,
-    /// What it says.
-    pub event: ProcessEvent,
+    /// What it says. Elsewhere, because a channel has room for its longest queue from the beginning: in
+    /// place, reports that are never sent would be most of the memory of a service.
+    pub event: Arc<ProcessEvent>,
 }
 
 /// A live subcontainer.

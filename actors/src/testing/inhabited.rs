@@ -51,6 +51,12 @@ impl Inhabited {
         matches!(inspected, Inspection::Running(_))
     }
 
+    /// kill -9 of a container's pid 1.
+    pub(crate) fn shoot(&self, instance: &Segment) {
+        self.desert(instance);
+        self.containers.crash(instance, ExitStatus::Signal(9));
+    }
+
     fn inhabit(&self, spec: &ContainerSpec, life: &Running) {
         let instance = spec.instance.clone();
         let ended = {
@@ -147,6 +153,13 @@ impl Backend for Inhabited {
         guid: &'a Segment,
     ) -> Pending<'a, Result<(), OpError>> {
         self.containers.destroy_subcontainer_fs(instance, guid)
+    }
+
+    fn subcontainers<'a>(
+        &'a self,
+        instance: &'a Segment,
+    ) -> Pending<'a, Result<Vec<Segment>, OpError>> {
+        self.containers.subcontainers(instance)
     }
 
     fn mount_into<'a>(

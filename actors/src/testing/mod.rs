@@ -9,6 +9,7 @@ mod fuse;
 mod inhabited;
 mod line;
 mod puppet;
+mod scale;
 mod sim;
 
 use std::{

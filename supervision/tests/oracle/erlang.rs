@@ -4,13 +4,16 @@
 //! (`Deviation::ExitsOvertakeCommands`).
 
 use std::{
-    io::{BufRead, BufReader, ErrorKind, Write},
+    io::{BufRead, BufReader, Write},
     path::Path,
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Stdio},
     thread,
 };
 
-use super::script::{Script, Step};
+use super::{
+    erlang_base,
+    script::{Script, Step},
+};
 
 pub(crate) struct Erlang {
     node: Child,
@@ -18,34 +21,11 @@ pub(crate) struct Erlang {
     from: BufReader<ChildStdout>,
 }
 
-/// Runs a program of Debian's `erlang-base`, or says where to get it.
-fn of_erlang_base<T>(program: &str, run: impl FnOnce(&mut Command) -> std::io::Result<T>) -> T {
-    run(&mut Command::new(program)).unwrap_or_else(|error| match error.kind() {
-        ErrorKind::NotFound => panic!(
-            "`{program}` is missing: this test holds the supervisor against OTP's own. \
-             Install it with `apt-get install --no-install-recommends erlang-base`"
-        ),
-        _ => panic!("`{program}` does not run: {error}"),
-    })
-}
-
 impl Erlang {
     pub(crate) fn start() -> Self {
-        let code = Path::new(env!("CARGO_TARGET_TMPDIR")).join("oracle");
-        std::fs::create_dir_all(&code).unwrap();
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/oracle/oracle.erl");
-        let compiled = of_erlang_base("erlc", |erlc| {
-            erlc.args(["-Wall", "-Werror", "-o"])
-                .arg(&code)
-                .arg(source)
-                .output()
-        });
-        let said = String::from_utf8_lossy(&compiled.stdout);
-        assert!(
-            compiled.status.success(),
-            "{source} does not compile:\n{said}"
-        );
-        let mut node = of_erlang_base("erl", |erl| {
+        let code = erlang_base::compile(Path::new(source));
+        let mut node = erlang_base::program("erl", |erl| {
             // One scheduler: see `oracle.erl`.
             erl.args(["-noshell", "+S", "1:1", "-pa"])
                 .arg(&code)

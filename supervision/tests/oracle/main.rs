@@ -18,6 +18,7 @@
 
 mod deviation;
 mod erlang;
+mod erlang_base;
 mod generate;
 mod ours;
 mod script;

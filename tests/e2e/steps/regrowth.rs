@@ -105,8 +105,11 @@ pub(super) fn a_killed_runtime_comes_back_under_its_living_neighbours(world: &mu
         page(world).contains("<h1>").then_some(())
     });
     world.healthy("hello");
-    // One daemon, not two: those of the old runtime are gone before the new one starts its own.
+    // One daemon, not two: those of the old runtime are gone before the new one starts its own. So is
+    // what it ran in.
     world.server.process("hello", "hello");
+    let roots = world.server.data.join("services/hello/sub");
+    assert_eq!(roots.read_dir().unwrap().count(), 1, "{}", roots.display());
     greet(world, "Grown again");
 }
 

@@ -223,6 +223,14 @@ impl Backend for LxcBackend {
         })
     }
 
+    fn subcontainers<'a>(
+        &'a self,
+        instance: &'a Segment,
+    ) -> Pending<'a, Result<Vec<Segment>, OpError>> {
+        let instance = instance.clone();
+        Box::pin(self.blocking(move |host| Ok(subcontainer::list(host, &instance)?)))
+    }
+
     fn mount_into<'a>(
         &'a self,
         instance: &'a Segment,

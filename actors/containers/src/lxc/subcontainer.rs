@@ -192,6 +192,20 @@ fn is_pid_1(pid: i32) -> bool {
     innermost == Some("1")
 }
 
+/// The subcontainers that have a layer. What the container shows as mounted is not asked: there it may
+/// show as many as it likes.
+pub(crate) fn list(host: &Host, instance: &Segment) -> Result<Vec<Segment>, StepError> {
+    let dir = host.layout.sub_dir(instance);
+    let entries = match fs::read_dir(&dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.doing(format!("read {}", dir.display()))?,
+    };
+    let names = entries.flatten().map(|entry| entry.file_name());
+    Ok(names
+        .filter_map(|name| Segment::new(name.to_str()?).ok())
+        .collect())
+}
+
 /// Guids of the subcontainers whose roots are mounted in a running container.
 pub(crate) fn guids_mounted(life: &Running) -> io::Result<BTreeSet<String>> {
     let mounts = mountinfo::of_process(life.init_pid)?;

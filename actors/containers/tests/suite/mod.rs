@@ -172,13 +172,19 @@ async fn subcontainers_come_and_go(backend: &dyn Backend, spec: ContainerSpec) {
             .await
             .unwrap();
     }
+    let listed = async || backend.subcontainers(instance).await.unwrap();
+    assert_eq!(listed().await, std::slice::from_ref(&guid));
     for _ in 0..2 {
         backend
             .destroy_subcontainer_fs(instance, &guid)
             .await
             .unwrap();
     }
+    assert_eq!(listed().await, []);
+    let again = backend.create_subcontainer_fs(instance, image, &guid);
+    again.await.unwrap();
     backend.destroy(instance).await.unwrap();
+    assert_eq!(listed().await, [], "it went with its container");
 }
 
 async fn paths_that_climb_are_refused(backend: &dyn Backend, spec: ContainerSpec) {

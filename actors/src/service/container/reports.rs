@@ -67,7 +67,7 @@ impl AgentReports {
         let _ = self.service.processes.send(ProcessReport {
             life: Arc::clone(&self.life),
             agent: agent.clone(),
-            event,
+            event: Arc::new(event),
         });
     }
 }

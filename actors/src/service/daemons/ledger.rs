@@ -31,7 +31,8 @@ pub(super) enum Change {
         /// Its id.
         id: String,
     },
-    /// A daemon died, told of before or not, and this is the report.
+    /// A daemon died, told of before or not, or the Node process did while nobody watched, and this is
+    /// the report.
     Died {
         /// The report.
         exit: ProcessExited,
@@ -90,6 +91,16 @@ impl Ledger {
     pub(super) fn had_its_runtime(&self, generation: Option<u64>) -> bool {
         let runtime = self.first.as_ref().and_then(|first| first.runtime);
         generation.is_none() || generation == runtime
+    }
+
+    /// Whether this was the Node process, and nobody has started another since: its actor, which tells of
+    /// every end that it sees, was not there.
+    fn was_the_last_runtime(&self, exit: &ProcessExited) -> bool {
+        let none = self
+            .first
+            .as_ref()
+            .is_some_and(|first| first.runtime.is_none());
+        exit.kind == ProcessKind::Runtime && none
     }
 
     /// The list came.
@@ -192,7 +203,8 @@ impl Ledger {
             self.ended.insert(exit.seq, exit.id.clone());
         }
         let known = self.living.remove(&exit.id).is_some();
-        if known || is_daemon(exit.kind, exit.daemon, exit.program.is_some()) {
+        let told = is_daemon(exit.kind, exit.daemon, exit.program.is_some());
+        if known || told || (!watched && self.was_the_last_runtime(&exit)) {
             changes.push(Change::Died { exit, watched });
         }
     }

@@ -143,7 +143,9 @@ impl Actor for DaemonsActor {
                 state.follow(changes, &myself);
             }
             DaemonsMsg::Report(report) => {
-                let changes = state.ledger.reported(&report.life, report.event);
+                let changes = state
+                    .ledger
+                    .reported(&report.life, Arc::unwrap_or_clone(report.event));
                 state.reporter = Some(report.agent);
                 state.follow(changes, &myself);
             }
@@ -229,8 +231,10 @@ impl DaemonsState {
     }
 
     fn died(&mut self, exit: ProcessExited, watched: bool) {
-        if exit.kind == ProcessKind::Host {
-            return self.hosted_died(exit, watched);
+        match exit.kind {
+            ProcessKind::Host => return self.hosted_died(exit, watched),
+            ProcessKind::Runtime => return self.runtime_died(&exit),
+            ProcessKind::Leader | ProcessKind::Exec => {}
         }
         let known = self.forget(&exit.id);
         let leaf = exit
@@ -290,6 +294,17 @@ impl DaemonsState {
         let event = Event::new(format!("daemon {name}"), cause, action)
             .after(Some(Duration::from_millis(exit.ran_ms)));
         self.then(Task::Record(event));
+    }
+
+    /// The Node process ended while nobody watched.
+    fn runtime_died(&self, exit: &ProcessExited) {
+        if let Some(cause) = cause(exit) {
+            let action = "it ended while Coppice was away; the runtime is started again; what the old one had \
+                          started was ended";
+            let event = Event::new("runtime", cause, action)
+                .after(Some(Duration::from_millis(exit.ran_ms)));
+            self.then(Task::Record(event));
+        }
     }
 
     /// Whether a daemon that dies now dies alone: neither wanted, nor with something larger whose

@@ -66,7 +66,7 @@ pub(super) async fn spawn(service: &Arc<ServiceContext>, generation: u64) -> Res
             .await
             .map_err(|error| error.to_string())?;
     }
-    service.subcontainers().clear();
+    take_subcontainers_away(service).await?;
     let request = Spawn {
         id: format!("runtime-{generation}"),
         generation: Some(generation),
@@ -96,6 +96,18 @@ pub(super) async fn spawn(service: &Arc<ServiceContext>, generation: u64) -> Res
         .call(SPAWN, json!(request), AGENT_PATIENCE)
         .await
         .map_err(|error| error.to_string())?;
+    Ok(())
+}
+
+/// Whose runtime died could not take its subcontainers away, and nobody else knows of them.
+async fn take_subcontainers_away(service: &ServiceContext) -> Result<(), String> {
+    let backend = &service.host.backend;
+    let left = backend.subcontainers(&service.instance).await;
+    for guid in left.map_err(|error| error.to_string())? {
+        let taken = backend.destroy_subcontainer_fs(&service.instance, &guid);
+        taken.await.map_err(|error| error.to_string())?;
+    }
+    service.subcontainers().clear();
     Ok(())
 }
 

@@ -527,7 +527,7 @@ fn watch_processes(mut events: broadcast::Receiver<ProcessReport>, actor: ActorR
                 }
                 Err(broadcast::error::RecvError::Closed) => break,
             };
-            let ProcessEvent::Exited(exit) = event else {
+            let ProcessEvent::Exited(exit) = &*event else {
                 continue;
             };
             let (ProcessKind::Runtime, Some(generation)) = (exit.kind, exit.generation) else {

@@ -218,6 +218,13 @@ impl Backend for Ground {
         self.containers.destroy_subcontainer_fs(instance, guid)
     }
 
+    fn subcontainers<'a>(
+        &'a self,
+        instance: &'a Segment,
+    ) -> Pending<'a, Result<Vec<Segment>, OpError>> {
+        self.containers.subcontainers(instance)
+    }
+
     fn mount_into<'a>(
         &'a self,
         instance: &'a Segment,

@@ -176,3 +176,28 @@ fn another_life_begins_with_nothing_and_asks_what_lives() {
         [Change::Began(lives), Change::Safe { seq: 1 }]
     );
 }
+
+#[test]
+fn a_node_process_that_died_unseen_is_told_of_unless_another_lives() {
+    let node_ended = || ProcessExited {
+        kind: ProcessKind::Runtime,
+        signal: Some(9),
+        ..exited(2, "runtime")
+    };
+    let told = |living: Vec<ProcessStarted>| {
+        let mut ledger = Ledger::default();
+        ledger.asked();
+        ledger.reported(&life(), ProcessEvent::Exited(node_ended()));
+        ledger.listed(list(2, living))
+    };
+    let died = Change::Died {
+        exit: node_ended(),
+        watched: false,
+    };
+    assert_eq!(told(vec![]), [died, Change::Safe { seq: 2 }]);
+    assert_eq!(told(vec![node(2)]), [Change::Safe { seq: 2 }]);
+    // One that we see end is told of by its own actor.
+    let mut ledger = watching();
+    let seen = ledger.reported(&life(), ProcessEvent::Exited(node_ended()));
+    assert_eq!(seen, [Change::Safe { seq: 2 }]);
+}

@@ -1,0 +1,152 @@
+//! The services that are killed: copies of `hello`, and `miniflux` with its PostgreSQL.
+
+use std::{fs, path::PathBuf};
+
+use serde_json::json;
+
+use super::model::{Fate, Model};
+use crate::{clones::renamed, processes::Process, server::Server, world::World};
+
+/// Names for copies.
+const TREES: [&str; 4] = ["aspen", "birch", "cedar", "douglas"];
+
+/// One service.
+#[derive(Debug)]
+pub(super) struct Subject {
+    id: &'static str,
+    file: PathBuf,
+    /// Its processes that live as long as it runs, as they are called.
+    daemons: &'static [&'static str],
+    /// What records call them: their subcontainer, or the program once a new core has forgotten that.
+    recorded: &'static [&'static str],
+    checks: usize,
+}
+
+impl Subject {
+    pub(super) fn id(&self) -> &str {
+        self.id
+    }
+
+    pub(super) fn file(&self) -> &str {
+        self.file.to_str().unwrap()
+    }
+
+    /// Whether it has a page whose words can be set.
+    pub(super) fn greets(&self) -> bool {
+        self.daemons == ["hello"]
+    }
+
+    pub(super) const fn daemons(&self) -> &'static [&'static str] {
+        self.daemons
+    }
+
+    /// What records may call a death among them.
+    pub(super) const fn recorded(&self) -> &'static [&'static str] {
+        self.recorded
+    }
+
+    /// Health checks it has while it runs.
+    pub(super) const fn checks(&self) -> usize {
+        self.checks
+    }
+
+    pub(super) fn host(&self) -> String {
+        format!("{}-coppice.local", self.id)
+    }
+}
+
+/// The processes of a service that count.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Population {
+    pub(super) agents: Vec<Process>,
+    pub(super) monitors: Vec<Process>,
+    pub(super) nodes: Vec<Process>,
+    pub(super) daemons: Vec<Process>,
+    /// What is none of these, as it is called.
+    pub(super) others: Vec<Process>,
+}
+
+impl Population {
+    pub(super) fn of(server: &Server, id: &str, daemons: &[&str]) -> Self {
+        let mut found = Self {
+            monitors: server.monitors(id),
+            ..Self::default()
+        };
+        for process in server.processes(id) {
+            let place = if process.name == "coppice-agent" {
+                &mut found.agents
+            } else if process.name == "node" {
+                &mut found.nodes
+            } else if daemons.contains(&process.name.as_str()) {
+                &mut found.daemons
+            } else {
+                &mut found.others
+            };
+            place.push(process);
+        }
+        found
+    }
+}
+
+/// Installs and starts the services.
+pub(super) fn plant(world: &mut World, clones: usize, database: bool) -> Vec<Subject> {
+    world.up();
+    let folder = world.scratch.path("chaos");
+    fs::create_dir_all(&folder).unwrap();
+    let mut subjects: Vec<Subject> = TREES[..clones]
+        .iter()
+        .map(|id| {
+            let file = folder.join(format!("{id}.s9pk"));
+            fs::write(&file, renamed(&World::example("hello"), id)).unwrap();
+            Subject {
+                id,
+                file,
+                daemons: &["hello"],
+                recorded: &["daemon server", "daemon hello"],
+                checks: 1,
+            }
+        })
+        .collect();
+    for subject in &subjects {
+        world.server.cli(&["package", "install", subject.file()]);
+        world.server.cli(&["service", "start", subject.id]);
+    }
+    if database {
+        subjects.push(with_database(world));
+    }
+    subjects
+}
+
+fn with_database(world: &World) -> Subject {
+    let file = World::example("miniflux");
+    let server = &world.server;
+    if !world.is_installed("miniflux") {
+        server.cli(&["package", "install", file.to_str().unwrap()]);
+        let account = json!({ "username": "admin", "password": "an-elm-on-a-hill" }).to_string();
+        server.cli(&[
+            "action",
+            "run",
+            "miniflux",
+            "set-admin",
+            "--input",
+            &account,
+        ]);
+    }
+    server.cli(&["service", "start", "miniflux"]);
+    Subject {
+        id: "miniflux",
+        file,
+        daemons: &["postgres", "miniflux"],
+        recorded: &["daemon postgres", "daemon miniflux"],
+        checks: 2,
+    }
+}
+
+/// Removes the copies.
+pub(super) fn clear(world: &World, subjects: &[Subject], model: &Model) {
+    for (number, subject) in subjects.iter().enumerate() {
+        if subject.greets() && *model.fate(number) != Fate::Absent {
+            world.server.cli(&["package", "uninstall", subject.id]);
+        }
+    }
+}
