@@ -666,7 +666,8 @@ parked: Parked | null,
 /**
  * Set while the service failed and what it needs is missing.
  */
-held: Held | null, };
+held: Held | null, 
+/**
  * Its living daemons, by the agent's name for the process; shown, never stored.
  */
 daemons: { [key in string]: DaemonReport }, 
