@@ -20,7 +20,7 @@ use std::{
 use nix::sys::statvfs::statvfs;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
-use crate::{host::Host, network::Watch, reserve::Reserve};
+use crate::{blocking::blocking, host::Host, network::Watch, reserve::Reserve};
 
 /// Less than this to spare is a full disk: a database grows by as much at a time.
 const FULL_BELOW: u64 = 16 << 20;
@@ -149,7 +149,7 @@ pub(crate) async fn show(host: Arc<Host>) {
     shown.await;
     if room == Room::Enough && host.reserve.lacks() > 0 {
         let reserve = host.reserve.clone();
-        let held = tokio::task::spawn_blocking(move || reserve.hold()).await;
+        let held = blocking(move || reserve.hold()).await;
         if let Err(error) = held {
             tracing::warn!(%error, "the reserve was not taken again");
         }

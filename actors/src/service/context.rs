@@ -167,6 +167,8 @@ pub struct ServiceContext {
     pub hosting_slot: Slot<HostingMsg>,
     /// The container's actor.
     pub container_slot: Slot<ContainerMsg>,
+    /// Held while Node is started.
+    pub spawning: tokio::sync::Mutex<()>,
     /// The runtime's actor.
     pub runtime_slot: Slot<RuntimeMsg>,
     /// Event ids under which an action's form was made in this generation.
@@ -216,6 +218,7 @@ impl ServiceContext {
             shown: Shown::default(),
             hosting_slot: Slot::default(),
             container_slot: Slot::default(),
+            spawning: tokio::sync::Mutex::default(),
             runtime_slot: Slot::default(),
             forms: Forms::default(),
             held: Mutex::default(),

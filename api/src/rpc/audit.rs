@@ -104,11 +104,14 @@ mod tests {
             .collect();
         let expected = [
             "server.stop",
+            "server.upgrade",
             "auth.login",
             "auth.logout",
             "auth.session.kill",
             "auth.reset-password",
             "auth.set-password",
+            "db.compact",
+            "db.export",
             "package.install-file",
             "package.sideload",
             "package.uninstall",

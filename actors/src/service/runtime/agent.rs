@@ -7,7 +7,10 @@ use coppice_wire::agent::{
 };
 use serde_json::{Value, json};
 
-use super::{super::ServiceContext, step::Input};
+use super::{
+    super::{ServiceContext, daemons::hosted},
+    step::Input,
+};
 use crate::link::Peer;
 
 /// The agent answers from memory and `fork`; a slow disk may hold Node's binary.
@@ -59,6 +62,9 @@ pub(super) async fn find_runtime(
 
 pub(super) async fn spawn(service: &Arc<ServiceContext>, generation: u64) -> Result<(), String> {
     let agent = service.agent.borrow().clone().ok_or("the agent hung up")?;
+    // An actor that was killed in the middle of this leaves it under way. Its successor waits for that,
+    // or it would not see what is being started.
+    let _one_at_a_time = service.spawning.lock().await;
     for old in outlived(&ask_list(&agent).await?, generation) {
         let params = json!(KillGeneration { generation: old });
         agent
@@ -99,11 +105,17 @@ pub(super) async fn spawn(service: &Arc<ServiceContext>, generation: u64) -> Res
     Ok(())
 }
 
-/// Whose runtime died could not take its subcontainers away, and nobody else knows of them.
+/// A runtime that died could not take its subcontainers away, and nobody else knows of them. Those of the
+/// daemons that the host keeps running are not its own.
 async fn take_subcontainers_away(service: &ServiceContext) -> Result<(), String> {
     let backend = &service.host.backend;
+    let kept = hosted::roots(service).map_err(|problem| problem.details)?;
     let left = backend.subcontainers(&service.instance).await;
-    for guid in left.map_err(|error| error.to_string())? {
+    let left = left.map_err(|error| error.to_string())?;
+    for guid in left
+        .into_iter()
+        .filter(|guid| !kept.contains(guid.as_str()))
+    {
         let taken = backend.destroy_subcontainer_fs(&service.instance, &guid);
         taken.await.map_err(|error| error.to_string())?;
     }

@@ -253,6 +253,18 @@ pub(in super::super) fn is_declared(service: &ServiceContext, process: &str) -> 
     declarations.is_ok_and(|all| all.list.iter().any(|one| one.process() == process))
 }
 
+/// The subcontainers that daemons run in: theirs, whatever becomes of the runtime that declared them.
+///
+/// # Errors
+/// When the declarations cannot be read.
+pub(in super::super::super) fn roots(
+    service: &ServiceContext,
+) -> Result<BTreeSet<String>, Problem> {
+    let all = Declarations::load(&service.host.secrets, &service.id)?;
+    let of_images = all.list.into_iter().filter(|one| one.spec.image.is_some());
+    Ok(of_images.map(|one| one.spec.id).collect())
+}
+
 /// Whether these may be declared by a package with these images and volumes.
 ///
 /// # Errors

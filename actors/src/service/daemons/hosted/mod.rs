@@ -27,14 +27,17 @@ use std::{sync::Arc, time::Duration};
 
 use coppice_supervision::{Backoff, SupervisorSpec};
 
-pub(super) use self::declared::is_declared;
+pub(super) use self::declared::{is_declared, roots};
 pub use self::{
     declared::{DaemonSpec, Declarations, check},
     manager::{HostingActor, HostingMsg},
     roster::Roster,
 };
 use super::super::ServiceContext;
-use crate::problem::{Kind, Problem};
+use crate::{
+    blocking::blocking,
+    problem::{Kind, Problem},
+};
 
 /// Name of the supervisor of these daemons.
 pub const SUPERVISOR: &str = "hosted";
@@ -83,7 +86,7 @@ async fn drop_unwanted(service: &Arc<ServiceContext>) -> Result<(), Problem> {
 
 async fn replace(service: &Arc<ServiceContext>, specs: Vec<DaemonSpec>) -> Result<(), Problem> {
     let writer = Arc::clone(service);
-    let written = tokio::task::spawn_blocking(move || {
+    let written = blocking(move || {
         let secrets = &writer.host.secrets;
         let before = Declarations::load(secrets, &writer.id)?;
         let now = before.replaced_by(specs);
