@@ -98,13 +98,22 @@ impl Storm<'_> {
     /// Late and repeated messages, to the next that comes into some state, before it does anything in it.
     async fn strays(&self) {
         let (machine, state) = stray::STATES[below(stray::STATES.len() as u64) as usize];
+        if state == "Held" {
+            fill_disk(true);
+        }
         let host = Arc::clone(&self.core.host);
         let send = move |id: &str, removal: &str| {
             let send = |_| stray::send(&host, (machine, state), id, removal);
             (0..1 + below(4)).filter_map(send).collect()
         };
         let struck = self.recorder.ambush(machine, state, Box::new(send));
-        let _ = timeout(STEP_PATIENCE, struck).await;
+        let struck = timeout(STEP_PATIENCE, struck).await;
+        // Somebody may lose patience with what is held.
+        if state == "Held" && struck.is_ok() && below(2) == 0 {
+            let id = SERVICES[below(SERVICES.len() as u64) as usize];
+            let (soft, force) = (true, true);
+            self.command(id, Command::Uninstall { soft, force });
+        }
     }
 
     /// Some time: none, a little, or more than there is to any deadline. Or some steps, after which whatever

@@ -33,8 +33,8 @@ const AWAITED: [(&str, &str); 8] = [
     ("ExitDone", "Exiting"),
 ];
 
-/// Where they find an actor; what is passed quickly is waited for.
-pub(super) const STATES: [(&str, &str); 18] = [
+/// Where they find an actor; what is passed quickly is waited for, and what is come to rarely more often.
+pub(super) const STATES: [(&str, &str); 30] = [
     ("runtime", "Waiting"),
     ("container", "Looking"),
     ("container", "Clearing"),
@@ -51,7 +51,19 @@ pub(super) const STATES: [(&str, &str); 18] = [
     ("runtime", "Exiting"),
     ("container", "Gone"),
     ("runtime", "Exited"),
+    ("runtime", "Waiting"),
+    ("runtime", "Waiting"),
+    ("runtime", "Exiting"),
+    ("runtime", "Exiting"),
+    ("runtime", "Exiting"),
+    ("runtime", "Exited"),
+    ("runtime", "Exited"),
+    ("container", "Clearing"),
     ("container", "Held"),
+    ("container", "Held"),
+    ("container", "Held"),
+    ("runtime", "Held"),
+    ("runtime", "Held"),
     ("runtime", "Held"),
 ];
 

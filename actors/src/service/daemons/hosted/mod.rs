@@ -27,7 +27,8 @@ use std::{sync::Arc, time::Duration};
 
 use coppice_supervision::{Backoff, SupervisorSpec};
 
-pub(super) use self::declared::{is_declared, roots};
+pub(super) use self::declared::is_declared;
+pub(in super::super) use self::declared::roots;
 pub use self::{
     declared::{DaemonSpec, Declarations, check},
     manager::{HostingActor, HostingMsg},
