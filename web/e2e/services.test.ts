@@ -162,7 +162,17 @@ describe('the page of a service', () => {
       op: 'replace',
       path: '/packageData/hello/restarts',
       value: {
-        '3': { seq: 3, at: new Date().toISOString(), what: 'runtime', cause: { kind: 'oom' }, action: 'it is started again', ranMs: 4000, logs: ['allocating'] },
+        '3': {
+          seq: 3,
+          at: new Date().toISOString(),
+          what: 'runtime',
+          cause: { kind: 'oom', kills: 1 },
+          because: [],
+          action: 'it is started again',
+          by: { who: 'coppice' },
+          ranMs: 4000,
+          logs: ['allocating'],
+        },
       },
     });
     await page.getByRole('heading', { name: 'The runtime ran out of memory and was ended by the kernel.' }).waitFor();
