@@ -3,17 +3,14 @@
 use std::{ffi::OsStr, fs, process::ExitCode};
 
 use coppice_clock::Mono;
-use nix::{
-    mount::{MntFlags, MsFlags, mount, umount2},
-    sched::{CloneFlags, unshare},
-    sys::{
-        prctl::set_pdeathsig,
-        signal::{SigSet, Signal},
-    },
+use nix::sys::{
+    prctl::set_pdeathsig,
+    signal::{SigSet, Signal},
 };
 
 use crate::{
-    arguments::Arguments, console::run, lan, report, scratch::Scratch, steps, world::World,
+    arguments::Arguments, console::run, lan, machine_of_its_own, report, scratch::Scratch, steps,
+    world::World,
 };
 
 /// Room for the data of a server: an ordinary file system of its own, so that it can be full.
@@ -70,42 +67,9 @@ fn hold(world: &World) {
     let _ = std::io::stdin().read_line(&mut String::new());
 }
 
-/// Leaves the machine's mounts and links. The new `/sys` shows the new links; the cgroups stay where
-/// they were; `/run` begins empty, so no name in it meets another's.
+/// Leaves the machine's mounts, links and disk.
 fn isolate(scratch: &Scratch) {
-    const NONE: Option<&str> = None;
-    unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET).unwrap();
-    mount(NONE, "/", NONE, MsFlags::MS_PRIVATE | MsFlags::MS_REC, NONE).unwrap();
-    let aside = scratch.path("cgroup");
-    fs::create_dir(&aside).unwrap();
-    mount(
-        Some("/sys/fs/cgroup"),
-        &aside,
-        NONE,
-        MsFlags::MS_BIND | MsFlags::MS_REC,
-        NONE,
-    )
-    .unwrap();
-    umount2("/sys", MntFlags::MNT_DETACH).unwrap();
-    mount(Some("sysfs"), "/sys", Some("sysfs"), MsFlags::empty(), NONE).unwrap();
-    // AppArmor's profiles go through it; a kernel without security modules may not have it.
-    let _ = mount(
-        Some("securityfs"),
-        "/sys/kernel/security",
-        Some("securityfs"),
-        MsFlags::empty(),
-        NONE,
-    );
-    mount(Some(&aside), "/sys/fs/cgroup", NONE, MsFlags::MS_MOVE, NONE).unwrap();
-    mount(
-        Some("run"),
-        "/run",
-        Some("tmpfs"),
-        MsFlags::empty(),
-        Some("mode=755"),
-    )
-    .unwrap();
-
+    machine_of_its_own::enter(scratch);
     let image = scratch.path("disk.ext4");
     fs::File::create(&image)
         .unwrap()

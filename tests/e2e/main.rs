@@ -24,6 +24,7 @@ mod console;
 mod inside;
 mod lan;
 mod leftovers;
+mod machine_of_its_own;
 mod outside;
 mod packages;
 mod processes;
