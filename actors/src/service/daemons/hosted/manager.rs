@@ -209,7 +209,7 @@ impl HostingState {
         let _ = self.work.send(task);
     }
 
-    /// What shall run: what is declared, for as long as the service is wanted.
+    /// What shall run: what is declared, until the service is not wanted.
     fn wanted(&self) -> Vec<Arc<Declared>> {
         let service = &self.service;
         let declarations = match Declarations::load(&service.host.secrets, &service.id) {
@@ -219,17 +219,21 @@ impl HostingState {
                 return Vec::new();
             }
         };
-        if is_wanted(service) {
+        if declarations.list.is_empty() {
+            return Vec::new();
+        }
+        if !is_wanted(service) {
+            service.hosted.make_void();
+        }
+        if !service.hosted.is_void() {
             return declarations.list.into_iter().map(Arc::new).collect();
         }
-        if !declarations.list.is_empty() {
-            let service = Arc::clone(service);
-            tokio::spawn(async move {
-                if let Err(problem) = super::drop_unwanted(&service).await {
-                    tracing::warn!(service = service.id, %problem, "its daemons stay declared");
-                }
-            });
-        }
+        let service = Arc::clone(service);
+        tokio::spawn(async move {
+            if let Err(problem) = super::drop_void(&service).await {
+                tracing::warn!(service = service.id, %problem, "its daemons stay declared");
+            }
+        });
         Vec::new()
     }
 }

@@ -75,11 +75,11 @@ pub async fn withdraw(service: &Arc<ServiceContext>) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Takes back what is declared for a service that shall not run.
-async fn drop_unwanted(service: &Arc<ServiceContext>) -> Result<(), Problem> {
+/// Takes back what is declared for a service that was not to run.
+async fn drop_void(service: &Arc<ServiceContext>) -> Result<(), Problem> {
     let _alone = service.hosted.declaring.lock().await;
     // Wanted again by now, its `main` may have declared them anew.
-    if declared::is_wanted(service) {
+    if !service.hosted.is_void() {
         return Ok(());
     }
     replace(service, Vec::new()).await
@@ -90,7 +90,11 @@ async fn replace(service: &Arc<ServiceContext>, specs: Vec<DaemonSpec>) -> Resul
     let written = blocking(move || {
         let secrets = &writer.host.secrets;
         let before = Declarations::load(secrets, &writer.id)?;
-        let now = before.replaced_by(specs);
+        let now = if writer.hosted.is_void() {
+            before.replaced_by(Vec::new()).replaced_by(specs)
+        } else {
+            before.replaced_by(specs)
+        };
         if now == before {
             return Ok(());
         }
@@ -99,6 +103,7 @@ async fn replace(service: &Arc<ServiceContext>, specs: Vec<DaemonSpec>) -> Resul
     written
         .await
         .map_err(|error| Problem::of(Kind::Unknown, &error))??;
+    service.hosted.holds();
     service.raise_wish();
     Ok(())
 }

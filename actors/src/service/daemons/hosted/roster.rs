@@ -3,7 +3,10 @@
 //! Invariant: what is marked as to be ended stays marked until it is struck off, so an actor that
 //! was restarted in between goes on ending it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use coppice_wire::agent::ProcessExited;
 use ractor::ActorRef;
@@ -23,6 +26,8 @@ pub struct Roster {
     count: watch::Sender<usize>,
     /// One change of what is declared at a time.
     pub(super) declaring: tokio::sync::Mutex<()>,
+    /// What is declared was seen while the service was not to run, and nothing was declared since.
+    void: AtomicBool,
 }
 
 /// One of them.
@@ -41,6 +46,7 @@ impl Default for Roster {
             entries: Mutex::default(),
             count: watch::Sender::new(0),
             declaring: tokio::sync::Mutex::default(),
+            void: AtomicBool::new(false),
         }
     }
 }
@@ -65,6 +71,20 @@ impl Roster {
             entry.rooted = false;
         }
         self.count.send_replace(entries.len());
+    }
+
+    /// What is declared now holds no more, even if the service is wanted again before it is taken back.
+    pub(super) fn make_void(&self) {
+        self.void.store(true, Ordering::Release);
+    }
+
+    /// What is declared now was declared since.
+    pub(super) fn holds(&self) {
+        self.void.store(false, Ordering::Release);
+    }
+
+    pub(super) fn is_void(&self) -> bool {
+        self.void.load(Ordering::Acquire)
     }
 
     /// All of them, in start order.

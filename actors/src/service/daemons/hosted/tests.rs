@@ -306,6 +306,30 @@ async fn declared_daemons_start_in_order_and_a_stop_ends_them_in_reverse() {
 }
 
 #[tokio::test]
+async fn a_start_right_after_a_stop_does_not_bring_back_what_was_declared_before() {
+    let Some((grown, life)) = Grown::begin().await else {
+        return;
+    };
+    let service = &life.service;
+    declare(service, specs(&["a"])).await.unwrap();
+    grown.said(&["start a.1"]).await;
+    // Nobody takes the declaration back yet.
+    let busy = service.hosted.declaring.lock().await;
+    want(service, DesiredStatus::Stopped).await;
+    service.hosted.emptied().await;
+    want(service, DesiredStatus::Running).await;
+    for _ in 0..1000 {
+        // Time for the manager, which runs on this thread, to see the wish.
+        tokio::task::yield_now().await;
+    }
+    drop(busy);
+    declare(service, specs(&["a"])).await.unwrap();
+    grown
+        .said(&["start a.1", "signal 15 a.1", "start a.2"])
+        .await;
+}
+
+#[tokio::test]
 async fn a_daemon_that_dies_is_started_again_and_its_record_says_why() {
     let Some((grown, life)) = Grown::begin().await else {
         return;
