@@ -10,9 +10,10 @@ use crate::checkout::Checkout;
 use crate::command;
 
 /// Every crate and its layer. Higher ones may use lower ones.
-const LAYERS: [(&str, u8); 17] = [
+const LAYERS: [(&str, u8); 18] = [
     // Nouns that several others need.
     ("coppice-clock", 0),
+    ("coppice-clone-tree", 0),
     ("coppice-exver", 0),
     ("coppice-remove-tree", 0),
     ("coppice-wire", 0),
