@@ -19,7 +19,7 @@ use ts_rs::TS;
 use crate::{
     forest,
     host::Host,
-    jobs::{self, Jobs, Manner, Source},
+    jobs::{self, CalledOff, Installed, Jobs, Manner, Source},
     logs::ServiceLogs,
     model::{Asked, By, ChosenLimits, DaemonReport, DesiredStatus, PackageEntry, StateInfo},
     network::Watch,
@@ -72,7 +72,7 @@ pub struct ServiceSummary {
     /// Its version.
     pub version: String,
     /// One of `stopped`, `starting`, `running`, `stopping`, `restarting`, `unhealthy`, `error`,
-    /// `parked`, `held`, `installing`, `removing`, `needs-task`.
+    /// `parked`, `held`, `installing`, `updating`, `removing`, `needs-task`.
     pub status: String,
     /// Why, when there is something to say.
     pub detail: Option<String>,
@@ -98,12 +98,12 @@ impl Coppice {
     /// Whether the server may be taken down for a moment to run another program.
     ///
     /// # Errors
-    /// While a package is installed or removed: that would be cut short.
+    /// While a package is installed, updated or removed: that would be cut short.
     pub fn may_upgrade(&self) -> Result<(), Problem> {
         match self.host().document.jobs().values().next() {
             None => Ok(()),
             Some(job) => Err(Problem::invalid(format!(
-                "`{}` is being installed or removed; try again when that is done",
+                "`{}` is being installed, updated or removed; try again when that is done",
                 job.instance
             ))),
         }
@@ -130,12 +130,11 @@ impl Coppice {
         &self.jobs.host
     }
 
-    /// Installs a package file; gives its id when the service is installed. It goes on when the caller
-    /// hangs up.
+    /// Installs a package file, or updates the package that is there. It goes on when the caller hangs up.
     ///
     /// # Errors
     /// As [`jobs::install`].
-    pub async fn install(&self, source: Source) -> Result<String, Problem> {
+    pub async fn install(&self, source: Source) -> Result<Installed, Problem> {
         jobs::install(&self.jobs, source).await
     }
 
@@ -145,6 +144,27 @@ impl Coppice {
     /// As [`jobs::uninstall`].
     pub async fn uninstall(&self, id: &str, manner: Manner) -> Result<(), Problem> {
         jobs::uninstall(&self.jobs, id, manner).await
+    }
+
+    /// Calls the update of a service off: the version before is put back, and runs if it ran.
+    ///
+    /// # Errors
+    /// When no update of it is under way.
+    pub fn cancel_update(&self, id: &str, by: By) -> Result<(), Problem> {
+        if self.jobs.call_off(id, CalledOff { by, stop: false }) {
+            return Ok(());
+        }
+        Err(Problem::invalid(format!(
+            "no update of `{id}` is under way that could be called off"
+        )))
+    }
+
+    /// Makes the container of a service anew. It goes on when the caller hangs up.
+    ///
+    /// # Errors
+    /// As [`jobs::rebuild`].
+    pub async fn rebuild(&self, id: &str) -> Result<(), Problem> {
+        jobs::rebuild(&self.jobs, id).await
     }
 
     /// Every package with its state.
@@ -192,11 +212,18 @@ impl Coppice {
         Ok(())
     }
 
-    /// Wants a service stopped. This always wins.
+    /// Wants a service stopped. This always wins: an update under way is called off for it.
     ///
     /// # Errors
     /// When it is not installed.
     pub async fn stop(&self, id: &str, by: By) -> Result<(), Problem> {
+        let how = CalledOff {
+            by: by.clone(),
+            stop: true,
+        };
+        if self.jobs.call_off(id, how) {
+            return Ok(());
+        }
         let service = self.installed(id)?;
         service
             .update("stop", |entry| {

@@ -472,14 +472,18 @@ impl Document {
     }
 
     /// What the package's `uninit` is told: its own version where its data stays, which leaves that
-    /// data as it is; nothing where it goes.
+    /// data as it is; nothing where it goes; what suits the version that follows, when one does.
     #[must_use]
     pub fn exit_target(&self, id: &str) -> Option<String> {
-        let gone = |job: &JobRecord| {
-            job.instance == id && matches!(job.kind, JobKind::Uninstall { soft: false, .. })
-        };
-        if self.jobs().values().any(gone) {
-            return None;
+        for job in self.jobs().into_values().filter(|job| job.instance == id) {
+            match job.kind {
+                JobKind::Uninstall { soft: false, .. } => return None,
+                // Before that the old version is not asked, and after it there is only the new one.
+                JobKind::Update(update) if update.before.is_some() => return Some(update.target),
+                JobKind::Update(_)
+                | JobKind::Install { .. }
+                | JobKind::Uninstall { soft: true, .. } => {}
+            }
         }
         let state = self.package(id)?.state_info;
         state.manifest().get("version")?.as_str().map(str::to_owned)

@@ -47,6 +47,8 @@ pub struct PortPool {
     pub taken: BTreeMap<u16, String>,
     /// Name of the server: two servers on one machine look for ports in different places.
     pub server: String,
+    /// Nothing is given back for now.
+    pub keeps: bool,
 }
 
 /// No port is left to give.
@@ -140,8 +142,27 @@ impl PortPool {
 
     /// Gives back one port.
     pub fn free(&mut self, port: u16) {
-        self.taken.remove(&port);
+        if !self.keeps {
+            self.taken.remove(&port);
+        }
     }
+}
+
+/// Gives back every port of a service that none of its bindings has.
+pub fn free_unused(taken: &mut BTreeMap<u16, String>, owner: &str, hosts: &BTreeMap<String, Host>) {
+    let is_used = |port: u16| {
+        hosts.values().any(|host| {
+            let bound = host.bindings.values().any(|bound| {
+                [bound.net.assigned_port, bound.net.assigned_ssl_port].contains(&Some(port))
+            });
+            bound
+                || host.binding_ranges.values().any(|range| {
+                    let first = range.external_start_port;
+                    (first..first.saturating_add(range.number_of_ports)).contains(&port)
+                })
+        })
+    };
+    taken.retain(|port, holder| holder != owner || is_used(*port));
 }
 
 /// A range walked once round from an offset.

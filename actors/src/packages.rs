@@ -139,7 +139,7 @@ impl Packages {
         .await
     }
 
-    /// Takes a package file into the store in one verifying pass.
+    /// Takes a package file into the store in one verifying pass, unless `progress` ends it.
     ///
     /// # Errors
     /// When a body is not what was signed, the disk is full, or the file is another package than
@@ -148,17 +148,13 @@ impl Packages {
         &self,
         path: &Path,
         root: &str,
-        mut progress: impl FnMut(u64) + Send + 'static,
+        mut progress: impl FnMut(u64) -> ControlFlow<()> + Send + 'static,
     ) -> Result<(), Problem> {
         let (store, path, root) = (Arc::clone(&self.store), path.to_owned(), root.to_owned());
         blocking(move || {
             let file = package_file(&path)?;
-            let mut show = |done| {
-                progress(done);
-                ControlFlow::Continue(())
-            };
             let installed = store
-                .ingest_file(&file, &Expected::any(), &mut show)
+                .ingest_file(&file, &Expected::any(), &mut progress)
                 .map_err(|error| stored(&error))?;
             if installed.root.to_string() != root {
                 return Err(Problem::new(

@@ -97,6 +97,8 @@ kinds! {
     Cancelled = 73, "Cancelled";
     /// The installation failed.
     InstallFailed = 76, "Install failed";
+    /// The new version did not prove itself.
+    UpdateFailed = 77, "Update failed";
 }
 
 /// What went wrong.

@@ -27,6 +27,7 @@ pub fn happened(cause: &Cause) -> String {
         Cause::StopFailed { message } => format!("did not end in good order: {message}"),
         Cause::Deadline { waited_for } => format!("took too long: {waited_for}"),
         Cause::Internal { message } => format!("failed by a fault of Coppice: {message}"),
+        Cause::UpdateFailed { to, message } => format!("did not go to {to}: {message}"),
         Cause::FailedCheck { check, message } => {
             with("failed its check ", check, message.as_deref())
         }
@@ -43,7 +44,7 @@ pub fn happened(cause: &Cause) -> String {
 }
 
 /// Somebody, as a sentence names them.
-fn who(by: &By) -> &str {
+pub(crate) fn who(by: &By) -> &str {
     match by {
         By::Coppice => "Coppice",
         By::Package => "its package",
@@ -247,6 +248,13 @@ mod tests {
                     asked: Asked::Stop,
                 },
                 "was stopped by admin",
+            ),
+            (
+                Cause::UpdateFailed {
+                    to: "2:0".into(),
+                    message: "no such table".into(),
+                },
+                "did not go to 2:0: no such table",
             ),
             (
                 Cause::FailedCheck {

@@ -21,6 +21,7 @@ mod regrowth;
 mod removal;
 mod survival;
 mod syncthing;
+mod updates;
 mod upgrading;
 
 use coppice_clock::Mono;
@@ -116,6 +117,15 @@ chapters! {
         limits_are_applied_to_what_runs_and_outlive_the_core,
         limits_that_make_no_sense_are_refused,
     }
+    updates {
+        a_version_whose_migration_throws_goes_back,
+        a_version_that_does_not_start_goes_back,
+        a_version_that_dies_when_it_is_up_goes_back,
+        a_version_that_is_well_and_then_fails_its_check_goes_back,
+        an_update_in_which_the_core_is_killed_goes_back,
+        an_update_that_is_stopped_goes_back_and_rests,
+        a_good_version_stays_and_has_the_data,
+    }
     hogs {
         a_fork_bomb_disturbs_nobody,
         a_memory_hog_disturbs_nobody,
@@ -170,7 +180,6 @@ chapters! {
         altered_files_are_refused_and_leave_nothing,
         oversize_files_are_refused_and_leave_nothing,
         packages_that_are_not_for_here_are_refused_and_leave_nothing,
-        a_package_that_is_installed_already_is_refused,
         a_package_that_cannot_be_set_up_is_rolled_back,
     }
     bad_places {

@@ -110,6 +110,9 @@ async fn answer(
     method: &str,
     params: Value,
 ) -> Result<Value, RpcError> {
+    if !service.has_tree() {
+        return Err(service.gone().into());
+    }
     // A runtime asks with no parameters at all where the contract says `{}`.
     let params = if params.is_null() {
         Value::Object(serde_json::Map::new())

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{Answer, DONE, Request, json as as_json, limits};
 use crate::{
     hosts,
-    model::{BindOptions, PackageEntry},
+    model::{BindOptions, PackageEntry, StateInfo},
     problem::{Kind, Problem},
     service::Watched,
 };
@@ -29,15 +29,19 @@ pub(super) async fn bind(request: Request<'_>) -> Answer {
     let service = request.service.id.clone();
     let short = request.service.host.layout.short.to_string();
     let around = request.service.host.network.surroundings(&service);
+    let stands = request.service.standing();
     request
         .service
         .host
         .document
         .update_package_and_server("bind", &request.service.id, move |entry, server| {
+            stands()?;
             admit(entry, &id, internal_port, &options)?;
             let mut pool = hosts::PortPool {
                 taken: std::mem::take(&mut server.ports),
                 server: short,
+                // The version before may come back, and has its ports then.
+                keeps: matches!(entry.state_info, StateInfo::Updating { .. }),
             };
             let host = entry.hosts.entry(id).or_default();
             let bound = hosts::bind(host, &service, internal_port, options, &mut pool);

@@ -4,14 +4,18 @@
 //! `init` (container up, the package's `init`), `commit`. What can be refused by looking at the package
 //! is refused before `begin`. Any failure after it rolls back: the server is as it was. Volumes that
 //! were there before (kept by a soft uninstall) stay, whatever happens; the row says whether there were.
+//! A package that is installed already is updated instead ([`super::update`]).
 
-use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fs, ops::ControlFlow, os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc, time::Duration,
+};
 
 use coppice_s9pk::Manifest;
 use coppice_wire::runtime::InitKind;
+use serde::Serialize;
 use serde_json::Value;
 
-use super::{Jobs, journal::Journal, progress, wait_initialised};
+use super::{Jobs, journal::Journal, progress, update, wait_initialised};
 use crate::{
     document::Transaction,
     effects::read_version,
@@ -27,7 +31,7 @@ use crate::{
 /// `init` may migrate real data; the runtime's own deadline is an hour.
 pub(super) const INIT_PATIENCE: Duration = Duration::from_secs(65 * 60);
 /// How often progress is shown at most.
-const SHOW_EVERY: u64 = 4 * 1024 * 1024;
+pub(super) const SHOW_EVERY: u64 = 4 * 1024 * 1024;
 
 /// Where a package comes from.
 #[derive(Clone, Debug)]
@@ -39,7 +43,7 @@ pub enum Source {
 }
 
 impl Source {
-    fn path(&self) -> &PathBuf {
+    pub(super) fn path(&self) -> &PathBuf {
         match self {
             Self::File(path) | Self::Upload(path) => path,
         }
@@ -54,12 +58,23 @@ impl Source {
     }
 }
 
-/// Installs a package from a file; gives its id.
+/// What an install came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Installed {
+    /// The package.
+    pub id: String,
+    /// Its version.
+    pub version: String,
+    /// The version that was there before, if one was.
+    pub from: Option<String>,
+}
+
+/// Installs a package from a file, or updates the one that is there.
 ///
 /// # Errors
-/// When the file is no valid package for this machine, the package is installed already, the disk
-/// is full, or its `init` fails. The server is then as it was.
-pub async fn install(jobs: &Jobs, source: Source) -> Result<String, Problem> {
+/// When the file is no valid package for this machine, may not follow the installed version, the disk
+/// is full, its `init` fails, or as an update it does not prove itself. The server is then as it was.
+pub async fn install(jobs: &Jobs, source: Source) -> Result<Installed, Problem> {
     let opened = match jobs.host.packages.look(source.path()).await {
         Ok(opened) => opened,
         Err(problem) => {
@@ -68,14 +83,30 @@ pub async fn install(jobs: &Jobs, source: Source) -> Result<String, Problem> {
         }
     };
     let id = opened.manifest.id.to_string();
+    let is_there = |entry: PackageEntry| {
+        matches!(
+            entry.state_info,
+            StateInfo::Installed { .. } | StateInfo::Updating { .. }
+        )
+    };
+    let updates = jobs.host.document.package(&id).is_some_and(is_there);
     let (own, name) = (jobs.clone(), id.clone());
     let work = async move {
-        let installed = install_opened(&own, &source, &opened, &name).await;
+        let done = if updates {
+            Box::pin(update::update(&own, &source, &opened, &name)).await
+        } else {
+            let done = install_opened(&own, &source, &opened, &name).await;
+            done.map(|()| Installed {
+                id: name,
+                version: opened.manifest.version.to_string(),
+                from: None,
+            })
+        };
         source.discard();
-        installed
+        done
     };
-    jobs.runner.run("install", &id, work).await?;
-    Ok(id)
+    let verb = if updates { "update" } else { "install" };
+    jobs.runner.run(verb, &id, work).await
 }
 
 #[tracing::instrument(name = "install", skip(jobs, source, opened))]
@@ -103,7 +134,7 @@ async fn install_opened(
     Err(problem)
 }
 
-fn volumes(host: &Host, id: &str) -> PathBuf {
+pub(super) fn volumes(host: &Host, id: &str) -> PathBuf {
     host.layout.data.join("services").join(id).join("volumes")
 }
 
@@ -134,8 +165,9 @@ async fn begin(host: &Arc<Host>, opened: &Opened, journal: &Journal) -> Result<(
                 return Err(Problem::new(
                     Kind::Duplicate,
                     match entry.state_info {
+                        // Between the look at it and this.
                         StateInfo::Installed { .. } => {
-                            format!("`{id}` is already installed; uninstall it first")
+                            format!("`{id}` was installed meanwhile; try again to update it")
                         }
                         unfinished => format!(
                             "`{id}` is still {}; `coppice package uninstall {id}` removes what is left of it",
@@ -212,6 +244,7 @@ async fn run(
                 .document
                 .publish_progress(&name, &shown(&counted, &Value::Null));
         }
+        ControlFlow::Continue(())
     };
     host.packages
         .ingest(source.path(), &opened.root, show)
@@ -224,10 +257,16 @@ async fn run(
     host.document
         .publish_progress(&id, &shown(&Value::Bool(true), &Value::Bool(false)));
     let service = jobs.start_tree(&id).await?;
-    let watching = show_init(&service);
+    let watching = show_init(&service, |init| shown(&Value::Bool(true), init));
     let initialised = wait_initialised(&service, INIT_PATIENCE).await;
     watching.abort();
-    initialised?;
+    initialised.map_err(|problem| Problem {
+        details: format!(
+            "{}; nothing of it was kept, so it can be tried again, and its maker may know more",
+            problem.details
+        ),
+        ..problem
+    })?;
 
     let job = journal.id.clone();
     let instance = id.clone();
@@ -239,10 +278,7 @@ async fn run(
                     manifest: installing_info.new_manifest,
                 };
             }
-            let actions = entry.actions.clone();
-            entry.tasks.retain(|_, one| {
-                one.task.package_id != instance || actions.contains_key(&one.task.action_id)
-            });
+            drop_lost_tasks(&instance, &mut entry);
             transaction.put_package(&instance, &entry)?;
             transaction.remove_job(&job);
             Ok(())
@@ -252,8 +288,19 @@ async fn run(
     Ok(())
 }
 
-/// Shows the package's own progress through its `init`.
-fn show_init(service: &Arc<crate::service::ServiceContext>) -> tokio::task::JoinHandle<()> {
+/// A package's tasks about actions of its own that it has not.
+pub(super) fn drop_lost_tasks(id: &str, entry: &mut PackageEntry) {
+    let actions = &entry.actions;
+    entry
+        .tasks
+        .retain(|_, one| one.task.package_id != id || actions.contains_key(&one.task.action_id));
+}
+
+/// Shows the package's own progress through its `init`, as `shown` has it.
+pub(super) fn show_init(
+    service: &Arc<crate::service::ServiceContext>,
+    shown: impl Fn(&Value) -> Value + Send + 'static,
+) -> tokio::task::JoinHandle<()> {
     let service = Arc::clone(service);
     let mut told = service.init_progress.subscribe();
     tokio::spawn(async move {
@@ -262,7 +309,7 @@ fn show_init(service: &Arc<crate::service::ServiceContext>) -> tokio::task::Join
             service
                 .host
                 .document
-                .publish_progress(&service.id, &shown(&Value::Bool(true), &progress));
+                .publish_progress(&service.id, &shown(&progress));
         }
     })
 }
@@ -272,7 +319,7 @@ fn shown(ingest: &Value, init: &Value) -> Value {
 }
 
 /// `services/<id>` with its volumes and logs. Files in them are stored with container ids.
-fn make_folders(host: &Host, id: &str, manifest: &Manifest) -> Result<(), Problem> {
+pub(super) fn make_folders(host: &Host, id: &str, manifest: &Manifest) -> Result<(), Problem> {
     let folder = host.layout.data.join("services").join(id);
     let names = manifest
         .volumes

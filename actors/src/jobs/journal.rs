@@ -34,10 +34,7 @@ impl Journal {
     pub(super) fn trace(&self, ended: &'static str, to: &str) {
         tracing::trace!(
             target: STEPS,
-            machine = match self.record.kind {
-                JobKind::Install { .. } => "install",
-                JobKind::Uninstall { .. } => "uninstall",
-            },
+            machine = self.record.kind.name(),
             whose = self.record.instance,
             from = self.record.step,
             input = ended,

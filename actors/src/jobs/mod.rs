@@ -1,4 +1,4 @@
-//! Install and uninstall: journaled sagas, each an actor of its own that outlives whoever asked.
+//! Install, update and uninstall: journaled sagas, each an actor of its own that outlives whoever asked.
 //!
 //! ```text
 //! begin (journal row) ─▶ step ─▶ step ─▶ … ─▶ commit (row and result in one write)
@@ -8,25 +8,32 @@
 //! ```
 //!
 //! Invariant: at any moment the journal says what is half done. After a crash an install is rolled
-//! back (its file may be gone) and an uninstall is finished, by the next start of the core or by the
-//! next uninstall of that service, whichever comes first.
+//! back (its file may be gone), an update too unless its new version was kept already, and an uninstall is
+//! finished: by the next start of the core or by the next job about that service, whichever comes first.
 
 mod install;
 mod job;
 mod journal;
+mod rebuild;
 mod uninstall;
+mod update;
 
-pub use install::{Source, install};
+pub use install::{Installed, Source, install};
 pub use job::Runner;
+pub use rebuild::rebuild;
 pub(crate) use uninstall::exit;
 pub use uninstall::{Manner, uninstall};
+pub use update::CalledOff;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use coppice_supervision::{ChildSpec, Supervisor};
 use serde_json::{Value, json};
 
-use self::journal::Journal;
+use self::{
+    journal::Journal,
+    update::{Figures, Updates},
+};
 use crate::{
     forest,
     host::Host,
@@ -55,6 +62,30 @@ pub struct Jobs {
     pub services: Supervisor,
     /// Runs each job, one at a time per service.
     pub runner: Runner,
+    /// Updates under way, for whoever calls one off.
+    updates: Updates,
+    /// Held while volumes are copied or put back.
+    copying: Arc<tokio::sync::Mutex<()>>,
+    pace: Pace,
+}
+
+/// How much time an update gives a new version.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    /// For its `init`.
+    init: Duration,
+    /// To prove itself.
+    gate: Figures,
+    /// Between two looks at it.
+    look: Duration,
+}
+
+impl Pace {
+    const USUAL: Self = Self {
+        init: install::INIT_PATIENCE,
+        gate: Figures::USUAL,
+        look: Duration::from_millis(500),
+    };
 }
 
 impl Jobs {
@@ -67,11 +98,56 @@ impl Jobs {
             let found = forest::supervisor(root, name).await;
             found.map_err(|error| Problem::of(Kind::Unknown, &error))
         };
-        Ok(Self {
+        let services = find(forest::SERVICES).await?;
+        let runner = Runner::new(find(forest::JOBS).await?);
+        Ok(Self::new(host, services, runner))
+    }
+
+    /// Jobs about the services below a supervisor.
+    #[must_use]
+    pub fn new(host: Arc<Host>, services: Supervisor, runner: Runner) -> Self {
+        Self {
             host,
-            services: find(forest::SERVICES).await?,
-            runner: Runner::new(find(forest::JOBS).await?),
-        })
+            services,
+            runner,
+            updates: Updates::default(),
+            copying: Arc::default(),
+            pace: Pace::USUAL,
+        }
+    }
+
+    /// The same, for whoever cannot wait as long as a person.
+    #[cfg(test)]
+    pub(crate) fn in_haste(self) -> Self {
+        let ms = Duration::from_millis;
+        let gate = Figures {
+            bake: ms(300),
+            patience: ms(100),
+            rise: ms(20_000),
+        };
+        let pace = Pace {
+            init: ms(2_000),
+            gate,
+            look: ms(20),
+        };
+        Self { pace, ..self }
+    }
+
+    /// Calls the update of a service off; `false` when none is under way that could be.
+    #[must_use]
+    pub fn call_off(&self, id: &str, how: CalledOff) -> bool {
+        self.updates.call_off(id, how)
+    }
+
+    /// Has a service be what the document says of it, after a job.
+    async fn come_back(&self, id: &str) {
+        match self.start_tree(id).await {
+            Ok(service) => service.raise_wish(),
+            Err(problem) => {
+                tracing::warn!(service = id, %problem, "a service's tree did not come up; it is tried again");
+                self.start_tree_later(id.to_owned());
+            }
+        }
     }
 
     /// Starts the tree of a service that is in the document.
@@ -128,17 +204,17 @@ impl Jobs {
     /// Brings every job to its end that the last process left half done.
     pub async fn finish_interrupted(&self) {
         for (id, record) in self.host.document.jobs() {
-            let (instance, kind) = (record.instance.clone(), record.kind);
+            let (instance, kind) = (record.instance.clone(), record.kind.name());
             let (jobs, journal) = (self.clone(), Journal { id, record });
             let finish = async move { finish(&jobs, journal).await };
             match self.runner.run("finish", &instance, finish).await {
                 Ok(()) => tracing::info!(
                     service = instance,
-                    ?kind,
+                    kind,
                     "an interrupted job was brought to its end"
                 ),
                 Err(problem) => {
-                    tracing::warn!(service = instance, ?kind, %problem, "an interrupted job is still not at its end");
+                    tracing::warn!(service = instance, kind, %problem, "an interrupted job is still not at its end");
                 }
             }
         }
@@ -170,6 +246,10 @@ impl Jobs {
             let _ = tokio::time::timeout(grace + step::DESTROY_DEADLINE, gone).await;
         }
         self.end_tree(id).await;
+        // The actors that showed these are gone.
+        let document = &self.host.document;
+        document.publish_health(id, &BTreeMap::new());
+        document.publish_daemons(id, &BTreeMap::new());
         // A making that is under way ends first, and none begins any more.
         let _turn = match &service {
             Some(service) => Some(custody::turn(service).await),
@@ -186,14 +266,19 @@ impl Jobs {
 #[cfg(test)]
 pub(crate) fn longest() -> Duration {
     let removal = CONTAINER_GRACE + step::DESTROY_DEADLINE;
-    install::INIT_PATIENCE + removal + uninstall::UP_PATIENCE + uninstall::EXIT_PATIENCE + removal
+    let exit = uninstall::UP_PATIENCE * 2 + uninstall::EXIT_PATIENCE;
+    let stop = uninstall::UP_PATIENCE + update::STOP_PATIENCE;
+    // An update that fails at the last moment, the longest of all.
+    let Pace { init, gate, .. } = Pace::USUAL;
+    stop + exit + removal + init + gate.rise + gate.bake + removal
 }
 
-/// Brings a job to its end that nobody is at: an install is undone, an uninstall finished.
+/// Brings a job to its end that nobody is at: an install or update is undone, an uninstall finished.
 async fn finish(jobs: &Jobs, journal: Journal) -> Result<(), Problem> {
     journal.trace("found", "finishing");
     match journal.record.kind {
         JobKind::Install { keep_volumes } => install::roll_back(jobs, &journal, keep_volumes).await,
+        JobKind::Update(_) => update::resume(jobs, journal).await,
         JobKind::Uninstall { soft, .. } => uninstall::take_away(jobs, journal, soft).await,
     }
 }
@@ -216,16 +301,16 @@ async fn wait_initialised(service: &ServiceContext, patience: Duration) -> Resul
         failed = failed => Err(match failed {
             Ok(failure) => Problem::new(
                 Kind::InstallFailed,
-                format!(
-                    "`{}` could not be set up: {}; nothing of it was kept, so it can be tried again, and its maker may know more",
-                    service.id, failure.1
-                ),
+                format!("`{}` could not be set up: {}", service.id, failure.1),
             ),
             Err(_) => service.gone(),
         }),
         () = tokio::time::sleep(patience) => Err(Problem::new(
             Kind::Timeout,
-            format!("the package's init did not end within {} minutes", patience.as_secs() / 60),
+            format!(
+                "the package's init did not end within {} minutes",
+                patience.as_secs() / 60
+            ),
         )),
     }
 }

@@ -11,7 +11,7 @@ use crate::{
 
 fn install_from(
     world: &World,
-) -> impl FnOnce(Jobs) -> futures_util::future::BoxFuture<'static, Result<String, Problem>> + use<>
+) -> impl FnOnce(Jobs) -> futures_util::future::BoxFuture<'static, Result<Installed, Problem>> + use<>
 {
     let file = world.package();
     move |jobs| Box::pin(async move { install(&jobs, Source::File(file)).await })

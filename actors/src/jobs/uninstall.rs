@@ -9,7 +9,7 @@ use std::{io, path::PathBuf, time::Duration};
 use coppice_clock::Wall;
 use coppice_remove_tree::remove_tree;
 
-use super::{Jobs, journal::Journal, wait_initialised};
+use super::{Jobs, journal::Journal, update, wait_initialised};
 use crate::{
     blocking::blocking,
     host::Host,
@@ -51,6 +51,7 @@ pub async fn uninstall(jobs: &Jobs, id: &str, manner: Manner) -> Result<(), Prob
 #[tracing::instrument(name = "uninstall", skip(jobs))]
 async fn uninstall_alone(jobs: &Jobs, package: &str, manner: Manner) -> Result<(), Problem> {
     let host = &jobs.host;
+    update::to_its_end(jobs, package).await?;
     let mut journal = match begin(host, package, manner).await? {
         Begun::Anew(journal) => journal,
         Begun::Unfinished(journal) => return super::finish(jobs, journal).await,
@@ -157,7 +158,7 @@ pub(crate) async fn exit(jobs: &Jobs, id: &str, patience: Duration) -> Result<()
 /// The service stays, and is what it was; why is in its restart records and in the answer.
 async fn put_back(jobs: &Jobs, journal: &Journal) -> Result<(), Problem> {
     let (instance, job) = (journal.record.instance.clone(), journal.id.clone());
-    let kind = journal.record.kind;
+    let kind = journal.record.kind.clone();
     jobs.host
         .document
         .transact("jobs", "uninstall-failed", move |transaction| {

@@ -31,8 +31,8 @@ pub use limits::ChosenLimits;
 pub use package::PackageEntryPlaces;
 pub use package::{CurrentDependency, DependencyKind, InstallingInfo, PackageEntry, StateInfo};
 pub use private::{
-    Allocation, ArchivePointer, JobKind, JobRecord, PackagePrivate, Private, PrivatePlaces,
-    ServerPrivate,
+    Allocation, ArchivePointer, Before, JobKind, JobRecord, PackagePrivate, Private, PrivatePlaces,
+    ServerPrivate, Update,
 };
 pub use receipt::{MOST_RECEIPTS, ReceiptOf, ReceiptRow};
 pub use restart::{Asked, By, Cause, Held, Link, Parked, RestartRecord, WaitsFor};

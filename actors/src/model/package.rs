@@ -95,6 +95,14 @@ pub enum StateInfo {
         #[ts(type = "unknown")]
         manifest: Value,
     },
+    /// There, and another version is on its way.
+    Updating {
+        /// The manifest of the version that is there.
+        #[ts(type = "unknown")]
+        manifest: Value,
+        /// What comes, and how far it is.
+        installing_info: InstallingInfo,
+    },
     /// On its way out.
     Removing {
         /// The package's manifest.
@@ -109,7 +117,9 @@ impl StateInfo {
     pub const fn manifest(&self) -> &Value {
         match self {
             Self::Installing { installing_info } => &installing_info.new_manifest,
-            Self::Installed { manifest } | Self::Removing { manifest } => manifest,
+            Self::Installed { manifest }
+            | Self::Updating { manifest, .. }
+            | Self::Removing { manifest } => manifest,
         }
     }
 
@@ -119,6 +129,7 @@ impl StateInfo {
         match self {
             Self::Installing { .. } => "installing",
             Self::Installed { .. } => "installed",
+            Self::Updating { .. } => "updating",
             Self::Removing { .. } => "removing",
         }
     }

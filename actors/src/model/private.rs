@@ -8,7 +8,7 @@ use coppice_wire::runtime::InitKind;
 use patchdb::Places;
 use serde::{Deserialize, Serialize};
 
-use super::{AuditRow, DesiredStatus, ReceiptRow};
+use super::{AuditRow, DesiredStatus, PackageEntry, ReceiptRow};
 
 /// `/private/server`: choices made once and kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,7 +82,7 @@ pub struct ArchivePointer {
 }
 
 /// `/private/journal/<job>`: a saga that is under way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JobRecord {
     /// What it does.
@@ -96,7 +96,7 @@ pub struct JobRecord {
 }
 
 /// What a job does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum JobKind {
     /// Bring a new service.
@@ -104,6 +104,8 @@ pub enum JobKind {
         /// Its volumes were there before, and stay if it comes to nothing.
         keep_volumes: bool,
     },
+    /// Bring another version of a service that is installed.
+    Update(Box<Update>),
     /// Remove a service.
     Uninstall {
         /// Keep the volumes.
@@ -111,4 +113,44 @@ pub enum JobKind {
         /// What was wanted of it before.
         desired: DesiredStatus,
     },
+}
+
+/// Another version of a service, and everything that a rollback needs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Update {
+    /// The installed version.
+    pub from: String,
+    /// The one that comes.
+    pub to: String,
+    /// What comes, in the content store.
+    pub archive: ArchivePointer,
+    /// What was there, in the content store.
+    pub old_archive: ArchivePointer,
+    /// What the installed package's `uninit` is told, as `service-abi.md` §3.2 has it.
+    pub target: String,
+    /// As the service was; `None` while the installed version still runs undisturbed.
+    pub before: Option<Before>,
+}
+
+/// A service as it was before its update.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Before {
+    /// Its entry in the document.
+    pub entry: PackageEntry,
+    /// With which kind its `init` was to run next.
+    pub pending_init: Option<InitKind>,
+}
+
+impl JobKind {
+    /// It in a word.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Install { .. } => "install",
+            Self::Update(_) => "update",
+            Self::Uninstall { .. } => "uninstall",
+        }
+    }
 }

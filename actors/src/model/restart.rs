@@ -100,6 +100,13 @@ pub enum Cause {
         /// What was waited for.
         waited_for: String,
     },
+    /// Another version did not prove itself, and the one before is back.
+    UpdateFailed {
+        /// The version that did not.
+        to: String,
+        /// Why.
+        message: String,
+    },
     /// A part of Coppice itself failed.
     Internal {
         /// What it said.

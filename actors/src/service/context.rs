@@ -177,6 +177,8 @@ pub struct ServiceContext {
     pub(super) held: Mutex<Option<Held>>,
     /// Held by whoever parks, wakes or lays the service to rest.
     pub(super) parking: tokio::sync::Mutex<()>,
+    /// Tells this service from an earlier or a later one of its id.
+    own: Arc<()>,
     last_failure: Mutex<Option<Link>>,
     last_death: Mutex<Option<(Mono, Link)>>,
     callbacks: Mutex<Callbacks>,
@@ -223,6 +225,7 @@ impl ServiceContext {
             forms: Forms::default(),
             held: Mutex::default(),
             parking: tokio::sync::Mutex::default(),
+            own: Arc::default(),
             last_failure: Mutex::default(),
             last_death: Mutex::default(),
             callbacks: Mutex::default(),
@@ -250,10 +253,34 @@ impl ServiceContext {
         cause: &str,
         change: impl FnOnce(&mut PackageEntry) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
+        let stands = self.standing();
+        let change = move |entry: &mut PackageEntry| {
+            stands()?;
+            change(entry)
+        };
         self.host
             .document
             .update_package(&self.id, cause, change)
             .await
+    }
+
+    /// Asks, in the writer of the document itself, whether this service still has its tree: what a version
+    /// that was rolled back had on its way is not written over what was given back.
+    pub fn standing(&self) -> impl FnOnce() -> Result<(), Problem> + Send + use<> {
+        let (host, id, own) = (
+            Arc::clone(&self.host),
+            self.id.clone(),
+            Arc::clone(&self.own),
+        );
+        move || {
+            let known = host.service(&id);
+            if known.is_some_and(|known| Arc::ptr_eq(&known.own, &own)) {
+                return Ok(());
+            }
+            Err(Problem::invalid(format!(
+                "service destroyed: `{id}` has begun anew since"
+            )))
+        }
     }
 
     /// The answer to everything once the service is destroyed.
@@ -269,7 +296,7 @@ impl ServiceContext {
     #[must_use]
     pub fn has_tree(&self) -> bool {
         let known = self.host.service(&self.id);
-        known.is_some_and(|known| std::ptr::eq(Arc::as_ptr(&known), self))
+        known.is_some_and(|known| Arc::ptr_eq(&known.own, &self.own))
     }
 
     /// Tells the runtime's actor to look at what is wanted.
@@ -374,8 +401,10 @@ impl ServiceContext {
         let lines = lines.ok().and_then(Result::ok).unwrap_or_default();
         tracing::info!(service = self.id, ?event, "restart record");
         let at = coppice_clock::Wall::now();
-        let written = self
-            .update("restart-record", move |entry| {
+        // Also when its tree ended meanwhile: why the version before is back is told by what the new one died of.
+        let document = &self.host.document;
+        let written = document
+            .update_package(&self.id, "restart-record", move |entry| {
                 let lines = lines.into_iter().map(|line| line.line.line).collect();
                 records::add(&mut entry.restarts, event.recorded(at, lines));
                 Ok(())

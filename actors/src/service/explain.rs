@@ -101,11 +101,17 @@ fn down(
     seen: &mut BTreeSet<String>,
 ) -> Result<Vec<Link>, Circle> {
     let service = id.to_owned();
-    let Some(entry) =
-        read(id).filter(|entry| matches!(entry.state_info, StateInfo::Installed { .. }))
-    else {
+    let Some(entry) = read(id) else {
         return Ok(vec![Link::Missing { service }]);
     };
+    match entry.state_info {
+        StateInfo::Installed { .. } => {}
+        // One version or the other of it will be up.
+        StateInfo::Updating { .. } => return Ok(vec![Link::Starting { service }]),
+        StateInfo::Installing { .. } | StateInfo::Removing { .. } => {
+            return Ok(vec![Link::Missing { service }]);
+        }
+    }
     let status = &entry.status_info;
     if !status.desired.wants_running() && status.started.is_none() {
         return Ok(vec![at_rest(service, &entry)]);

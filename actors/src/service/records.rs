@@ -178,6 +178,7 @@ fn cut_message(cause: &mut Cause) {
         Cause::StartFailed { message }
         | Cause::StopFailed { message }
         | Cause::Internal { message }
+        | Cause::UpdateFailed { message, .. }
         | Cause::FailedCheck {
             message: Some(message),
             ..

@@ -13,13 +13,17 @@ use coppice_containers::{
 };
 use tokio::runtime::Runtime;
 
-use super::puppet::{self, Manners};
+use super::{
+    puppet::{self, Manners},
+    version_in,
+};
 
 /// Containers in memory, with puppets that outlive the core.
 pub(crate) struct Inhabited {
     containers: Arc<InMemoryBackend>,
     puppets: Mutex<BTreeMap<Segment, tokio::task::AbortHandle>>,
-    manners: Mutex<Manners>,
+    /// By version; those of `` are everybody else's.
+    manners: Mutex<BTreeMap<String, Manners>>,
     /// Not the core's: containers go on when it ends.
     runtime: Option<Runtime>,
 }
@@ -41,7 +45,13 @@ impl Inhabited {
 
     /// How the puppets of containers made from now on behave.
     pub(crate) fn behave(&self, manners: Manners) {
-        *self.manners.lock().unwrap_or_else(PoisonError::into_inner) = manners;
+        self.behave_in("", manners);
+    }
+
+    /// The same for one version of the package.
+    pub(crate) fn behave_in(&self, version: &str, manners: Manners) {
+        let mut all = self.manners.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(version.to_owned(), manners);
     }
 
     /// Whether a container of this name runs.
@@ -63,15 +73,16 @@ impl Inhabited {
             let (containers, instance) = (Arc::clone(&self.containers), instance.clone());
             move || containers.crash(&instance, ExitStatus::Code(0))
         };
-        let manners = self
-            .manners
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let manners = {
+            let all = self.manners.lock().unwrap_or_else(PoisonError::into_inner);
+            let own = all.get(&version_in(&spec.javascript));
+            own.or_else(|| all.get("")).cloned().unwrap_or_default()
+        };
         let place = puppet::Place {
             socket: spec.rpc_dir.join("host.sock"),
             uid: spec.id_base,
             boot: life.boot.clone(),
+            volumes: spec.volumes.first().map(|one| one.dir.clone()),
         };
         let Some(runtime) = &self.runtime else { return };
         let puppet = runtime.spawn(puppet::play(place, manners, ended));

@@ -27,7 +27,7 @@ use coppice_s9pk::{Content, Draft};
 use coppice_supervision::{ChildSpec, Supervisor, SupervisorSpec};
 use ed25519_dalek::SigningKey;
 use patchdb::{Options, SecretStore, Store};
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub(crate) use self::{
     fuse::Fuse,
@@ -89,8 +89,13 @@ impl World {
 
     /// A package file whose `init`, as the puppet plays it, succeeds.
     pub(crate) fn package(&self) -> PathBuf {
-        let file = self.folder.path().join("seedling.s9pk");
-        fs::write(&file, package(ID)).unwrap();
+        self.package_of("1.0.0:0", |_| {})
+    }
+
+    /// The same of another version, with a manifest that is `changed`.
+    pub(crate) fn package_of(&self, version: &str, changed: impl FnOnce(&mut Value)) -> PathBuf {
+        let file = self.folder.path().join(format!("seedling-{version}.s9pk"));
+        fs::write(&file, package(ID, version, changed)).unwrap();
         file
     }
 
@@ -143,7 +148,8 @@ impl World {
             .child(ChildSpec::supervisor(forest::services()))
             .child(ChildSpec::supervisor(forest::jobs()));
         let (root, _ended) = Supervisor::start(spec).await.unwrap();
-        Jobs::below(&Supervisor::new(root), host).await.unwrap()
+        let jobs = Jobs::below(&Supervisor::new(root), host).await.unwrap();
+        jobs.in_haste()
     }
 }
 
@@ -201,12 +207,12 @@ pub(crate) fn open_host(
     })
 }
 
-/// A signed package with all its parts, none of which is ever mounted.
-fn package(id: &str) -> Vec<u8> {
+/// A signed package with all its parts, none of which is ever mounted. Its JavaScript says which version it is.
+fn package(id: &str, version: &str, changed: impl FnOnce(&mut Value)) -> Vec<u8> {
     let arch = std::env::consts::ARCH;
-    let manifest = json!({
+    let mut manifest = json!({
         "id": id,
-        "version": "1.0.0:0",
+        "version": version,
         "canMigrateTo": "*",
         "canMigrateFrom": "*",
         "title": "Seedling",
@@ -218,13 +224,15 @@ fn package(id: &str) -> Vec<u8> {
         "volumes": ["main"],
         "hardwareRequirements": { "device": [], "ram": null, "arch": [arch] },
     });
+    changed(&mut manifest);
+    let javascript = format!("hsqs {version}");
     let mut draft = Draft::new();
     for (path, body) in [
         ("manifest.json", manifest.to_string().as_bytes()),
         ("icon.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>"),
         ("LICENSE.md", b"MIT"),
-        ("instructions.md", b"Water it."),
-        ("javascript.squashfs", b"hsqs and no more"),
+        ("instructions.md", b"Water it.".as_slice()),
+        ("javascript.squashfs", javascript.as_bytes()),
         (&format!("images/{arch}/main.squashfs"), b"hsqs, too"),
         (&format!("images/{arch}/main.json"), b"{}"),
         (&format!("images/{arch}/main.env"), b""),
@@ -235,6 +243,16 @@ fn package(id: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     draft.write(&header, &mut bytes).unwrap();
     bytes
+}
+
+/// Which version lives in a container, as its JavaScript says.
+pub(crate) fn version_in(javascript: &Path) -> String {
+    let body = fs::read(javascript).unwrap_or_default();
+    // What the store keeps is padded.
+    let text = String::from_utf8_lossy(&body).into_owned();
+    text.trim_start_matches("hsqs ")
+        .trim_end_matches('\0')
+        .to_owned()
 }
 
 /// Every file and folder below `folder`, seen from there.

@@ -2,14 +2,19 @@
 //! protocol over the service's real socket, and redial when the core comes back.
 
 use std::{
+    fs,
+    io::Write,
     os::unix::net::UnixStream as StdStream,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
 use coppice_wire::{
-    Role, RpcError,
+    Id, Message, Role, RpcError,
     agent::{self, Killed, ProcessKind, ProcessList, ProcessStarted, Spawn, Spawned},
     runtime,
 };
@@ -20,6 +25,8 @@ use super::line::Line;
 
 /// Between two tries to reach a core that is not there.
 const REDIAL: Duration = Duration::from_millis(5);
+/// Between two reports of a check, and from `main` to a death.
+const BETWEEN_CHECKS: Duration = Duration::from_millis(50);
 
 /// How the package inside behaves.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +37,18 @@ pub(crate) struct Manners {
     pub(crate) init_fails: Option<String>,
     /// Its `uninit` fails with these words.
     pub(crate) uninit_fails: Option<String>,
+    /// What its `init` writes into the file `kept` of its first volume.
+    pub(crate) writes: Option<String>,
+    /// It writes there until nothing more fits, and its `init` fails for that.
+    pub(crate) fills_the_disk: bool,
+    /// What its `init` asks of the core before it answers.
+    pub(crate) asks: Vec<(&'static str, Value)>,
+    /// Its `main` fails with these words.
+    pub(crate) start_fails: Option<String>,
+    /// Its container ends when its `main` is up.
+    pub(crate) dies_when_up: bool,
+    /// What its check says once its `main` is up, one after the other; the last for good.
+    pub(crate) check_says: Vec<&'static str>,
 }
 
 /// Where a puppet is, and who it is there.
@@ -38,13 +57,16 @@ pub(crate) struct Place {
     pub(crate) socket: PathBuf,
     pub(crate) uid: u32,
     pub(crate) boot: String,
+    /// Its first volume.
+    pub(crate) volumes: Option<PathBuf>,
 }
 
 /// The generation of the runtime that lives, and its task.
 type Living = Arc<Mutex<Option<(u64, tokio::task::AbortHandle)>>>;
 
 /// Plays pid 1 until it is told to end; `ended` then ends the container.
-pub(super) async fn play(place: Place, manners: Manners, ended: impl Fn() + Send + 'static) {
+pub(super) async fn play(place: Place, manners: Manners, ended: impl Fn() + Send + Sync + 'static) {
+    let ended: Arc<dyn Fn() + Send + Sync> = Arc::new(ended);
     let living: Living = Arc::default();
     loop {
         let mut line = dial(&place, Role::Agent, None).await;
@@ -55,7 +77,8 @@ pub(super) async fn play(place: Place, manners: Manners, ended: impl Fn() + Send
                     let spawn: Spawn = serde_json::from_value(params).unwrap();
                     let generation = spawn.generation.unwrap_or_default();
                     let (place, manners) = (place.clone(), manners.clone());
-                    let task = tokio::spawn(run(place, manners, generation));
+                    let ended = Arc::clone(&ended);
+                    let task = tokio::spawn(run(place, manners, generation, ended));
                     *living.lock().unwrap() = Some((generation, task.abort_handle()));
                     json!(Spawned { pid: 2 })
                 }
@@ -106,20 +129,84 @@ fn list(living: &Living) -> ProcessList {
 }
 
 /// Plays the runtime of one generation.
-async fn run(place: Place, manners: Manners, generation: u64) {
+async fn run(place: Place, manners: Manners, generation: u64, ended: Arc<dyn Fn() + Send + Sync>) {
+    let (says, mut said) = (manners.check_says.clone(), 0);
+    let mut is_up = false;
     loop {
         let mut line = dial(&place, Role::Runtime, Some(generation)).await;
-        while let Some((id, method, _)) = line.heard().await {
+        loop {
+            let heard = tokio::select! {
+                biased;
+                heard = line.heard() => heard,
+                () = tokio::time::sleep(BETWEEN_CHECKS), if is_up && !says.is_empty() => {
+                    let result = says[said.min(says.len() - 1)];
+                    said += 1;
+                    let check = json!({
+                        "id": "web", "name": "Web", "result": result, "message": "so it says",
+                    });
+                    ask(&mut line, "set-health", check).await;
+                    continue;
+                }
+            };
+            let Some((id, method, _)) = heard else { break };
             let words = match method.as_str() {
-                runtime::INIT if manners.init_hangs => continue,
-                runtime::INIT => manners.init_fails.clone(),
+                runtime::INIT => {
+                    for (method, params) in manners.asks.clone() {
+                        ask(&mut line, method, params).await;
+                    }
+                    let full = migrate(&place, &manners);
+                    if manners.init_hangs {
+                        continue;
+                    }
+                    full.or(manners.init_fails.clone())
+                }
                 runtime::EXIT => manners.uninit_fails.clone(),
+                runtime::START => manners.start_fails.clone(),
                 _ => None,
             };
+            let went_well = words.is_none();
             let answer = words.map_or(Ok(Value::Null), |words| Err(RpcError::new(0, words)));
             line.answer(id, answer).await;
+            match method.as_str() {
+                runtime::START if manners.dies_when_up => {
+                    tokio::time::sleep(BETWEEN_CHECKS).await;
+                    ended();
+                    return;
+                }
+                runtime::START => is_up = went_well,
+                runtime::STOP | runtime::EXIT => is_up = false,
+                _ => {}
+            }
         }
     }
+}
+
+/// What an `init` does to the data; why it failed, if the disk was full.
+fn migrate(place: &Place, manners: &Manners) -> Option<String> {
+    let volume = place.volumes.as_ref()?;
+    if let Some(text) = &manners.writes {
+        fs::write(volume.join("kept"), text).unwrap();
+    }
+    if manners.fills_the_disk {
+        let mut file = fs::File::create(volume.join("new format")).unwrap();
+        loop {
+            if let Err(error) = file.write_all(&[1; 65_536]) {
+                return Some(error.to_string());
+            }
+        }
+    }
+    None
+}
+
+/// Asks the core; what it answers is heard with all else, and not looked at.
+async fn ask(line: &mut Line<UnixStream>, method: &str, params: Value) {
+    static NUMBER: AtomicI64 = AtomicI64::new(1);
+    let request = Message::Request {
+        id: Id::Number(NUMBER.fetch_add(1, Ordering::Relaxed)),
+        method: method.to_owned(),
+        params,
+    };
+    line.say(&request).await;
 }
 
 pub(crate) async fn dial(place: &Place, role: Role, generation: Option<u64>) -> Line<UnixStream> {

@@ -219,18 +219,6 @@ pub(super) fn packages_that_are_not_for_here_are_refused_and_leave_nothing(world
     }
 }
 
-pub(super) fn a_package_that_is_installed_already_is_refused(world: &mut World) {
-    let init = world.server.init("hello");
-    Refusals::of(world).row(
-        "hello again",
-        &World::example("hello"),
-        &["`hello` is already installed"],
-        "uninstall it first",
-    );
-    assert!(init.lives());
-    world.healthy("hello");
-}
-
 /// Exports of a package that does nothing, but for its `init`.
 const REST: &str = "uninit: async () => null, createBackup: async () => null, \
                     main: async () => null, actions: { get: () => undefined }";

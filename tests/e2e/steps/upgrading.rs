@@ -251,7 +251,10 @@ pub(super) fn an_upgrade_is_refused_while_a_package_is_installed(world: &mut Wor
         world.is_installed(ID).then_some(())
     });
     let said = world.server.refused(&["upgrade"]);
-    assert!(said.contains("is being installed or removed"), "{said}");
+    assert!(
+        said.contains("is being installed, updated or removed"),
+        "{said}"
+    );
     // It is undone by the next core, as ever.
     world.server.child("core").shoot();
     let output = installing.wait().unwrap();

@@ -231,11 +231,8 @@ async fn a_stop_leaves_a_parked_service_in_peace_and_a_start_tries_it_again() {
     parking::rest(services, service).await;
     assert!(services.child("a").await.is_err(), "nothing tries it");
     assert_eq!(service.entry().unwrap().parked, None);
-    let jobs = Jobs {
-        host: Arc::clone(&service.host),
-        services: services.clone(),
-        runner: Runner::new(services.clone()),
-    };
+    let runner = Runner::new(services.clone());
+    let jobs = Jobs::new(Arc::clone(&service.host), services.clone(), runner);
     parking::wake(&jobs, service).await;
     assert!(services.child("a").await.is_ok());
 }

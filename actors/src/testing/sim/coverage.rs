@@ -16,7 +16,7 @@ struct Machine {
     on_the_way: &'static [&'static str],
 }
 
-const MACHINES: [Machine; 5] = [
+const MACHINES: [Machine; 6] = [
     Machine {
         name: "container",
         states: container::State::VARIANTS,
@@ -48,6 +48,14 @@ const MACHINES: [Machine; 5] = [
         states: &["begin", "ingest", "volumes", "init"],
         inputs: &["done", "failed", "found"],
         on_the_way: &["ingest", "volumes", "init"],
+    },
+    Machine {
+        name: "update",
+        states: &[
+            "begin", "ingest", "stop", "snapshot", "exit", "swap", "init", "gate", "tidy",
+        ],
+        inputs: &["done", "failed", "found"],
+        on_the_way: &["stop", "exit", "swap", "init", "gate"],
     },
     Machine {
         name: "uninstall",
@@ -137,6 +145,12 @@ const IMPOSSIBLE: &[Impossible] = &[
         states: &["Running", "Regrouping", "Ending"],
         inputs: &["Boot"],
         because: "an actor tells itself so once, before anybody else can tell it anything",
+    },
+    Impossible {
+        machine: "update",
+        states: &["begin", "tidy"],
+        inputs: &["failed"],
+        because: "the simulated disk takes every write and gives every file up",
     },
     Impossible {
         machine: "uninstall",

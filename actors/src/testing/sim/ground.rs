@@ -15,6 +15,7 @@ use coppice_containers::{
 };
 
 use super::{
+    super::version_in,
     chance::{Chance, Weather},
     inhabitant::Inhabitant,
     recorder::Recorder,
@@ -84,7 +85,16 @@ impl Ground {
             }
         };
         let place = (spec.rpc_dir.join("host.sock"), spec.id_base, boot);
-        let inhabitant = Inhabitant::new(place, self.chance.clone(), self.recorder.clone(), end);
+        let volumes = spec.volumes.first().and_then(|one| one.dir.parent());
+        let data = volumes.map(|volumes| volumes.join(".version"));
+        let package = (version_in(&spec.javascript), data);
+        let inhabitant = Inhabitant::new(
+            place,
+            package,
+            self.chance.clone(),
+            self.recorder.clone(),
+            end,
+        );
         inhabitant.wake();
         let before = self.inhabitants().insert(spec.instance.clone(), inhabitant);
         if before.is_some() {

@@ -4,6 +4,7 @@
 
 use std::{
     collections::BTreeMap,
+    fs,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -37,6 +38,10 @@ pub(super) struct Inhabitant {
     socket: PathBuf,
     uid: u32,
     boot: String,
+    /// Of the package.
+    version: String,
+    /// The file that says of which version its data are.
+    data: Option<PathBuf>,
     chance: Chance,
     recorder: Recorder,
     /// Ends the container as its pid 1 does.
@@ -71,6 +76,7 @@ struct Node {
 impl Inhabitant {
     pub(super) fn new(
         (socket, uid, boot): (PathBuf, u32, String),
+        (version, data): (String, Option<PathBuf>),
         chance: Chance,
         recorder: Recorder,
         end: impl Fn() + Send + Sync + 'static,
@@ -79,6 +85,8 @@ impl Inhabitant {
             socket,
             uid,
             boot,
+            version,
+            data,
             chance,
             recorder,
             end: Box::new(end),
@@ -359,6 +367,18 @@ impl Inhabitant {
         })
     }
 
+    /// Makes its data those of its version, before it is known whether its `init` will go well; `false` when they
+    /// are of a later one.
+    fn migrate(&self) -> bool {
+        let Some(data) = &self.data else { return true };
+        match fs::read_to_string(data) {
+            Ok(version) if version > self.version => return false,
+            Ok(version) if version == self.version => {}
+            _ => fs::write(data, &self.version).unwrap(),
+        }
+        true
+    }
+
     fn spawn_node(self: &Arc<Self>, id: &str, generation: u64) {
         self.started(id, ProcessKind::Runtime, generation);
         let silent = self.chance.strikes(Weather::NodeSilent);
@@ -417,11 +437,16 @@ impl Inhabitant {
         };
         let turn = Arc::clone(&self.mind().node.as_ref()?.turn);
         let _turn = turn.lock_owned().await;
+        let living = self.mind().node.as_ref().map(|node| node.generation);
+        if living != Some(generation) {
+            return None;
+        }
+        let migrates = method != runtime::INIT || self.migrate();
         if self.chance.strikes(hangs) {
             return None;
         }
         self.chance.delay(time).await;
-        let failed = self.chance.strikes(fails) && !self.is_done(method);
+        let failed = !migrates || self.chance.strikes(fails) && !self.is_done(method);
         let up = {
             let mut mind = self.mind();
             let node = mind.node.as_mut()?;

@@ -30,7 +30,13 @@ mod stray;
 mod tests;
 mod witness;
 
-use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use coppice_clock::Mono;
 use serde::{Deserialize, Serialize};
@@ -53,6 +59,8 @@ use super::{Fuse, package};
 const SLACK_MS: u64 = 1_000;
 /// What a service at rest may still have to write down.
 const SETTLING: Duration = Duration::from_secs(5);
+/// The versions of their packages, in their order.
+const VERSIONS: [&str; 2] = ["1.0.0:0", "2.0.0:0"];
 /// The services of a simulated server.
 const SERVICES: [&str; 3] = ["acorn", "sapling", "seedling"];
 
@@ -83,10 +91,46 @@ struct World {
     recorder: Recorder,
     model: Model,
     witness: Witness,
-    /// A package file of each, and one that is damaged.
-    packages: BTreeMap<&'static str, (PathBuf, PathBuf)>,
+    /// Package files of each.
+    packages: BTreeMap<&'static str, Files>,
     season: Season,
     outcome: Outcome,
+}
+
+/// The package files of a service, one per version. Data of the second is nothing for the first.
+struct Files {
+    whole: [PathBuf; 2],
+    /// They look well and are not what was signed.
+    broken: [PathBuf; 2],
+}
+
+impl Files {
+    fn pack(folder: &Path, id: &str) -> Self {
+        let pack = |version: &str| {
+            package(id, version, |manifest| {
+                let range = format!("<={version}");
+                manifest["canMigrateFrom"] = range.into();
+                manifest["canMigrateTo"] = "!".into();
+            })
+        };
+        let write = |name: String, bytes: Vec<u8>| {
+            let file = folder.join(name);
+            fs::write(&file, bytes).unwrap();
+            file
+        };
+        let whole = |version| write(format!("{id}-{version}.s9pk"), pack(version));
+        let broken = |version| {
+            let mut altered = pack(version);
+            let body = b"hsqs, too";
+            let at = altered.windows(body.len()).position(|one| one == body);
+            altered[at.unwrap()] ^= 1;
+            write(format!("{id}-{version}-broken.s9pk"), altered)
+        };
+        Self {
+            whole: VERSIONS.map(whole),
+            broken: VERSIONS.map(broken),
+        }
+    }
 }
 
 /// What the world is about.
@@ -130,19 +174,7 @@ impl World {
         for name in ["base", "services", "state", "secrets", "store"] {
             fs::create_dir_all(data.join(name)).unwrap();
         }
-        let packages = SERVICES.map(|id| {
-            let file = folder.path().join(format!("{id}.s9pk"));
-            let whole = package(id);
-            fs::write(&file, &whole).unwrap();
-            // One that looks well and is not what was signed.
-            let broken = folder.path().join(format!("{id}-broken.s9pk"));
-            let mut altered = whole;
-            let body = b"hsqs, too";
-            let at = altered.windows(body.len()).position(|one| one == body);
-            altered[at.unwrap()] ^= 1;
-            fs::write(&broken, altered).unwrap();
-            (id, (file, broken))
-        });
+        let packages = SERVICES.map(|id| (id, Files::pack(folder.path(), id)));
         let model = Model::new(&data.join("services"));
         Self {
             ground: Ground::new(recorder.clone()),

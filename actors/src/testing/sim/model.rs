@@ -38,7 +38,13 @@ pub(super) enum Command {
     Stop,
     Restart,
     Install,
-    Uninstall { soft: bool, force: bool },
+    /// What an install is when another version is there.
+    Update,
+    CallOff,
+    Uninstall {
+        soft: bool,
+        force: bool,
+    },
 }
 
 /// Clones share what they know.
@@ -103,6 +109,8 @@ impl Model {
         known.wanted = match command {
             Command::Start | Command::Restart => Some(true),
             Command::Stop | Command::Install => Some(false),
+            // The new version runs if the one before did.
+            Command::Update | Command::CallOff => known.wanted,
             Command::Uninstall { .. } => None,
         };
         if matches!(command, Command::Uninstall { soft: false, .. }) && !known.finished {
@@ -141,17 +149,25 @@ impl Model {
         self.known().get(id)?.wanted
     }
 
-    /// Looks at the volume of a service at rest, and puts something into it when it is installed.
+    /// Looks at the volume of a service at rest, and puts something into it when a version of it is installed.
     ///
     /// # Errors
-    /// When what was in it is not, and it was not removed on demand.
-    pub(super) fn look_at_volume(&self, id: &str, installed: bool) -> Result<(), String> {
+    /// When what was in it is not, and it was not removed on demand; or when a later version has worked on it.
+    pub(super) fn look_at_volume(&self, id: &str, installed: Option<&str>) -> Result<(), String> {
         let file = self.kept(id);
         let found = fs::read_to_string(&file).ok();
         let mut all = self.known();
         let known = all.entry(id.to_owned()).or_default();
-        if !installed {
+        if installed.is_none() {
             known.wanted = None;
+        }
+        let data = fs::read_to_string(self.services.join(id).join("volumes/.version"));
+        if let (Some(version), Ok(data)) = (installed, data)
+            && data.as_str() > version
+        {
+            return Err(format!(
+                "{id} is of version {version}, and its data of {data}"
+            ));
         }
         match (&known.volume, found) {
             (Volume::Holds(expected), found) if found.as_ref() != Some(expected) => {
@@ -166,7 +182,7 @@ impl Model {
             }
             (Volume::Holds(_) | Volume::Empty, _) => {}
         }
-        if installed && known.volume == Volume::Empty {
+        if installed.is_some() && known.volume == Volume::Empty {
             let what = crate::ids::random(5);
             fs::write(&file, &what).map_err(|error| format!("the volume of {id}: {error}"))?;
             known.volume = Volume::Holds(what);

@@ -150,7 +150,7 @@ fn rest_of(
 /// What must be true of a service at rest.
 pub(super) fn check(core: &Core, model: &Model, id: &str, rest: Rest) -> Result<(), String> {
     let Some(entry) = core.host.document.package(id) else {
-        return model.look_at_volume(id, false);
+        return model.look_at_volume(id, None);
     };
     if rest == Rest::Unfinished {
         return Ok(());
@@ -163,5 +163,6 @@ pub(super) fn check(core: &Core, model: &Model, id: &str, rest: Rest) -> Result<
             "the user was told that {id} is wanted up: {wanted}, and the document says {wants}"
         ));
     }
-    model.look_at_volume(id, true)
+    let version = entry.state_info.manifest()["version"].as_str();
+    model.look_at_volume(id, version)
 }

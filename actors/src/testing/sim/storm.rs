@@ -1,12 +1,12 @@
 //! What happens in a storm, one event at a time.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use coppice_containers::ExitStatus;
 use tokio::time::{sleep, timeout};
 
 use super::{
-    Command, End, SERVICES,
+    Command, End, Files, SERVICES,
     ground::Ground,
     inhabitant::Inhabitant,
     life::Core,
@@ -29,7 +29,7 @@ pub(super) struct Storm<'a> {
     pub(super) ground: &'a Arc<Ground>,
     pub(super) model: &'a Model,
     pub(super) recorder: &'a Recorder,
-    pub(super) packages: &'a BTreeMap<&'static str, (PathBuf, PathBuf)>,
+    pub(super) packages: &'a BTreeMap<&'static str, Files>,
     pub(super) fuse: &'a Arc<Fuse>,
 }
 
@@ -41,8 +41,8 @@ impl Storm<'_> {
         let hit = match below(100) {
             0..14 => self.command(id, Command::Start),
             14..24 => self.command(id, Command::Stop),
-            24..32 => self.command(id, Command::Restart),
-            32..50 => self.command(id, Command::Install),
+            24..31 => self.command(id, Command::Restart),
+            31..50 => self.command(id, Command::Install),
             50..58 => {
                 let (soft, force) = (below(2) == 0, below(2) == 0);
                 self.command(id, Command::Uninstall { soft, force })
@@ -52,7 +52,8 @@ impl Storm<'_> {
                 self.inside(id, |one| one.lose_node(code, below(4) == 0))
             }
             63..64 => self.inside(id, |one| one.lose_daemon(1)),
-            64..68 => self.inside(id, |one| {
+            64..65 => self.command(id, Command::CallOff),
+            65..68 => self.inside(id, |one| {
                 one.lose_lines();
                 true
             }),
@@ -144,17 +145,30 @@ impl Storm<'_> {
             self.model.clone(),
             self.recorder.clone(),
         );
-        let (whole, broken) = &self.packages[id];
-        let file = if below(10) == 0 { broken } else { whole }.clone();
+        let files = &self.packages[id];
+        let files = if below(10) == 0 {
+            &files.broken
+        } else {
+            &files.whole
+        };
+        let file = files[below(files.len() as u64) as usize].clone();
         recorder.note(&format!("{command:?}"));
         model.asks(id, command);
         tokio::spawn(async move {
             let (coppice, by) = (&core.coppice, By::Coppice);
+            let mut command = command;
             let done = match command {
                 Command::Start => coppice.start(id, false, by).await,
                 Command::Stop => coppice.stop(id, by).await,
                 Command::Restart => coppice.restart(id, by).await,
-                Command::Install => coppice.install(Source::File(file)).await.map(drop),
+                Command::Install | Command::Update => {
+                    let installed = coppice.install(Source::File(file)).await;
+                    if installed.as_ref().is_ok_and(|done| done.from.is_some()) {
+                        command = Command::Update;
+                    }
+                    installed.map(drop)
+                }
+                Command::CallOff => coppice.cancel_update(id, by),
                 Command::Uninstall { soft, force } => {
                     coppice.uninstall(id, Manner { soft, force }).await
                 }

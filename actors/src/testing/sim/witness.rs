@@ -125,8 +125,8 @@ fn look(
             }
         }
         // Its records begin anew, or go with it.
-        ("install" | "uninstall", _) => {
-            if step.input == "found" {
+        ("install" | "update" | "uninstall", _) => {
+            if step.input == "found" && step.machine != "update" {
                 model.finishes(id);
             }
             seen.insert(id.to_owned(), Seen::default());

@@ -197,6 +197,7 @@ impl Grown {
             socket: at.host.socket_folder("a").join("host.sock"),
             uid: at.host.document.allocation("a").unwrap().id_base(),
             boot: "boot".to_owned(),
+            volumes: None,
         };
         let agent = Shared::default();
         let (kill, killed) = mpsc::unbounded_channel();
