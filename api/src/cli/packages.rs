@@ -71,10 +71,20 @@ pub enum Service {
 /// Verbs of `package`.
 #[derive(Debug, Subcommand)]
 pub enum Package {
-    /// Install a package file.
+    /// Install a package file, or update the service that is there.
     Install {
         /// The .s9pk.
         file: PathBuf,
+    },
+    /// Call an update off that is under way: the version before comes back.
+    Cancel {
+        /// The service.
+        id: String,
+    },
+    /// Make the container of a service anew; its volumes stay.
+    Rebuild {
+        /// The service.
+        id: String,
     },
     /// Remove a service and its data.
     Uninstall {
@@ -340,9 +350,21 @@ pub(super) async fn package(common: &Common, verb: Package) -> anyhow::Result<()
             watching.abort();
             progress.finish_and_clear();
             let done = done?;
+            print(common, &done, || installed(&done));
+        }
+        Package::Cancel { id } => {
+            let client = Client::find(common.data_dir.as_deref())?;
+            let done = client
+                .call("package.cancel-install", json!({ "id": id }))
+                .await?;
             print(common, &done, || {
-                format!("{} is installed", show::text(&done, "id"))
+                format!("the update of {id} is called off")
             });
+        }
+        Package::Rebuild { id } => {
+            let client = Client::find(common.data_dir.as_deref())?;
+            let done = client.call("package.rebuild", json!({ "id": id })).await?;
+            print(common, &done, || format!("{id} has a new container"));
         }
         Package::Uninstall { id, soft, force } => {
             let client = Client::find(common.data_dir.as_deref())?;
@@ -367,6 +389,16 @@ pub(super) async fn package(common: &Common, verb: Package) -> anyhow::Result<()
         }
     }
     Ok(())
+}
+
+/// What an install came to, in words.
+fn installed(done: &Value) -> String {
+    let [id, version, from] = ["id", "version", "from"].map(|member| show::text(done, member));
+    if from.is_empty() {
+        format!("{id} is installed")
+    } else {
+        format!("{id} is updated from {from} to {version}")
+    }
 }
 
 fn bar() -> ProgressBar {

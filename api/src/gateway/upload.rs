@@ -114,7 +114,7 @@ async fn install(context: Context, source: Source, progress: watch::Sender<Uploa
     progress.send_replace(Upload::Installing);
     let installed = context.gate.coppice.install(source).await;
     let (object, error) = match &installed {
-        Ok(id) => (Some(id.clone()), None),
+        Ok(installed) => (Some(installed.id.clone()), None),
         Err(problem) => (None, Some(problem.kind.code())),
     };
     audit::record(&context, &context.caller, METHOD, object, error).await;

@@ -114,6 +114,8 @@ mod tests {
             "db.export",
             "package.install-file",
             "package.sideload",
+            "package.cancel-install",
+            "package.rebuild",
             "package.uninstall",
             "package.start",
             "package.stop",

@@ -107,8 +107,10 @@ methods! {
     "package.list" Role(Admin) Nothing false packages::list: "Gives every package with its state.";
     "package.status" Role(Admin) Nothing false packages::status: "Gives one package with everything shown of it.";
     "package.installed-version" Role(Admin) Nothing false packages::installed_version: "Gives the version of a package, or null.";
-    "package.install-file" Root Row true packages::install_file: "Installs the .s9pk at `path` on this machine.";
+    "package.install-file" Root Row true packages::install_file: "Installs the .s9pk at `path` on this machine, or updates what is there to it.";
     "package.sideload" Role(Admin) RowLater false packages::sideload: "Gives tickets for sending a .s9pk and for watching it.";
+    "package.cancel-install" Role(Admin) RowOf("id") false packages::cancel_install: "Calls the update of a package off; the version before is put back.";
+    "package.rebuild" Role(Admin) RowOf("id") true packages::rebuild: "Makes the container of a service anew.";
     "package.uninstall" Role(Admin) RowOf("id") true packages::uninstall: "Removes a package; `soft` keeps its volumes.";
     "package.start" Role(Admin) RowOf("id") true packages::start: "Wants a service running.";
     "package.stop" Role(Admin) RowOf("id") true packages::stop: "Wants a service stopped.";

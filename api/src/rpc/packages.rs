@@ -50,7 +50,19 @@ struct InstallFile {
 
 pub(super) async fn install_file(call: Call) -> Result<Value, Failure> {
     let InstallFile { path } = call.params()?;
-    Ok(json!({ "id": call.coppice().install(Source::File(path)).await? }))
+    Ok(json!(call.coppice().install(Source::File(path)).await?))
+}
+
+pub(super) async fn cancel_install(call: Call) -> Result<Value, Failure> {
+    let Id { id } = call.params()?;
+    call.coppice().cancel_update(&id, call.by())?;
+    Ok(Value::Null)
+}
+
+pub(super) async fn rebuild(call: Call) -> Result<Value, Failure> {
+    let Id { id } = call.params()?;
+    call.coppice().rebuild(&id).await?;
+    Ok(Value::Null)
 }
 
 pub(super) async fn sideload(call: Call) -> Result<Value, Failure> {

@@ -68,6 +68,11 @@ const stateInfo = z.discriminatedUnion('state', [
     installingInfo: z.object({ newManifest: passedOn(manifest), progress: passedOn(fullProgress) }),
   }),
   z.object({ state: z.literal('installed'), manifest: passedOn(manifest) }),
+  z.object({
+    state: z.literal('updating'),
+    manifest: passedOn(manifest),
+    installingInfo: z.object({ newManifest: passedOn(manifest), progress: passedOn(fullProgress) }),
+  }),
   z.object({ state: z.literal('removing'), manifest: passedOn(manifest) }),
 ]) satisfies z.ZodMiniType<sent.StateInfo>;
 export type StateInfo = Read<typeof stateInfo, sent.StateInfo>;
@@ -184,6 +189,7 @@ const cause = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('start-failed'), message: z.string() }),
   z.object({ kind: z.literal('stop-failed'), message: z.string() }),
   z.object({ kind: z.literal('deadline'), waitedFor: z.string() }),
+  z.object({ kind: z.literal('update-failed'), to: z.string(), message: z.string() }),
   z.object({ kind: z.literal('internal'), message: z.string() }),
 ]) satisfies z.ZodMiniType<sent.Cause>;
 export type Cause = Read<typeof cause, sent.Cause>;

@@ -155,6 +155,12 @@ function causeWords(cause: Cause): Words {
       ];
     case 'deadline':
       return [`took too long (${cause.waitedFor}).`, 'The log usually says what it was doing.', 'bad'];
+    case 'update-failed':
+      return [
+        `did not go to ${cause.to}: ${sentenceEnd(cause.message)}`,
+        'Nothing of it was kept. Its maker may know more.',
+        'bad',
+      ];
     case 'internal':
       return [
         `stopped because of a fault in Coppice: ${sentenceEnd(cause.message)}`,

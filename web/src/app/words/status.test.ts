@@ -70,6 +70,20 @@ describe('a service is shown', () => {
     const stateInfo = { state: 'installing', installingInfo: { newManifest: manifest('hello', 'Hello'), progress } };
     expect(serviceLook(entry({ stateInfo })).sentence).toBe('Unpacking 25 %');
   });
+
+  it('with the phase of its update', () => {
+    const progress = {
+      overall: { done: 2, total: 5, units: 'steps' },
+      phases: [
+        { name: 'Stopping', progress: true },
+        { name: 'Copying its data', progress: { done: 1, total: 2, units: 'bytes' } },
+      ],
+    };
+    const [installed, newManifest] = [manifest('hello', 'Hello'), manifest('hello', 'Hello')];
+    const stateInfo = { state: 'updating', manifest: installed, installingInfo: { newManifest, progress } };
+    const look = serviceLook(entry({ stateInfo }));
+    expect([look.word, look.sentence]).toEqual(['Updating', 'Copying its data 50 %']);
+  });
 });
 
 describe('a running service takes its word from the worst health check', () => {

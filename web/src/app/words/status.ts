@@ -31,6 +31,8 @@ export function serviceLook(entry: PackageEntry): Look {
   switch (stateInfo.state) {
     case 'installing':
       return look('busy', 'Installing', progressLook(stateInfo.installingInfo.progress).words);
+    case 'updating':
+      return look('busy', 'Updating', progressLook(stateInfo.installingInfo.progress).words);
     case 'removing':
       return look('busy', 'Uninstalling', 'Its containers and addresses are being removed.');
     case 'installed':

@@ -120,6 +120,7 @@ describe('restart records', () => {
     [{ kind: 'start-failed', message: 'no image' }, 'The daemon main could not start: no image.'],
     [{ kind: 'deadline', waitedFor: 'the container' }, 'The daemon main took too long (the container).'],
     [{ kind: 'stop-failed', message: 'busy' }, 'The daemon main did not stop in good order: busy.'],
+    [{ kind: 'update-failed', to: '2:0', message: 'no such table' }, 'The daemon main did not go to 2:0: no such table.'],
     [{ kind: 'internal', message: 'lost a file' }, 'The daemon main stopped because of a fault in Coppice: lost a file.'],
   ])('%o reads as a sentence', (cause, words) => expect(restartStory(record(1, { cause })).headline).toBe(words));
   it('say what was done as a sentence', () => expect(restartStory(record(1)).done).toBe('It is started again.'));

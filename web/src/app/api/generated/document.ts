@@ -251,7 +251,15 @@ message: string, } | { "kind": "deadline",
 /**
  * What was waited for.
  */
-waitedFor: string, } | { "kind": "internal", 
+waitedFor: string, } | { "kind": "update-failed", 
+/**
+ * The version that did not.
+ */
+to: string, 
+/**
+ * Why.
+ */
+message: string, } | { "kind": "internal", 
 /**
  * What it said.
  */
@@ -980,7 +988,15 @@ installingInfo: InstallingInfo, } | { "state": "installed",
 /**
  * The package's manifest.
  */
-manifest: unknown, } | { "state": "removing", 
+manifest: unknown, } | { "state": "updating", 
+/**
+ * The manifest of the version that is there.
+ */
+manifest: unknown, 
+/**
+ * What comes, and how far it is.
+ */
+installingInfo: InstallingInfo, } | { "state": "removing", 
 /**
  * The package's manifest.
  */
