@@ -126,7 +126,7 @@ impl Jobs {
             rise: ms(20_000),
         };
         let pace = Pace {
-            init: ms(2_000),
+            init: ms(15_000),
             gate,
             look: ms(20),
         };
