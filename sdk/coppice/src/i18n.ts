@@ -9,7 +9,16 @@ export type Fillings<S extends string> = [Blanks<S>] extends [never] ? [] : [val
 /** Gives a text by its key. */
 export type Translate<T extends Texts> = <K extends keyof T & string>(key: K, ...values: Fillings<T[K]>) => string;
 
-/** The host's language, such as `de_DE`; without one, English. */
+/**
+ * The host's language, such as `de_DE`; without one, English.
+ *
+ * @example
+ * ```ts
+ * import { hostLocale } from '@coppice/sdk';
+ *
+ * const day = new Intl.DateTimeFormat(hostLocale().replace('_', '-'), { weekday: 'long' }).format(0);
+ * ```
+ */
 export function hostLocale(): string {
   return (process.env['LANG'] ?? '').split('.')[0] || 'en_US';
 }

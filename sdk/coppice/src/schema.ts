@@ -148,7 +148,8 @@ export const shape = {
     return new Shape(given => {
       const value = typeof given === 'string' && given.trim() !== '' ? Number(given) : given;
       if (typeof value !== 'number' || !Number.isFinite(value)) return wrong('must be a number');
-      if (value < min || value > max) return wrong(`must be from ${min} to ${max}`);
+      if (value < min) return wrong(`must be at least ${min}`);
+      if (value > max) return wrong(`must be at most ${max}`);
       return { value };
     });
   },

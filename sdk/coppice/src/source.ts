@@ -13,7 +13,17 @@ export interface Source<out T> {
   read(effects: Effects, changed?: () => void): Promise<T>;
 }
 
-/** A source of what `map` makes of another. */
+/**
+ * A source of what `map` makes of another.
+ *
+ * @example
+ * ```ts
+ * import { follow, mapped, statusOf, type Effects } from '@coppice/sdk';
+ *
+ * const started = mapped(statusOf('postgres'), status => status?.started ?? null);
+ * const watch = (effects: Effects) => follow(effects, started, at => console.log('postgres started', at));
+ * ```
+ */
 export function mapped<T, U>(source: Source<T>, map: (value: T) => U): Source<U> {
   return { read: async (effects, changed) => map(await source.read(effects, changed)) };
 }
@@ -24,9 +34,10 @@ export function mapped<T, U>(source: Source<T>, map: (value: T) => U): Source<U>
  *
  * @example
  * ```ts
- * import { envFile, shape, use, volume, type Effects } from '@coppice/sdk';
+ * import { envFile, shape, use, type Effects } from '@coppice/sdk';
+ * import { hello } from './package.js';
  *
- * const settings = envFile(volume('main').file('app.env'), shape.object({ PORT: shape.integer().or(80) }));
+ * const settings = envFile(hello.volume('main').file('app.env'), shape.object({ PORT: shape.integer().or(80) }));
  *
  * async function port(effects: Effects): Promise<number> {
  *   return use(effects, settings, ({ PORT }) => PORT);
@@ -36,17 +47,14 @@ export function mapped<T, U>(source: Source<T>, map: (value: T) => U): Source<U>
 export function use<T>(effects: Effects, source: Source<T>): Promise<T>;
 export function use<T, U>(effects: Effects, source: Source<T>, map: (value: T) => U): Promise<U>;
 export async function use<T>(effects: Effects, source: Source<T>, map?: (value: T) => unknown): Promise<unknown> {
-  const again = effects.constRetry;
   const pick = map ?? ((value: T): unknown => value);
-  if (again === undefined) return pick(await source.read(effects));
+  if (effects.constRetry === undefined) return pick(await source.read(effects));
   let first: { readonly value: unknown } | null = null;
   let isStale = false;
   const look = async (): Promise<void> => {
     if (!effects.isInContext) return;
     const value = pick(await source.read(effects, changed));
-    if (!effects.isInContext) return;
-    if (first === null) first = { value };
-    else if (!isDeepStrictEqual(first.value, value)) effects.constRetry?.();
+    if (effects.isInContext && !isDeepStrictEqual(first?.value, value)) effects.constRetry?.();
   };
   const changed = (): void => {
     // A change before the first answer is seen by a second reading, after it.

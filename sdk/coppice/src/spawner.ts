@@ -1,5 +1,4 @@
 /** Programs that a package starts in its container. One place, so that the test harness can stand in. */
-import { spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
 
 /** How a program ended. */
@@ -23,6 +22,8 @@ export interface SpawnOptions {
 export type Spawner = (argv: readonly [string, ...string[]], options: SpawnOptions) => Running;
 
 const real: Spawner = ([program, ...args], { input, output }) => {
+  // Loaded by the first program: a package whose daemons Coppice runs starts none.
+  const { spawn } = process.getBuiltinModule('node:child_process');
   const piped = output === undefined ? 'inherit' : 'pipe';
   const child = spawn(program, args, { stdio: [input === undefined ? 'ignore' : 'pipe', piped, piped] });
   const forward = (stream: 'stdout' | 'stderr', from: Readable | null): void => {
@@ -63,13 +64,18 @@ export interface Output {
 /** A program failed. */
 export class CommandFailed extends Error {
   override readonly name = 'CommandFailed';
-  constructor(
-    what: string,
-    readonly output: Output,
-  ) {
+  readonly #output: Output;
+
+  constructor(what: string, output: Output) {
     const { exit, stderr, stdout } = output;
     const how = exit.signal === null ? `ended with ${exit.code}` : `was ended by ${exit.signal}`;
     super(`${what} ${how}: ${(stderr.trim() || stdout.trim() || 'it wrote nothing').slice(-1000)}`);
+    this.#output = output;
+  }
+
+  /** Its end and all it wrote; not printed with the error, since programs write secrets. */
+  get output(): Output {
+    return this.#output;
   }
 }
 

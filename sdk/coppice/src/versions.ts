@@ -79,17 +79,21 @@ export class Versions {
   /** Brings the data up to this version. */
   async migrate(effects: Effects): Promise<void> {
     const found = await effects.getDataVersion();
-    if (found !== null) await this.#up(effects, found);
-    if (found !== this.options.current) await effects.setDataVersion({ version: this.options.current });
+    const reached = found === null ? null : await this.#up(effects, found);
+    if (reached !== this.options.current) await effects.setDataVersion({ version: this.options.current });
   }
 
-  async #up(effects: Effects, found: string): Promise<void> {
+  /** Gives the version that is written down in the end. */
+  async #up(effects: Effects, found: string): Promise<string> {
     const from = this.#startOf(found);
+    let reached = found;
     for (const step of this.#steps) {
       if (compareVersions(step.version, from) !== 1) continue;
       await step.up(effects);
       await effects.setDataVersion({ version: step.to });
+      reached = step.to;
     }
+    return reached;
   }
 
   /** The version that data of `found`, a version or a range, counts as. */

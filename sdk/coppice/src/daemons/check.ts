@@ -1,6 +1,5 @@
 /** Checks: whether a service answers. */
 import { readFile } from 'node:fs/promises';
-import { request } from 'node:http';
 import type { Effects, HealthResult } from '../effects.js';
 import type { Command } from '../image.js';
 import type { ExecOptions, Subcontainer } from './subcontainer.js';
@@ -77,9 +76,10 @@ export function portListening(port: number, words: CheckWords & { readonly proto
  * ```
  */
 export function httpAnswers(url: string, words: CheckWords = {}): Check {
-  // Not `fetch`: its first use costs a runtime some 10 MB.
-  const look = (): Promise<number> =>
-    new Promise((resolve, reject) => {
+  // Not `fetch`, whose first use costs a runtime some 10 MB; and loaded by the first look, not by every package.
+  const look = async (): Promise<number> => {
+    const { request } = await import('node:http');
+    return new Promise((resolve, reject) => {
       const asked = request(url, { timeout: LOOK_MS, agent: false }, answer => {
         answer.resume();
         resolve(answer.statusCode ?? 0);
@@ -88,6 +88,7 @@ export function httpAnswers(url: string, words: CheckWords = {}): Check {
       asked.on('error', reject);
       asked.end();
     });
+  };
   return async () => {
     const status = await look().catch((error: unknown) => (error instanceof Error ? error.message : String(error)));
     const isWell = typeof status === 'number' && status < 400;
