@@ -10,9 +10,10 @@ use std::{
 };
 
 /// What goes into a project: from where, seen from the top of the checkout, to where in the project.
-const PARTS: [(&str, &str); 6] = [
+const PARTS: [(&str, &str); 7] = [
     ("sdk/template", ""),
     ("tsconfig.base.json", "tsconfig.base.json"),
+    ("sdk/coppice/bin", "vendor/coppice-sdk/bin"),
     ("sdk/coppice/src", "vendor/coppice-sdk/src"),
     ("sdk/coppice/README.md", "vendor/coppice-sdk/README.md"),
     (

@@ -18,6 +18,8 @@ export async function daemons(effects: Effects): Promise<Units> {
     web: daemon({
       in: pkg.subcontainer({ image: 'web', mounts: [main.at('/data', { subpath: 'www', readonly: true })] }),
       command: entrypoint(),
+      // This server has nothing to save and no handler for SIGTERM, see `graceMs`.
+      graceMs: 500,
       ready: { name: 'Page', check: portListening(port, { well: 'The page is ready' }) },
     }),
   });

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /** `coppice-sdk build` and `coppice-sdk check`. */
 import { bundle } from './bundle.js';
 import { checkBundle, checkProject } from './check.js';

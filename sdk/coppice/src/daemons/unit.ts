@@ -28,7 +28,12 @@ export interface DaemonOptions<Required extends string = string> {
   readonly env?: Readonly<Record<string, string>>;
   readonly user?: string;
   readonly cwd?: string;
-  /** Milliseconds between SIGTERM and SIGKILL; 60 s without. */
+  /**
+   * Milliseconds between SIGTERM and SIGKILL; 60 s without.
+   *
+   * Where Coppice runs it, a daemon is the first process of its namespace, which SIGTERM ends only if it has a
+   * handler for it: give a program without one a short time, or every stop lasts this long.
+   */
   readonly graceMs?: number;
   readonly ready?: Ready;
   /** What must be ready, or done, before it is started for the first time. */

@@ -12,6 +12,8 @@ export async function daemons(effects: Effects): Promise<Units> {
     server: daemon({
       in: hello.subcontainer({ image: 'hello', mounts: [hello.volume('main').at('/data', { readonly: true })] }),
       command: entrypoint(),
+      // It has nothing to save and no handler for SIGTERM, which as the first process of its image it would need.
+      graceMs: 500,
       ready: {
         name: 'Page',
         check: portListening(port, { well: 'The page is ready', unwell: 'The page is not ready' }),
