@@ -166,7 +166,11 @@ async function step(effects: Effects, name: string, work: (effects: Effects) => 
   };
   const again = (): void => {
     isStale = true;
-    if (!isRunning) run().catch((error: unknown) => console.error(`the step \`${name}\` failed when it ran again:`, error));
+    if (isRunning) return;
+    run().catch((error: unknown) => {
+      // What a scope that was left meanwhile could not do, nobody waits for.
+      if (effects.isInContext) console.error(`the step \`${name}\` failed when it ran again:`, error);
+    });
   };
   await run();
 }

@@ -129,6 +129,7 @@ describe('where the package runs daemons itself', () => {
           '--port',
           '8080',
         ]);
+        expect(host.asked('subcontainer.create-fs')).toEqual([{ imageId: 'hello', name: 'server' }]);
         await host.stop();
         expect(runs(host)).toEqual([]);
         expect(host.asked('subcontainer.destroy-fs')).toEqual([{ guid: 'sub-1' }]);

@@ -99,7 +99,7 @@ class Service implements RunningService {
         await watch?.well();
         return;
       case 'daemon': {
-        const box = isHosted ? null : await this.#boxOf(unit.in);
+        const box = isHosted ? null : await this.#boxOf(id, unit.in);
         if (box !== null) {
           const process = new DaemonProcess(id, unit, box, async how => watch?.failed(`${this.#nameOf(id)}: ${how}`));
           // Registered before it starts: a stop in between must find it.
@@ -119,8 +119,9 @@ class Service implements RunningService {
     return ready?.name ?? id;
   }
 
-  #boxOf(spec: SubcontainerSpec): Promise<Subcontainer> {
-    const opened = this.#boxes.get(spec) ?? Subcontainer.open(this.effects, spec);
+  #boxOf(id: string, spec: SubcontainerSpec): Promise<Subcontainer> {
+    // Unless it has a name, it is called as the first who runs in it: so the host shows that one by its own name.
+    const opened = this.#boxes.get(spec) ?? Subcontainer.open(this.effects, { ...spec, name: spec.name ?? id });
     this.#boxes.set(spec, opened);
     return opened;
   }
