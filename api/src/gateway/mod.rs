@@ -35,7 +35,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use door::Entrance;
 
-use crate::{Accounts, continuations::Continuations};
+use crate::{Accounts, continuations::Continuations, rpc::Turns};
 
 /// Which socket a request came by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +54,7 @@ pub struct Gate {
     /// Passwords and sessions.
     pub accounts: Accounts,
     pub(crate) tickets: Continuations,
+    pub(crate) turns: Turns,
     /// Ends Coppice, not the services; `true` takes the services down first.
     pub stop: Arc<dyn Fn(bool) + Send + Sync>,
     /// Changes to the program at this path, under this name of the try.
@@ -116,6 +117,7 @@ impl House {
             accounts: Accounts::new(coppice.host().secrets.clone()),
             coppice,
             tickets: Continuations::default(),
+            turns: Turns::default(),
             stop: Arc::clone(&self.doors.stop),
             upgrade: Arc::clone(&self.doors.upgrade),
         };
