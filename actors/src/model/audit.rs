@@ -4,12 +4,14 @@ use std::net::IpAddr;
 
 use coppice_clock::Wall;
 use serde::{Deserialize, Serialize};
+use ts_rs::TS;
 
 /// One call that changed something, or was to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditRow {
     /// When it ended.
+    #[ts(type = "string")]
     pub at: Wall,
     /// Who asked: an account, `root`, or `anonymous`.
     pub account: String,

@@ -179,13 +179,21 @@ pub(super) async fn rpc(
         cookies,
         sequence,
     } = answered.unwrap_or_else(Answered::refused);
-    let mut response = Response::new(Body::from(body));
+    let status = match body {
+        // Notifications want no answer.
+        None => StatusCode::NO_CONTENT,
+        Some(_) => status,
+    };
+    let has_body = body.is_some();
+    let mut response = Response::new(body.map(Body::from).unwrap_or_default());
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
+    if has_body {
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+    }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     for cookie in cookies {
         if let Ok(value) = HeaderValue::from_str(&cookie) {

@@ -9,9 +9,9 @@ use coppice_actors::{
     model::{AuditRow, AuditTrail},
 };
 use coppice_clock::Wall;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{Call, Context, Failure};
+use super::{Call, Context, Failure, shapes::Nothing};
 use crate::caller::Caller;
 
 /// Bytes of an id in a row.
@@ -87,12 +87,14 @@ pub(crate) async fn record(
     }
 }
 
-pub(super) async fn read(call: Call) -> Result<Value, Failure> {
-    Ok(json!(call.coppice().host().document.audit_rows()))
+pub(super) async fn read(call: Call, _: Nothing) -> Result<Vec<AuditRow>, Failure> {
+    Ok(call.coppice().host().document.audit_rows())
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::{super::METHODS, *};
 
     #[test]

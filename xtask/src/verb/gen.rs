@@ -15,8 +15,8 @@ pub(crate) fn run(checkout: &Checkout, steps: &mut Steps) -> Result<()> {
         let mut write = cargo(checkout);
         write
             .env("COPPICE_GEN", "1")
-            .args(["test", "--quiet", "--package", "coppice-actors"])
-            .args(["--test", "generated_types"]);
+            .args(["test", "--quiet", "--package", "coppice-api", "--lib"])
+            .arg("schema::generated");
         command::run(&mut write)
     })
 }

@@ -1,0 +1,6 @@
+//! The gateway as its clients see it, against a server in this process.
+
+mod driver;
+mod exchange;
+mod startos;
+mod validator;
