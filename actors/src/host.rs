@@ -68,8 +68,8 @@ pub struct Parts {
     pub document: Document,
     /// As [`Host::secrets`].
     pub secrets: SecretStore,
-    /// As [`Host::reserve`].
-    pub(crate) reserve: Reserve,
+    /// Room for bad times.
+    pub reserve: Reserve,
     /// As [`Host::packages`].
     pub packages: Packages,
     /// As [`Host::backend`].

@@ -6,6 +6,10 @@
 //!
 //! Absent: HTTP, sessions, who may ask. That is the gateway's business.
 
+// Some files of the tests are in those of other crates, too, and name this one from outside.
+#[cfg(test)]
+extern crate self as coppice_actors;
+
 mod audit;
 pub mod base;
 mod blocking;
@@ -29,7 +33,7 @@ pub mod problem;
 pub mod receipts;
 mod relay;
 pub mod request;
-mod reserve;
+pub mod reserve;
 pub mod service;
 #[cfg(test)]
 mod testing;

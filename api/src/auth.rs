@@ -44,6 +44,8 @@ use sessions::Sessions;
 use table::{Table, broken};
 
 pub use factor::Offered;
+#[cfg(test)]
+pub(crate) use factor::app_shows;
 pub(crate) use grants::USUAL_LIFE;
 pub use grants::{Grant, Wanted};
 pub use password::PasswordError;

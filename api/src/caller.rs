@@ -4,6 +4,7 @@
 //! from anything the request says of itself.
 
 use serde::{Deserialize, Serialize};
+use ts_rs::TS;
 
 /// The one account there is at first.
 pub(crate) const ADMIN: &str = "admin";
@@ -35,7 +36,7 @@ impl Role {
 }
 
 /// How much of what its account may do a token or a key may do. Each holds the ones before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, TS)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scope {
     /// What changes nothing.

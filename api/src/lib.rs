@@ -14,6 +14,8 @@ pub mod telemetry;
 mod auth;
 mod caller;
 mod continuations;
+#[cfg(test)]
+mod testing;
 mod throttle;
 
 pub use auth::{Accounts, Grant, Login, Offered, PasswordError, Session, SignedIn, Wanted};

@@ -6,6 +6,7 @@
 //! on living. Needs root, because a service is known by its user id.
 
 mod fuse;
+mod house;
 mod inhabited;
 mod line;
 mod puppet;
@@ -14,7 +15,6 @@ mod sim;
 
 use std::{
     fs,
-    net::{IpAddr, Ipv4Addr},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
@@ -22,15 +22,11 @@ use std::{
 };
 
 use coppice_containers::{Backend, HostLayout, Segment};
-use coppice_net::subnet::Subnet;
-use coppice_s9pk::{Content, Draft};
-use coppice_supervision::{ChildSpec, Supervisor, SupervisorSpec};
-use ed25519_dalek::SigningKey;
-use patchdb::{Options, SecretStore, Store};
-use serde_json::json;
+use patchdb::{Options, Store};
 
 pub(crate) use self::{
     fuse::Fuse,
+    house::{package, settle},
     inhabited::Inhabited,
     puppet::{Manners, Place, dial},
     sim::{
@@ -38,16 +34,7 @@ pub(crate) use self::{
         machine::{dawdle, draw, is_simulated},
     },
 };
-use crate::{
-    boot,
-    document::Document,
-    forest,
-    host::{Host, Parts},
-    jobs::Jobs,
-    network::{Leaves, Listening, Network},
-    packages::Packages,
-    reserve::Reserve,
-};
+use crate::{boot, document::Document, host::Host, jobs::Jobs};
 
 /// The id of the package that tests install.
 pub(crate) const ID: &str = "seedling";
@@ -139,24 +126,8 @@ impl World {
         let backend = Arc::clone(&self.containers) as _;
         let host = open_host(self.layout(), backend, fuse, options);
         settle(&host).await;
-        let spec = SupervisorSpec::rest_for_one("core")
-            .child(ChildSpec::supervisor(forest::services()))
-            .child(ChildSpec::supervisor(forest::jobs()));
-        let (root, _ended) = Supervisor::start(spec).await.unwrap();
-        Jobs::below(&Supervisor::new(root), host).await.unwrap()
+        house::grow(&host).await.0
     }
-}
-
-/// The choices of a first start, and what the server says of itself.
-async fn settle(host: &Host) {
-    if host.document.server().is_none() {
-        let subnet = host.network.subnet;
-        boot::settle(&host.document, subnet).await.unwrap();
-    }
-    let (short, name) = (host.layout.short.as_str(), &host.network.hostname);
-    boot::write_server_info(&host.document, &host.network, &host.leaves, short, name)
-        .await
-        .unwrap();
 }
 
 /// A server with the data folder of `layout`, without a forest.
@@ -166,75 +137,8 @@ pub(crate) fn open_host(
     fuse: Arc<Fuse>,
     options: Options,
 ) -> Arc<Host> {
-    let data = layout.data.clone();
-    let store = Store::open(data.join("state"), options).unwrap();
-    let secrets = SecretStore::open(data.join("secrets")).unwrap();
-    let document = Document::new(store).with_fuse(fuse);
-    let listening = Listening {
-        address: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        http: 80,
-        https: 443,
-        dns: 53,
-    };
-    let (short, subnet) = (
-        layout.short.as_str(),
-        Subnet::choose(layout.short.as_str(), &[]).unwrap(),
-    );
-    let packages = Packages::open(&data.join("store"), &data.join("uploads"), document.clone());
-    Host::new(Parts {
-        packages: packages.unwrap(),
-        document,
-        leaves: Leaves::open(secrets.clone(), short).unwrap(),
-        secrets,
-        reserve: Reserve::in_folder(&data),
-        backend,
-        network: Network::new(
-            subnet,
-            layout.bridge.clone(),
-            "coppice".to_owned(),
-            listening,
-        ),
-        base_image: data.join("base/base.squashfs"),
-        layer: data.join("base/layer"),
-        layout,
-        language: "en_US".to_owned(),
-    })
-}
-
-/// A signed package with all its parts, none of which is ever mounted.
-fn package(id: &str) -> Vec<u8> {
-    let arch = std::env::consts::ARCH;
-    let manifest = json!({
-        "id": id,
-        "version": "1.0.0:0",
-        "canMigrateTo": "*",
-        "canMigrateFrom": "*",
-        "title": "Seedling",
-        "description": { "short": "Small", "long": "Small and young" },
-        "releaseNotes": "Sown.",
-        "license": "MIT",
-        "upstreamRepo": "https://example.com/seedling",
-        "images": { "main": { "source": "packed", "arch": [arch], "emulateMissingAs": null } },
-        "volumes": ["main"],
-        "hardwareRequirements": { "device": [], "ram": null, "arch": [arch] },
-    });
-    let mut draft = Draft::new();
-    for (path, body) in [
-        ("manifest.json", manifest.to_string().as_bytes()),
-        ("icon.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>"),
-        ("LICENSE.md", b"MIT"),
-        ("instructions.md", b"Water it."),
-        ("javascript.squashfs", b"hsqs and no more"),
-        (&format!("images/{arch}/main.squashfs"), b"hsqs, too"),
-        (&format!("images/{arch}/main.json"), b"{}"),
-        (&format!("images/{arch}/main.env"), b""),
-    ] {
-        draft.insert(path, Content::Bytes(body.to_vec())).unwrap();
-    }
-    let header = draft.sign(&SigningKey::from_bytes(&[7; 32]));
-    let mut bytes = Vec::new();
-    draft.write(&header, &mut bytes).unwrap();
-    bytes
+    let store = Store::open(layout.data.join("state"), options).unwrap();
+    house::host(layout, backend, Document::new(store).with_fuse(fuse))
 }
 
 /// Every file and folder below `folder`, seen from there.

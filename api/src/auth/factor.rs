@@ -237,6 +237,12 @@ fn wrong_code() -> Problem {
     )
 }
 
+/// What an app with this secret shows now.
+#[cfg(test)]
+pub(crate) fn app_shows(secret: &str) -> String {
+    totp::tests::shown(&decoded(secret), Wall::now())
+}
+
 #[cfg(test)]
 mod tests {
     use super::{super::later, *};

@@ -71,6 +71,25 @@ pub struct Gate {
     pub upgrade: Upgrade,
 }
 
+impl Gate {
+    /// A gate of its own: nobody has a session's tickets or turns yet.
+    pub(crate) fn new(
+        coppice: Coppice,
+        stop: Arc<dyn Fn(bool) + Send + Sync>,
+        upgrade: Upgrade,
+    ) -> Self {
+        Self {
+            accounts: Accounts::new(coppice.host().secrets.clone()),
+            coppice,
+            tickets: Continuations::default(),
+            turns: Turns::default(),
+            refusals: Arc::default(),
+            stop,
+            upgrade,
+        }
+    }
+}
+
 /// Asks for another program; the first argument is the name of the try.
 pub type Upgrade = Arc<dyn Fn(String, PathBuf) + Send + Sync>;
 
@@ -123,14 +142,12 @@ pub struct House {
 
 impl House {
     fn gate(&self, coppice: Coppice) -> Gate {
-        let make = || Gate {
-            accounts: Accounts::new(coppice.host().secrets.clone()),
-            coppice,
-            tickets: Continuations::default(),
-            turns: Turns::default(),
-            refusals: Arc::default(),
-            stop: Arc::clone(&self.doors.stop),
-            upgrade: Arc::clone(&self.doors.upgrade),
+        let make = || {
+            let (stop, upgrade) = (
+                Arc::clone(&self.doors.stop),
+                Arc::clone(&self.doors.upgrade),
+            );
+            Gate::new(coppice, stop, upgrade)
         };
         self.gate.get_or_init(make).clone()
     }

@@ -3,7 +3,10 @@
 use coppice_actors::{Kind, Problem};
 use coppice_clock::Wall;
 use futures_util::FutureExt;
-use patchdb::{Pointer, Position, PublicDump, PublicPointer, PublicStart, Store};
+use patchdb::{
+    Change, CommitError, MutateError, Pointer, Position, PublicDump, PublicPointer, PublicStart,
+    Store, Why,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use ts_rs::TS;
@@ -145,6 +148,49 @@ pub(super) async fn subscribe(call: Call, params: SubscribeTo) -> Result<Subscri
         start,
         guid: Guid(guid),
     })
+}
+
+/// Bytes of what web interfaces keep, all of it together: every client gets it.
+const MOST_UI: usize = 256 * 1024;
+
+#[derive(Deserialize, TS)]
+pub(super) struct PutUi {
+    /// Below /public/ui.
+    #[ts(as = "Place")]
+    pointer: String,
+    /// What shall be there; what holds it must be there already.
+    #[ts(type = "unknown")]
+    value: Value,
+}
+
+pub(super) async fn put_ui(call: Call, params: PutUi) -> Result<(), Failure> {
+    let PutUi { pointer, value } = params;
+    if !(pointer.is_empty() || pointer.starts_with('/')) {
+        let why = "`pointer` begins with `/`; leave it empty for all of it";
+        return Err(Problem::invalid(why).into());
+    }
+    let at: Pointer = format!("/public/ui{pointer}")
+        .parse()
+        .map_err(|error| Problem::of(Kind::InvalidRequest, &error))?;
+    let why = Why::actor(call.context.caller.account()).for_request(call.method());
+    let put = store(&call).mutate(why, move |before| {
+        let kept = before.reveal("/public/ui").unwrap_or_default();
+        if kept.to_string().len() + value.to_string().len() > MOST_UI {
+            return Err(Problem::invalid(format!(
+                "what is kept for web interfaces may have {} KiB in all; remove something of it first",
+                MOST_UI / 1024
+            )));
+        }
+        Ok(Change::new().put(at, value))
+    });
+    match put.await {
+        Ok(_) => Ok(()),
+        Err(MutateError::Refused(problem)) => Err(problem.into()),
+        Err(MutateError::Commit(CommitError::Change(misfit))) => {
+            Err(Problem::of(Kind::InvalidRequest, &misfit).into())
+        }
+        Err(MutateError::Commit(error)) => Err(failed(&error).into()),
+    }
 }
 
 /// Most revisions of one answer.

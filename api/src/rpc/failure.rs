@@ -3,14 +3,7 @@
 use coppice_actors::{Kind, Problem};
 use serde_json::{Value, json};
 
-/// The request is not JSON.
-pub(super) const PARSE: i32 = -32700;
-/// The request is no call.
-pub(super) const REQUEST: i32 = -32600;
-/// There is no such method.
-pub(super) const METHOD: i32 = -32601;
-/// The parameters do not fit the method.
-pub(super) const PARAMS: i32 = -32602;
+use super::wire::{Fault, PARAMS};
 
 /// Why a call has no result.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,16 +14,8 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    pub(super) fn protocol(code: i32, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            data: Value::Null,
-        }
-    }
-
     pub(super) fn params(message: impl Into<String>) -> Self {
-        Self::protocol(PARAMS, message)
+        Fault::new(PARAMS, message).into()
     }
 
     /// A result that has no JSON form.
@@ -42,6 +27,16 @@ impl Failure {
     /// The `error` member.
     pub(super) fn object(&self) -> Value {
         json!({ "code": self.code, "message": self.message, "data": self.data })
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self {
+            code: fault.code,
+            message: fault.message,
+            data: Value::Null,
+        }
     }
 }
 

@@ -45,7 +45,6 @@
 use super::{
     accounts, audit,
     audit::Leaves,
-    call::Call,
     db, logs,
     method::{Effect, Method, Needs, Reply, Within, methods, typed},
     packages, programs, schema,
@@ -128,6 +127,8 @@ methods! {
     "db.export" = db::export(Nothing) -> Json { Root, Reads, Minutes, Row, Bare }
     /// Gives the value at `pointer` and a stream of what changes; or, with the position `from` of an earlier stream, only what was missed.
     "db.subscribe" = db::subscribe(db::SubscribeTo) -> db::Subscribed { Role(Admin), Acts, Moment, Nothing, Bare }
+    /// Keeps `value` for web interfaces, at `pointer` below /public/ui.
+    "db.put.ui" = db::put_ui(db::PutUi) -> () { Role(Admin), Sets, Moment, Nothing, Sequenced }
 
     /// Gives every package with its state.
     "package.list" = packages::list(Nothing) -> Vec<ServiceSummary> { Role(Admin), Reads, Moment, Nothing, Bare }

@@ -25,6 +25,8 @@ mod schema;
 mod second_factor;
 mod server;
 mod shapes;
+#[cfg(test)]
+mod tests;
 mod turns;
 mod wire;
 
@@ -44,8 +46,8 @@ pub(crate) use failure::error_object;
 pub(crate) use turns::{Turns, network};
 
 use call::Call;
-use failure::{Failure, METHOD};
-use wire::{Asked, Body};
+use failure::Failure;
+use wire::{Asked, Body, Fault, METHOD};
 
 /// Calls of a batch that are under way at once: what one caller may have.
 const AT_ONCE: usize = 16;
@@ -64,7 +66,7 @@ impl Answered {
     /// The answer to a body that was not looked at.
     pub(crate) fn refused(problem: Problem) -> Self {
         Self {
-            body: Some(wire::answer(&Value::Null, Err(problem.into()))),
+            body: Some(wire::answer(&Value::Null, Err(error_object(&problem)))),
             cookies: Vec::new(),
             sequence: None,
         }
@@ -77,12 +79,22 @@ struct Done {
     sequenced: bool,
 }
 
+impl Done {
+    fn of(id: Option<Value>, done: method::Answer, sequenced: bool) -> Self {
+        let done = done.map_err(|failure| failure.object());
+        Self {
+            answer: id.map(|id| wire::answer(&id, done)),
+            sequenced,
+        }
+    }
+}
+
 /// Answers a body: one call, or a batch of them.
 pub(crate) async fn answer(context: &Context, body: &[u8]) -> Answered {
     let (cookies, mut set) = unbounded_channel();
     let done = match wire::read(body) {
-        Body::Unreadable(failure) => Done {
-            answer: Some(wire::answer(&Value::Null, Err(failure))),
+        Body::Unreadable(fault) => Done {
+            answer: Some(wire::answer(&Value::Null, Err(fault.object()))),
             sequenced: false,
         },
         Body::One(asked) => one(context, asked, cookies.clone()).await,
@@ -110,13 +122,13 @@ async fn batch(context: &Context, calls: Vec<Asked>, cookies: &UnboundedSender<S
     let written = std::sync::atomic::AtomicUsize::new(0);
     let relaxed = std::sync::atomic::Ordering::Relaxed;
     let full = || written.load(relaxed) > MAX_ANSWER;
-    let begun = stream::iter(calls).map(|mut asked| {
+    let begun = stream::iter(calls).map(|asked| {
         let (cookies, full) = (cookies.clone(), &full);
         async move {
-            if full() {
-                asked.what = Err(too_long());
+            match full() {
+                false => one(context, asked, cookies).await,
+                true => Done::of(asked.id, Err(too_long()), false),
             }
-            one(context, asked, cookies).await
         }
     });
     let mut done = begun.buffered(AT_ONCE);
@@ -143,19 +155,16 @@ fn too_long() -> Failure {
 
 async fn one(context: &Context, asked: Asked, cookies: UnboundedSender<String>) -> Done {
     let Asked { id, what } = asked;
-    let (done, sequenced) = match what {
-        Err(failure) => (Err(failure), false),
-        Ok(wanted) => match METHODS.iter().find(|method| method.name == wanted.method) {
-            None => (Err(unknown(&wanted.method)), false),
-            Some(method) => (
-                call::call(context, method, wanted.params, cookies).await,
-                method.reply == Reply::Sequenced,
-            ),
-        },
+    let wanted = match what {
+        Ok(wanted) => wanted,
+        Err(fault) => return Done::of(id, Err(fault.into()), false),
     };
-    Done {
-        answer: id.map(|id| wire::answer(&id, done)),
-        sequenced,
+    match METHODS.iter().find(|method| method.name == wanted.method) {
+        None => Done::of(id, Err(unknown(&wanted.method)), false),
+        Some(method) => {
+            let done = call::call(context, method, wanted.params, cookies).await;
+            Done::of(id, done, method.reply == Reply::Sequenced)
+        }
     }
 }
 
@@ -164,5 +173,5 @@ fn unknown(name: &str) -> Failure {
         "this server has no method `{}`; it may be older or newer than the program that asks",
         wire::shown(name)
     );
-    Failure::protocol(METHOD, why)
+    Fault::new(METHOD, why).into()
 }

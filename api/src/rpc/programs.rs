@@ -21,8 +21,7 @@ use crate::{
 pub(super) struct MakeToken {
     /// What uses it.
     name: String,
-    /// What it may do: `read`, `services` or `admin`.
-    #[ts(type = "string")]
+    /// What it may do.
     scope: Scope,
     /// Seconds until it ends; 90 days without.
     #[ts(as = "Option<Count>")]
@@ -47,8 +46,7 @@ pub(super) struct AddKey {
     public_key: String,
     /// What uses it.
     name: String,
-    /// What it may do: `read`, `services` or `admin`.
-    #[ts(type = "string")]
+    /// What it may do.
     scope: Scope,
     /// Seconds until it ends; 90 days without.
     #[ts(as = "Option<Count>")]
@@ -69,7 +67,6 @@ pub(super) struct ShownGrant {
     #[ts(type = "string")]
     role: Role,
     /// How much of that it may do.
-    #[ts(type = "string")]
     scope: Scope,
     /// When it was made.
     #[ts(type = "string")]

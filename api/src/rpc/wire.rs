@@ -4,16 +4,43 @@
 //! the older shape that StartOS's clients may send; its answer has the id null (`rpc-api.md` §1).
 //!
 //! Invariants: whatever the bytes are, something is said about each of them that is no notification, and
-//! nothing here takes more stack or memory than the body's own size allows. Nothing here does a call.
+//! nothing here takes more stack or memory than the body's own size allows. Nothing here does a call, nor knows
+//! anything of ours: `fuzz/` has this file by its path.
 
 use serde_json::{Map, Value, json, value::RawValue};
 
-use super::failure::{Failure, PARAMS, PARSE, REQUEST};
+/// The request is not JSON.
+const PARSE: i32 = -32700;
+/// The request is no call.
+const REQUEST: i32 = -32600;
+/// There is no such method.
+pub(super) const METHOD: i32 = -32601;
+/// The parameters do not fit the method.
+pub(super) const PARAMS: i32 = -32602;
 
 /// Calls in one batch.
 pub(super) const MAX_BATCH: usize = 64;
 /// Lists and objects within one another.
 const MAX_DEPTH: usize = 64;
+
+/// Why something is no call that can be made.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Fault {
+    pub(super) code: i32,
+    pub(super) message: String,
+}
+
+impl Fault {
+    pub(super) fn new(code: i32, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { code, message }
+    }
+
+    /// The `error` member of an answer.
+    pub(super) fn object(&self) -> Value {
+        json!({ "code": self.code, "message": self.message, "data": null })
+    }
+}
 
 /// What a body asks for.
 #[derive(Debug, PartialEq)]
@@ -21,7 +48,7 @@ pub(super) enum Body {
     One(Asked),
     Batch(Vec<Asked>),
     /// Not even a call; answered with the id null.
-    Unreadable(Failure),
+    Unreadable(Fault),
 }
 
 /// One call of a body.
@@ -29,7 +56,7 @@ pub(super) enum Body {
 pub(super) struct Asked {
     /// The `id` of the answer; `None` when none is wanted.
     pub(super) id: Option<Value>,
-    pub(super) what: Result<Wanted, Failure>,
+    pub(super) what: Result<Wanted, Fault>,
 }
 
 /// What is to be called, with what.
@@ -43,16 +70,16 @@ pub(super) struct Wanted {
 pub(super) fn read(body: &[u8]) -> Body {
     if depth(body) > MAX_DEPTH {
         let why = format!("the request is nested more than {MAX_DEPTH} deep; send it flatter");
-        return Body::Unreadable(Failure::protocol(REQUEST, why));
+        return Body::Unreadable(Fault::new(REQUEST, why));
     }
     match serde_json::from_slice(body) {
         Err(error) => {
             let why = format!("the request is not JSON: {error}");
-            Body::Unreadable(Failure::protocol(PARSE, why))
+            Body::Unreadable(Fault::new(PARSE, why))
         }
         Ok(Value::Array(calls)) if calls.is_empty() || calls.len() > MAX_BATCH => {
             let why = format!("a batch holds 1 to {MAX_BATCH} calls; send several");
-            Body::Unreadable(Failure::protocol(REQUEST, why))
+            Body::Unreadable(Fault::new(REQUEST, why))
         }
         Ok(Value::Array(calls)) => Body::Batch(calls.into_iter().map(asked).collect()),
         Ok(call) => Body::One(asked(call)),
@@ -102,7 +129,7 @@ fn asked(call: Value) -> Asked {
         Some(Value::Object(params)) => Ok(params),
         Some(_) => {
             let why = format!("the `params` of `{}` are an object", shown(&method));
-            Err(Failure::protocol(PARAMS, why))
+            Err(Fault::new(PARAMS, why))
         }
     };
     Asked {
@@ -129,7 +156,7 @@ impl Asked {
     fn refused_as(id: Option<Value>, why: &str) -> Self {
         Self {
             id: Some(id.unwrap_or_default()),
-            what: Err(Failure::protocol(REQUEST, why)),
+            what: Err(Fault::new(REQUEST, why)),
         }
     }
 }
@@ -140,14 +167,12 @@ pub(super) fn shown(name: &str) -> String {
 }
 
 /// The answer to one call.
-pub(super) fn answer(id: &Value, done: Result<Box<RawValue>, Failure>) -> String {
+pub(super) fn answer(id: &Value, done: Result<Box<RawValue>, Value>) -> String {
     match done {
         Ok(result) => {
             format!(r#"{{"jsonrpc":"2.0","result":{},"id":{id}}}"#, result.get())
         }
-        Err(failure) => {
-            json!({ "jsonrpc": "2.0", "error": failure.object(), "id": id }).to_string()
-        }
+        Err(error) => json!({ "jsonrpc": "2.0", "error": error, "id": id }).to_string(),
     }
 }
 
@@ -282,7 +307,7 @@ mod tests {
             parsed,
             json!({ "jsonrpc": "2.0", "result": [1], "id": "a\"b" })
         );
-        let failed = answer(&Value::Null, Err(Failure::protocol(REQUEST, "no")));
+        let failed = answer(&Value::Null, Err(Fault::new(REQUEST, "no").object()));
         let parsed: Value = serde_json::from_str(&failed).unwrap();
         let error = json!({ "code": REQUEST, "message": "no", "data": null });
         assert_eq!(

@@ -150,7 +150,7 @@ mod tests {
         }
     }
 
-    fn texts<'a>(object: &'a Value, names: &[&str]) {
+    fn texts(object: &Value, names: &[&str]) {
         for name in names {
             assert!(
                 object[*name].is_null() || object[*name].is_string(),

@@ -47,8 +47,8 @@ import { loginSentence, needsCode } from '../words/errors';
               aria-describedby="code-help login-error"
               (input)="error.set(null)"
             />
-            <small id="code-help" class="small muted">From your authenticator app, or a recovery code.</small>
           </label>
+          <p id="code-help" class="small muted">From your authenticator app, or a recovery code.</p>
         }
         <p id="login-error" class="error" role="alert">{{ error() }}</p>
         <button tuiButton type="submit" [loading]="busy()">Log in</button>

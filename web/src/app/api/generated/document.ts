@@ -1,4 +1,4 @@
-// Written by `make gen` from Rust types of the crate `coppice-actors`; change those instead.
+// Written by `make gen` from Rust types; change those instead.
 
 /**
  * Who besides the user may run an action.
@@ -931,40 +931,6 @@ addressInfo: AddressInfo,
 type: InterfaceType, };
 
 /**
- * How a service is, in one word with its reason.
- */
-export type ServiceSummary = { 
-/**
- * Its id.
- */
-id: string, 
-/**
- * Its name for people.
- */
-title: string, 
-/**
- * Its version.
- */
-version: string, 
-/**
- * One of `stopped`, `starting`, `running`, `stopping`, `restarting`, `unhealthy`, `error`,
- * `parked`, `held`, `installing`, `removing`, `needs-task`.
- */
-status: string, 
-/**
- * Why, when there is something to say.
- */
-detail: string | null, 
-/**
- * Since when it runs.
- */
-started: string | null, 
-/**
- * Its own HTTPS address, when it has an interface for a browser.
- */
-address: string | null, };
-
-/**
  * How urgently a task is asked.
  */
 export type Severity = "critical" | "important" | "optional";
@@ -1074,35 +1040,6 @@ condition: TaskCondition,
  * Forget the task once it was met.
  */
 once: boolean, };
-
-/**
- * One actor of the live tree.
- */
-export type TreeNode = { 
-/**
- * Its name.
- */
-id: string, 
-/**
- * Whether it supervises others.
- */
-supervisor: boolean, 
-/**
- * What it is doing, in a word or two.
- */
-state: string, 
-/**
- * How long it has been up, in milliseconds; null while it is not.
- */
-uptimeMs: number | null, 
-/**
- * How often it was restarted.
- */
-restarts: number, 
-/**
- * What is below it.
- */
-children: Array<TreeNode>, };
 
 /**
  * Whether an action is shown and may run.
