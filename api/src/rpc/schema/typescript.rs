@@ -179,6 +179,8 @@ impl Reader<'_> {
             ("boolean", []) => Type::Boolean,
             ("null", []) => Type::Null,
             ("Array", [one]) => Type::List(Box::new(one.clone())),
+            // No members that are known; others may be there all the same.
+            ("Record", [_, Type::Never]) => Type::Object(Vec::new()),
             ("Record", [_, value]) => Type::Map(Box::new(value.clone())),
             (_, []) => Type::Named(name),
             _ => return Err(self.unread()),
@@ -305,6 +307,7 @@ mod tests {
             ),
             ("{ [key in string]?: Host }", Map(Box::new(named("Host")))),
             ("{  }", Object(vec![])),
+            ("Record<string, never>", Object(vec![])),
             (
                 "\"a\" | \"b\"",
                 Either(vec![Literal("a".into()), Literal("b".into())]),

@@ -75,7 +75,7 @@ export class Connection {
     schema: S & Taking<M, S>,
   ): Promise<z.output<S>> {
     try {
-      const { result, sequence } = await this.rpc.call(method, params, schema);
+      const { result, sequence } = await this.rpc.call<M, S>(method, params, schema);
       if (sequence !== null) await this.reached(sequence);
       return result;
     } catch (error) {
