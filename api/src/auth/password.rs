@@ -20,7 +20,7 @@ pub(super) const LONGEST: usize = 1024;
 /// KiB of memory, passes over it, and lanes. `docs/decisions/0035-what-a-password-costs.md` has the
 /// measurement.
 const MEMORY: u32 = 64 * 1024;
-const PASSES: u32 = 3;
+const PASSES: u32 = 4;
 const LANES: u32 = 1;
 
 /// Why a password cannot be set.

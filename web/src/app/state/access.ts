@@ -19,7 +19,7 @@ export class Access {
   }
 
   async endSessions(ids: readonly string[]): Promise<void> {
-    await this.connection.call('auth.session.kill', { ids }, nothing);
+    await this.connection.call('auth.session.kill', { ids: [...ids] }, nothing);
   }
 
   tokens(): Promise<Grant[]> {

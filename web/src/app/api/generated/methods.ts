@@ -478,6 +478,16 @@ export type Phase = "running";
  */
 export type Place = string;
 
+export type PutUi = { 
+/**
+ * Below /public/ui.
+ */
+pointer: Place, 
+/**
+ * What shall be there; what holds it must be there already.
+ */
+value: unknown, };
+
 /**
  * One receipt.
  */
@@ -514,16 +524,6 @@ version: string,
  * Why everything is as before; null when the program runs.
  */
 problem: string | null, });
-
-export type PutUi = { 
-/**
- * Below /public/ui.
- */
-pointer: Place, 
-/**
- * What shall be there; what holds it must be there already.
- */
-value: unknown, };
 
 /**
  * For paper: each opens once, when the app is lost. They are never told again.
