@@ -51,8 +51,14 @@ pub(crate) fn run(checkout: &Checkout, steps: &mut Steps, options: &Options) -> 
                 .env("RUSTFLAGS", INSTRUMENTED),
         )
     })?;
-    let chosen = |name: &&str| options.target.as_ref().is_none_or(|target| target == name);
-    for name in TARGETS.iter().filter(chosen) {
+    for name in TARGETS {
+        if options
+            .target
+            .as_deref()
+            .is_some_and(|target| target != name)
+        {
+            continue;
+        }
         let found = checkout.cache.join("fuzz").join(name);
         fs::create_dir_all(&found).with_context(|| format!("cannot make {}", found.display()))?;
         steps.always(&format!("{name}, {} s", options.seconds), || {
