@@ -27,7 +27,7 @@ describe('the page of who has access', () => {
     await s.page.getByRole('button', { name: 'Done' }).click();
     const row = s.page.locator('cop-tokens-card li', { hasText: 'Nightly backup' });
     await row.getByText('run services and packages').waitFor();
-    expect(await s.page.getByText('coppice_abcdef').count()).toBe(0);
+    await s.page.getByText('coppice_abcdef').waitFor({ state: 'detached' });
     await row.getByRole('button', { name: 'Revoke Nightly backup' }).click();
     await s.page.getByText('No program has access.').waitFor();
   });
