@@ -18,5 +18,6 @@ mod continuations;
 mod testing;
 mod throttle;
 
-pub use auth::{Accounts, PasswordError, RightPassword};
-pub use caller::{Caller, Role};
+pub use auth::{Accounts, Grant, Login, Offered, PasswordError, Session, SignedIn, Wanted};
+pub use caller::{Caller, Credential, Role, Scope};
+pub use throttle::Source;

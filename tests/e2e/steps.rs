@@ -1,5 +1,6 @@
 //! The steps, in their order.
 
+mod access;
 mod adopting;
 mod api;
 mod bad_packages;
@@ -85,6 +86,13 @@ chapters! {
         who_asked_for_what_is_on_record_and_for_root_alone,
         the_dashboard_is_served_under_its_own_policy,
         the_edge_has_no_privileges,
+    }
+    access {
+        no_method_is_open_to_who_shows_what_opens_nothing,
+        a_token_does_what_its_scope_says_until_it_is_revoked,
+        pages_of_other_addresses_open_no_stream_and_send_nothing,
+        a_signed_request_is_answered_once_also_by_the_next_core,
+        two_step_login_holds_and_no_secret_is_written_down_anywhere,
     }
     miniflux {
         a_critical_task_keeps_it_from_starting,

@@ -20,7 +20,7 @@ mod status;
 mod task;
 
 pub use action::{Access, ActionMetadata, AllowedStatuses, Visibility};
-pub use audit::{AuditRow, AuditTrail};
+pub use audit::{AuditRow, AuditTrail, ShownBy};
 pub use daemon::{DaemonOwner, DaemonReport, DaemonUsage};
 pub use host::{
     AddSsl, AddressInfo, Addresses, Alpn, BindInfo, BindNet, BindOptions, Host, HostnameInfo,

@@ -5,6 +5,7 @@
 //!
 //! Exit codes: 0 done, 1 refused or failed, 2 the command line is wrong, 3 no server runs.
 
+mod access;
 mod author;
 mod client;
 mod db;
@@ -56,7 +57,7 @@ pub enum Command {
     /// The state store.
     #[command(subcommand)]
     Db(db::Db),
-    /// Passwords and sessions.
+    /// Passwords, sessions, tokens, keys, and two-step login.
     #[command(subcommand)]
     Auth(server::Auth),
     /// About the server, and where to reach it.

@@ -11,7 +11,7 @@ use clap::Subcommand;
 use coppice_actors::Kind;
 use serde_json::{Value, json};
 
-use super::{Common, client::Client, show};
+use super::{Common, access, client::Client, show};
 
 /// How long a server may take to come or go.
 const SERVER_PATIENCE: Duration = Duration::from_secs(30);
@@ -27,6 +27,21 @@ pub enum Auth {
     },
     /// Who is signed in.
     Sessions,
+    /// End sessions, by id or by how it begins.
+    Kill {
+        /// Which.
+        #[arg(required = true)]
+        ids: Vec<String>,
+    },
+    /// Tokens for programs.
+    #[command(subcommand)]
+    Token(access::Token),
+    /// Keys that requests are signed with.
+    #[command(subcommand)]
+    Key(access::Key),
+    /// Two-step login with an authenticator app.
+    #[command(subcommand)]
+    Totp(access::Totp),
     /// Who asked for what, from where, and how it ended.
     Audit,
 }
@@ -91,6 +106,10 @@ pub(super) async fn auth(common: &Common, verb: Auth) -> anyhow::Result<()> {
                 );
             }
         }
+        Auth::Kill { ids } => access::kill(&client, &ids).await?,
+        Auth::Token(verb) => access::token(common, &client, verb).await?,
+        Auth::Key(verb) => access::key(common, &client, verb).await?,
+        Auth::Totp(verb) => access::totp(common, &client, verb).await?,
         Auth::Audit => {
             let rows = client.call("auth.audit", json!({})).await?;
             if common.json {
@@ -101,17 +120,29 @@ pub(super) async fn auth(common: &Common, verb: Auth) -> anyhow::Result<()> {
                         Value::Null => "this machine".to_owned(),
                         _ => show::text(row, "from"),
                     };
-                    let cells = ["at", "account", "role", "method", "object"];
+                    let cells = ["at", "account", "role"];
                     let mut cells = cells.map(|name| show::text(row, name)).to_vec();
+                    cells.push(shown_by(&row["with"]));
+                    cells.extend(["method", "object"].map(|name| show::text(row, name)));
                     cells.extend([from, outcome(&row["error"])]);
                     cells
                 });
-                let heading = ["when", "who", "as", "what", "of", "from", "outcome"];
+                let heading = ["when", "who", "as", "with", "what", "of", "from", "outcome"];
                 println!("{}", show::table(&heading, rows));
             }
         }
     }
     Ok(())
+}
+
+/// With what somebody showed who they are: of the id, as much as the lists show.
+fn shown_by(with: &Value) -> String {
+    let short: String = show::text(with, "id").chars().take(8).collect();
+    match (with["kind"].as_str(), with["scope"].as_str()) {
+        (None, _) => String::new(),
+        (Some(kind), None) => format!("{kind} {short}"),
+        (Some(kind), Some(scope)) => format!("{kind} {short} ({scope})"),
+    }
 }
 
 /// How a recorded call ended, from the number of its error.

@@ -13,9 +13,13 @@
 
 mod door;
 mod http;
+pub(crate) mod identity;
 mod line;
+mod origin;
 pub(crate) mod streams;
 pub(crate) mod upload;
+#[cfg(test)]
+mod walk;
 
 use std::{
     os::unix::net::UnixListener,
@@ -35,7 +39,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use door::Entrance;
 
-use crate::{Accounts, continuations::Continuations, rpc::Turns};
+use crate::{
+    Accounts,
+    continuations::Continuations,
+    rpc::{Sparing, Turns},
+};
 
 /// Which socket a request came by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +63,8 @@ pub struct Gate {
     pub accounts: Accounts,
     pub(crate) tickets: Continuations,
     pub(crate) turns: Turns,
+    /// How often a credential that opens nothing is recorded.
+    pub(crate) refusals: Arc<Sparing>,
     /// Ends Coppice, not the services; `true` takes the services down first.
     pub stop: Arc<dyn Fn(bool) + Send + Sync>,
     /// Changes to the program at this path, under this name of the try.
@@ -73,6 +83,7 @@ impl Gate {
             coppice,
             tickets: Continuations::default(),
             turns: Turns::default(),
+            refusals: Arc::default(),
             stop,
             upgrade,
         }

@@ -1,4 +1,4 @@
-//! Signing in and out.
+//! Signing in and out, sessions, and the password.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,24 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use super::{Call, Failure, shapes::Nothing};
-use crate::caller::{Caller, Role};
+use crate::{
+    auth::{self, COOKIE_LIFE, SignedIn},
+    caller::Role,
+    gateway::identity::{DEVICE, SESSION},
+};
+
+/// How long a browser is known that has signed in: a year.
+const DEVICE_LIFE: u32 = 365 * 24 * 3600;
 
 #[derive(Deserialize, TS)]
+#[ts(optional_fields = nullable)]
 pub(super) struct Login {
     /// The password.
     password: String,
+    /// With two-step login on: the code that the app shows, or a recovery code.
+    code: Option<String>,
+    /// Whether the session ends with the browser.
+    ephemeral: Option<bool>,
 }
 
 #[derive(Serialize, TS)]
@@ -23,32 +35,41 @@ pub(super) struct LoggedIn {
 }
 
 pub(super) async fn login(call: Call, params: Login) -> Result<LoggedIn, Failure> {
-    let Login { password } = params;
-    let accounts = &call.context.gate.accounts;
-    let right = accounts.check_password(password, call.context.from).await?;
-    let token = accounts.begin(right, call.context.user_agent.clone())?;
-    // Thirty days, as the session itself. The token is in the cookie only, out of reach of scripts.
-    let cookie =
-        format!("session={token}; Path=/; Max-Age=2592000; HttpOnly; Secure; SameSite=Strict");
-    // The receiver lives as long as the answer is made.
-    let _ = call.cookies.send(cookie);
-    let signed_in = accounts.session(&token)?.unwrap_or(Caller::Anonymous);
-    let id = match &signed_in {
-        Caller::Session { id, .. } => Some(id.clone()),
-        Caller::Root | Caller::Anonymous => None,
+    let ephemeral = params.ephemeral.unwrap_or_default();
+    let login = auth::Login {
+        password: params.password,
+        code: params.code,
+        ephemeral,
+        user_agent: call.context.user_agent.clone(),
     };
-    // Nobody else sets it: each call has its own.
-    let _ = call.signed_in.set(signed_in);
-    Ok(LoggedIn { session: id })
+    let accounts = &call.context.gate.accounts;
+    let SignedIn { token, caller } = accounts.sign_in(login, call.context.source()).await?;
+    // As long as the session can last. The token is in the cookie only, out of reach of scripts.
+    let life = match ephemeral {
+        true => String::new(),
+        false => format!(" Max-Age={};", COOKIE_LIFE.as_secs()),
+    };
+    call.set_cookie(format!(
+        "{SESSION}={token}; Path=/;{life} HttpOnly; Secure; SameSite=Strict"
+    ));
+    if call.context.device.is_none() {
+        let device = accounts.device_cookie()?;
+        call.set_cookie(format!(
+            "{DEVICE}={device}; Path=/rpc; Max-Age={DEVICE_LIFE}; HttpOnly; Secure; SameSite=Strict"
+        ));
+    }
+    let session = caller.session().cloned();
+    call.sign_in(caller);
+    Ok(LoggedIn { session })
 }
 
 pub(super) async fn logout(call: Call, _: Nothing) -> Result<(), Failure> {
-    if let Caller::Session { id, .. } = &call.context.caller {
+    if let Some(id) = call.context.caller.session() {
         call.context.gate.accounts.end(id)?;
     }
-    let _ = call
-        .cookies
-        .send("session=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict".to_owned());
+    call.set_cookie(format!(
+        "{SESSION}=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict"
+    ));
     Ok(())
 }
 
@@ -81,10 +102,7 @@ pub(super) struct ShownSession {
 }
 
 pub(super) async fn list(call: Call, _: Nothing) -> Result<Sessions, Failure> {
-    let current = match &call.context.caller {
-        Caller::Session { id, .. } => Some(id.clone()),
-        Caller::Root | Caller::Anonymous => None,
-    };
+    let current = call.context.caller.session().cloned();
     let sessions = call.context.gate.accounts.sessions()?;
     let sessions = sessions.into_iter().map(|(id, session, last_active)| {
         let shown = ShownSession {
@@ -130,8 +148,8 @@ pub(super) async fn reset_password(call: Call, params: ResetPassword) -> Result<
         new_password,
     } = params;
     let accounts = &call.context.gate.accounts;
-    let _ = accounts
-        .check_password(old_password, call.context.from)
+    accounts
+        .check_password(old_password, call.context.source())
         .await?;
     Ok(accounts.set_password(new_password).await?)
 }

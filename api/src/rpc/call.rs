@@ -21,7 +21,11 @@ use super::{
     method::{Answer, Effect, Method, Needs},
     turns::Who,
 };
-use crate::{caller::Caller, gateway::Gate};
+use crate::{
+    caller::{Caller, Credential},
+    gateway::Gate,
+    throttle::Source,
+};
 
 /// What every call has at hand.
 #[derive(Clone)]
@@ -30,23 +34,60 @@ pub struct Context {
     pub gate: Gate,
     /// Who calls.
     pub caller: Caller,
+    /// Why what was shown to say who calls opens nothing.
+    pub refusal: Option<Problem>,
     /// From which address.
     pub from: Option<IpAddr>,
+    /// The browser, when it has signed in before.
+    pub device: Option<String>,
     /// What the browser calls itself.
     pub user_agent: Option<String>,
+}
+
+impl Context {
+    /// Whose tries at passwords these are.
+    pub(super) fn source(&self) -> Option<Source> {
+        let device = self.device.clone().map(Source::Device);
+        device.or(self.from.map(Source::from))
+    }
+}
+
+/// What only the call itself finds out of what its row says.
+#[derive(Default)]
+struct Found {
+    signed_in: OnceLock<Caller>,
+    object: OnceLock<String>,
 }
 
 /// One call under way.
 pub(crate) struct Call {
     pub(super) context: Context,
     method: &'static str,
-    pub(super) cookies: UnboundedSender<String>,
-    pub(super) signed_in: Arc<OnceLock<Caller>>,
+    cookies: UnboundedSender<String>,
+    found: Arc<Found>,
 }
 
 impl Call {
     pub(super) const fn method(&self) -> &'static str {
         self.method
+    }
+
+    /// Has a cookie sent with the answer.
+    pub(super) fn set_cookie(&self, cookie: String) {
+        // The receiver lives as long as the answer is made.
+        let _ = self.cookies.send(cookie);
+    }
+
+    /// Says who the caller is from now on.
+    pub(super) fn sign_in(&self, caller: Caller) {
+        // Each call signs in once at most.
+        let _ = self.found.signed_in.set(caller);
+    }
+
+    /// Says the id of what the call made, for its row.
+    pub(super) fn made(&self, id: String) {
+        // Each call makes one thing at most.
+        let _ = self.found.object.set(id);
     }
 
     pub(super) fn coppice(&self) -> &coppice_actors::Coppice {
@@ -76,20 +117,30 @@ pub(super) async fn call(
     let params = Value::Object(params);
     let object = method.leaves.object(&params);
     if let Err(refused) = allowed(method, &context.caller) {
-        if method.leaves != Leaves::Nothing {
-            let code = refused.kind.code();
-            audit::record(context, &context.caller, method.name, object, Some(code)).await;
+        let code = refused.kind.code();
+        return Err(match &context.refusal {
+            Some(shown) => {
+                audit::record_refusal(context, method.name, code).await;
+                shown.clone()
+            }
+            None => {
+                if method.leaves != Leaves::Nothing {
+                    let who = &context.caller;
+                    audit::record(context, who, method.name, object, Some(code)).await;
+                }
+                refused
+            }
         }
-        return Err(refused.into());
+        .into());
     }
     let who = Who::of(&context.caller, context.from);
     let turn = context.gate.turns.of(method.within).take(who).await?;
-    let signed_in = Arc::default();
+    let found = Arc::<Found>::default();
     let call = Call {
         context: context.clone(),
         method: method.name,
         cookies,
-        signed_in: Arc::clone(&signed_in),
+        found: Arc::clone(&found),
     };
     let request = format!("{} by {}", method.name, context.caller.account());
     let running = coppice_actors::request::serving(request, (method.run)(call, params));
@@ -106,7 +157,8 @@ pub(super) async fn call(
     let recorded = async move {
         let _turn = turn;
         let done = running.await;
-        let who = signed_in.get().unwrap_or(&context.caller);
+        let who = found.signed_in.get().unwrap_or(&context.caller);
+        let object = found.object.get().cloned().or(object);
         let error = done.as_ref().err().map(|failure| failure.code);
         audit::record(&context, who, method.name, object, error).await;
         done
@@ -139,35 +191,61 @@ fn late(method: &Method) -> Failure {
     Problem::new(Kind::Timeout, why).into()
 }
 
-pub(super) fn allowed(method: &Method, caller: &Caller) -> Result<(), Problem> {
-    let why = match (method.needs, caller) {
+pub(crate) fn allowed(method: &Method, caller: &Caller) -> Result<(), Problem> {
+    let name = method.name;
+    let refused = |why| Err(Problem::new(Kind::Authorization, why));
+    let required = match (method.needs, caller) {
         (Needs::Nobody, _) | (_, Caller::Root) => return Ok(()),
-        (Needs::Role(required), Caller::Session { role, .. }) if role.covers(required) => {
-            return Ok(());
+        (Needs::Root, Caller::Account { .. } | Caller::Anonymous) => {
+            return refused(format!(
+                "`{name}` can only be called on the server itself, as root; use the command line there"
+            ));
         }
-        (Needs::Role(required), Caller::Session { account, .. }) => format!(
-            "`{}` needs the role `{}`, which `{account}` does not have; ask somebody who has it",
-            method.name,
-            required.name()
-        ),
-        (Needs::Role(_), Caller::Anonymous) => {
-            format!(
-                "`{}` is for people who signed in; sign in first",
-                method.name
-            )
-        }
-        (Needs::Root, Caller::Session { .. } | Caller::Anonymous) => format!(
-            "`{}` can only be called on the server itself, as root; use the command line there",
-            method.name
-        ),
+        (Needs::Role(required) | Needs::Person(required), _) => required,
     };
-    Err(Problem::new(Kind::Authorization, why))
+    let Caller::Account {
+        name: account,
+        role,
+        with,
+    } = caller
+    else {
+        return refused(format!(
+            "`{name}` is for people who signed in; sign in first"
+        ));
+    };
+    if !role.covers(required) {
+        let required = required.name();
+        return refused(format!(
+            "`{name}` needs the role `{required}`, which `{account}` does not have; ask somebody who has it"
+        ));
+    }
+    let Some(scope) = with.scope() else {
+        return Ok(());
+    };
+    let shown = match with {
+        Credential::Session { .. } => return Ok(()),
+        Credential::Token { .. } => "token",
+        Credential::Key { .. } => "key",
+    };
+    if matches!(method.needs, Needs::Person(_)) {
+        return refused(format!(
+            "`{name}` is for a person, and no {shown} will do; sign in with the password"
+        ));
+    }
+    let (needed, has) = (method.scope(), scope.name());
+    if scope < needed {
+        let needed = needed.name();
+        return refused(format!(
+            "`{name}` needs the scope `{needed}`, and this {shown} has `{has}`; make one that has more"
+        ));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::{super::METHODS, *};
-    use crate::caller::Role;
+    use crate::caller::{Role, Scope};
 
     #[test]
     fn without_a_session_only_the_listed_methods_may_be_called() {
@@ -192,13 +270,17 @@ mod tests {
         }
     }
 
+    fn account(with: Credential) -> Caller {
+        Caller::Account {
+            name: "admin".into(),
+            role: Role::Admin,
+            with,
+        }
+    }
+
     #[test]
     fn a_session_cannot_do_what_is_for_root() {
-        let session = Caller::Session {
-            account: "admin".into(),
-            role: Role::Admin,
-            id: "x".into(),
-        };
+        let session = account(Credential::Session { id: "x".into() });
         for method in METHODS {
             assert_eq!(
                 allowed(method, &session).is_ok(),
@@ -206,6 +288,63 @@ mod tests {
                 "{}",
                 method.name
             );
+        }
+    }
+
+    #[test]
+    fn tokens_and_keys_do_what_their_scope_says_and_nothing_that_is_for_a_person() {
+        let id = || "x".to_owned();
+        for scope in [Scope::Read, Scope::Services, Scope::Admin] {
+            for caller in [
+                account(Credential::Token { id: id(), scope }),
+                account(Credential::Key { id: id(), scope }),
+            ] {
+                for method in METHODS {
+                    let may = match method.needs {
+                        Needs::Nobody => true,
+                        Needs::Role(_) => method.scope() <= scope,
+                        Needs::Person(_) | Needs::Root => false,
+                    };
+                    let refused = allowed(method, &caller).err();
+                    assert_eq!(refused.is_none(), may, "{} {scope:?}", method.name);
+                    if let Some(refused) = refused {
+                        assert_eq!(refused.kind, Kind::Authorization);
+                        assert!(refused.details.contains("; "), "{}", refused.details);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn each_scope_opens_what_the_table_says_of_its_methods() {
+        let of = |scope| {
+            let role = METHODS
+                .iter()
+                .filter(|one| matches!(one.needs, Needs::Role(_)));
+            Vec::from_iter(role.filter(|one| one.scope() == scope).map(|one| one.name))
+        };
+        for read in [
+            "package.list",
+            "package.logs.follow",
+            "db.subscribe",
+            "auth.session.list",
+        ] {
+            assert!(of(Scope::Read).contains(&read), "{read}");
+        }
+        for services in [
+            "package.start",
+            "package.sideload",
+            "package.action.get-input",
+        ] {
+            assert!(of(Scope::Services).contains(&services), "{services}");
+        }
+        let changing = METHODS.iter().filter(|one| one.leaves != Leaves::Nothing);
+        for method in changing {
+            assert!(!of(Scope::Read).contains(&method.name), "{}", method.name);
+        }
+        for scope in [Scope::Read, Scope::Services] {
+            assert!(of(scope).iter().all(|name| !name.starts_with("auth.token")));
         }
     }
 

@@ -13,15 +13,17 @@ use serde_json::{
 };
 
 use super::{audit::Leaves, call::Call, failure::Failure, schema::Shape};
-use crate::caller::Role;
+use crate::caller::{Role, Scope};
 
 /// Who may call a method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
     /// Anybody.
     Nobody,
-    /// Somebody who signed in with this role, or root.
+    /// Somebody with an account of this role, or root.
     Role(Role),
+    /// The same, but a person who signed in: no token and no key will do.
+    Person(Role),
     /// Root on this machine.
     Root,
 }
@@ -89,6 +91,22 @@ pub struct Method {
     pub(super) params: Shape,
     pub(super) result: Shape,
     pub(super) run: Run,
+}
+
+impl Method {
+    /// What a token or a key needs for it: told by what a call does, and by the noun in its name.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        // A form shows what is configured, and package code makes it.
+        let of_package = self.name.starts_with("package.action.");
+        // What acts and leaves no row gives out a ticket for reading.
+        let reads = self.leaves == Leaves::Nothing && self.effect != Effect::Sets;
+        match self.name.split('.').next() {
+            _ if reads && !of_package => Scope::Read,
+            Some("package") => Scope::Services,
+            _ => Scope::Admin,
+        }
+    }
 }
 
 pub(super) type Answer = Result<Box<RawValue>, Failure>;

@@ -31,7 +31,7 @@
 //!
 //!    | column | one of |
 //!    | --- | --- |
-//!    | [`Needs`] | `Nobody`, `Role(Admin)`, `Root` |
+//!    | [`Needs`] | `Nobody`, `Role(Admin)`, `Person(Admin)` (no token, no key), `Root` |
 //!    | [`Effect`] | `Reads`, `Sets` (asking twice is harmless), `Acts` |
 //!    | [`Within`] | `Moment`, `Minutes`, `Hours`: which deadline and which queue it has |
 //!    | [`Leaves`] | what it leaves in the audit trail: `Nothing`, `Row`, `RowOf("id")`, `RowLater` |
@@ -47,9 +47,9 @@ use super::{
     audit::Leaves,
     db, logs,
     method::{Effect, Method, Needs, Reply, Within, methods, typed},
-    packages, schema,
+    packages, programs, schema,
     schema::Shape,
-    server,
+    second_factor, server,
     shapes::{ById, Json, JsonObject, Nothing},
 };
 use crate::caller::Role;
@@ -80,18 +80,38 @@ methods! {
     /// Gives what the server found, removed and changed about itself, oldest first.
     "server.receipts" = server::receipts(Nothing) -> Vec<ReceiptRow> { Role(Admin), Reads, Moment, Nothing, Bare }
 
-    /// Begins a session for `password`.
+    /// Begins a session for `password`; with two-step login on, `code` is needed, too.
     "auth.login" = accounts::login(accounts::Login) -> accounts::LoggedIn { Nobody, Acts, Moment, Row, Bare }
     /// Ends the caller's session.
     "auth.logout" = accounts::logout(Nothing) -> () { Role(Admin), Sets, Moment, Row, Bare }
     /// Gives all sessions and which is the caller's.
     "auth.session.list" = accounts::list(Nothing) -> accounts::Sessions { Role(Admin), Reads, Moment, Nothing, Bare }
     /// Ends the sessions in `ids`.
-    "auth.session.kill" = accounts::kill(accounts::KillSessions) -> () { Role(Admin), Sets, Moment, Row, Bare }
+    "auth.session.kill" = accounts::kill(accounts::KillSessions) -> () { Person(Admin), Sets, Moment, RowOf("ids"), Bare }
     /// Changes the password and ends all sessions.
-    "auth.reset-password" = accounts::reset_password(accounts::ResetPassword) -> () { Role(Admin), Acts, Moment, Row, Bare }
+    "auth.reset-password" = accounts::reset_password(accounts::ResetPassword) -> () { Person(Admin), Acts, Moment, Row, Bare }
     /// Sets the password, without the old one; with `onlyFirst`, only if none was ever set.
     "auth.set-password" = accounts::set_password(accounts::SetPassword) -> () { Root, Sets, Moment, Row, Bare }
+    /// Makes a bearer token for a program; it is told this once.
+    "auth.token.create" = programs::make_token(programs::MakeToken) -> programs::MadeToken { Person(Admin), Acts, Moment, Row, Bare }
+    /// Gives all tokens, without what opens anything.
+    "auth.token.list" = programs::tokens(Nothing) -> Vec<programs::ShownGrant> { Person(Admin), Reads, Moment, Nothing, Bare }
+    /// Revokes the tokens in `ids`, and ends what was opened with them.
+    "auth.token.revoke" = programs::revoke_tokens(programs::RevokeThese) -> () { Person(Admin), Sets, Moment, RowOf("ids"), Bare }
+    /// Enrols a public key that requests may be signed with.
+    "auth.key.add" = programs::add_key(programs::AddKey) -> programs::ShownGrant { Person(Admin), Acts, Moment, Row, Bare }
+    /// Gives all enrolled keys.
+    "auth.key.list" = programs::keys(Nothing) -> Vec<programs::ShownGrant> { Person(Admin), Reads, Moment, Nothing, Bare }
+    /// Removes the keys in `ids`, and ends what was opened with them.
+    "auth.key.remove" = programs::remove_keys(programs::RevokeThese) -> () { Person(Admin), Sets, Moment, RowOf("ids"), Bare }
+    /// Gives whether two-step login is on, and how many recovery codes are left.
+    "auth.totp.status" = second_factor::status(Nothing) -> second_factor::TwoStepLogin { Person(Admin), Reads, Moment, Nothing, Bare }
+    /// Offers a secret to an authenticator app; `password` is asked for again.
+    "auth.totp.enrol" = second_factor::enrol(second_factor::PasswordAgain) -> second_factor::OfferedApp { Person(Admin), Acts, Moment, Row, Bare }
+    /// Switches two-step login on, with a `code` of the app; gives the recovery codes.
+    "auth.totp.confirm" = second_factor::confirm(second_factor::ConfirmApp) -> second_factor::RecoveryCodes { Person(Admin), Acts, Moment, Row, Bare }
+    /// Switches two-step login off; `password` is asked for again.
+    "auth.totp.disable" = second_factor::disable(second_factor::PasswordAgain) -> () { Person(Admin), Acts, Moment, Row, Bare }
     /// Gives who asked for what, oldest first.
     "auth.audit" = audit::read(Nothing) -> Vec<AuditRow> { Root, Reads, Moment, Nothing, Bare }
 

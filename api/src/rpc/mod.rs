@@ -20,7 +20,9 @@ mod failure;
 mod method;
 mod methods;
 mod packages;
+mod programs;
 mod schema;
+mod second_factor;
 mod server;
 mod shapes;
 #[cfg(test)]
@@ -37,8 +39,11 @@ pub use call::Context;
 pub use method::{Effect, Method, Needs, Reply, Within};
 pub use methods::METHODS;
 
+pub(crate) use audit::Sparing;
+#[cfg(test)]
+pub(crate) use call::allowed;
 pub(crate) use failure::error_object;
-pub(crate) use turns::Turns;
+pub(crate) use turns::{Turns, network};
 
 use call::Call;
 use failure::Failure;

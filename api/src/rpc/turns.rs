@@ -58,7 +58,7 @@ struct Room {
 /// Whose turn it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Who {
-    /// Root, or a session.
+    /// Root, or an account by what it showed.
     Known(Caller),
     /// Somebody at this address; of a v6 address the half that a network gives out.
     Stranger(Option<IpAddr>),
@@ -74,7 +74,7 @@ impl Who {
 }
 
 /// The address, or of a v6 address the network it is in: whoever has one address of it has them all.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
         v4 => v4,
@@ -359,13 +359,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::caller::Role;
+    use crate::caller::{Credential, Role};
 
     fn session(number: u8) -> Who {
-        Who::Known(Caller::Session {
-            account: "admin".into(),
+        Who::Known(Caller::Account {
+            name: "admin".into(),
             role: Role::Admin,
-            id: number.to_string(),
+            with: Credential::Session {
+                id: number.to_string(),
+            },
         })
     }
 

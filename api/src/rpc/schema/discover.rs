@@ -80,7 +80,7 @@ fn method(method: &Method, types: &Types) -> Result<Value, Unread> {
     let params: Vec<Value> = params.iter().map(param).collect();
     let needs = match method.needs {
         Needs::Nobody => "nobody",
-        Needs::Role(role) => role.name(),
+        Needs::Role(role) | Needs::Person(role) => role.name(),
         Needs::Root => "root",
     };
     let effect = match method.effect {

@@ -246,7 +246,9 @@ fn sound(answer: &Answer, asked: &str) {
 
 /// Whether a call may hash a password, or end the session.
 fn is_slow(name: &str) -> bool {
-    name.contains("password") || matches!(name, "auth.login" | "auth.logout")
+    name.contains("password")
+        || name.starts_with("auth.totp.")
+        || matches!(name, "auth.login" | "auth.logout")
 }
 
 /// Who calls.

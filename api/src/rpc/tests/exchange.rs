@@ -96,7 +96,9 @@ async fn the_rest_of_a_batch_is_not_made_when_its_answer_is_full() {
     let context = Context {
         gate: server.gate.clone(),
         caller: Caller::Root,
+        refusal: None,
         from: None,
+        device: None,
         user_agent: None,
     };
     let call =
@@ -167,7 +169,9 @@ async fn every_call_has_an_end_that_says_what_to_do() {
     let context = Context {
         gate: server.gate.clone(),
         caller: Caller::Root,
+        refusal: None,
         from: None,
+        device: None,
         user_agent: None,
     };
     tokio::time::pause();

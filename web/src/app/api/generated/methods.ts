@@ -1,6 +1,24 @@
 // Written by `make gen` from Rust types; change those instead.
 import type { ChosenLimits, DaemonReport, Held, Link, PackageEntry, Parked, RestartRecord } from './document';
 
+export type AddKey = { 
+/**
+ * The public half, an Ed25519 key in PEM.
+ */
+publicKey: string, 
+/**
+ * What uses it.
+ */
+name: string, 
+/**
+ * What it may do.
+ */
+scope: Scope, 
+/**
+ * Seconds until it ends; 90 days without.
+ */
+expiresIn?: Count | null, };
+
 /**
  * One call that changed something, or was to.
  */
@@ -17,6 +35,11 @@ account: string,
  * In which role.
  */
 role: string, 
+/**
+ * With what they showed who they are; null for root and strangers, and in rows from before this
+ * was recorded.
+ */
+with: ShownBy | null, 
 /**
  * From which address; null for root on the machine itself.
  */
@@ -90,6 +113,12 @@ before: number,
  * Bytes now.
  */
 after: number, };
+
+export type ConfirmApp = { 
+/**
+ * What the app shows now.
+ */
+code: string, };
 
 /**
  * A whole number, 0 or more.
@@ -331,7 +360,15 @@ export type Login = {
 /**
  * The password.
  */
-password: string, };
+password: string, 
+/**
+ * With two-step login on: the code that the app shows, or a recovery code.
+ */
+code?: string | null, 
+/**
+ * Whether the session ends with the browser.
+ */
+ephemeral?: boolean | null, };
 
 export type LogsOf = { 
 /**
@@ -351,10 +388,51 @@ cursor?: string | null,
  */
 before?: boolean | null, };
 
+export type MadeToken = { 
+/**
+ * The token. It is kept nowhere and never told again.
+ */
+token: string, 
+/**
+ * Its id.
+ */
+id: string, 
+/**
+ * When it ends.
+ */
+expires: string, };
+
+export type MakeToken = { 
+/**
+ * What uses it.
+ */
+name: string, 
+/**
+ * What it may do.
+ */
+scope: Scope, 
+/**
+ * Seconds until it ends; 90 days without.
+ */
+expiresIn?: Count | null, };
+
 /**
  * No parameters. Like everywhere, those that a method does not know are not looked at.
  */
 export type Nothing = Record<symbol, never>;
+
+/**
+ * What an authenticator app needs to know; it is never told again.
+ */
+export type OfferedApp = { 
+/**
+ * For typing, in base32.
+ */
+secret: string, 
+/**
+ * For a QR code.
+ */
+uri: string, };
 
 /**
  * What a service may use.
@@ -381,6 +459,12 @@ summary: ServiceSummary,
  * What the document shows of it, but for its icon.
  */
 entry: PackageEntry, };
+
+export type PasswordAgain = { 
+/**
+ * The password; root needs none.
+ */
+password?: string | null, };
 
 /**
  * How the server is; whoever is answered knows that it is up.
@@ -441,6 +525,15 @@ version: string,
  */
 problem: string | null, });
 
+/**
+ * For paper: each opens once, when the app is lost. They are never told again.
+ */
+export type RecoveryCodes = { 
+/**
+ * All of them.
+ */
+recoveryCodes: Array<string>, };
+
 export type ResetPassword = { 
 /**
  * The one that holds now.
@@ -450,6 +543,12 @@ oldPassword: string,
  * The one that shall.
  */
 newPassword: string, };
+
+export type RevokeThese = { 
+/**
+ * Their ids.
+ */
+ids: Array<string>, };
 
 export type RunAction = { 
 /**
@@ -468,6 +567,11 @@ eventId?: string | null,
  * What its form was filled with.
  */
 input?: unknown, };
+
+/**
+ * How much of what its account may do a token or a key may do. Each holds the ones before it.
+ */
+export type Scope = "read" | "services" | "admin";
 
 export type ServerTime = { 
 /**
@@ -557,6 +661,60 @@ password: string,
  * Only if none was ever set.
  */
 onlyFirst?: boolean | null, };
+
+/**
+ * With what somebody showed who they are.
+ */
+export type ShownBy = { 
+/**
+ * `session`, `token` or `key`.
+ */
+kind: string, 
+/**
+ * The id it is listed under: a hash, which opens nothing.
+ */
+id: string, 
+/**
+ * What it may do; null: all that its account may.
+ */
+scope: string | null, };
+
+/**
+ * A token or a key.
+ */
+export type ShownGrant = { 
+/**
+ * The hash of the token or of the public key.
+ */
+id: string, 
+/**
+ * What uses it.
+ */
+name: string, 
+/**
+ * Whose it is.
+ */
+account: string, 
+/**
+ * What the account may do.
+ */
+role: string, 
+/**
+ * How much of that it may do.
+ */
+scope: Scope, 
+/**
+ * When it was made.
+ */
+created: string, 
+/**
+ * When it ends.
+ */
+expires: string, 
+/**
+ * When it was last used since Coppice started.
+ */
+lastUsed: string | null, };
 
 /**
  * One session.
@@ -675,6 +833,16 @@ restarts: number,
  */
 children: Array<TreeNode>, };
 
+export type TwoStepLogin = { 
+/**
+ * Whether it is on.
+ */
+enabled: boolean, 
+/**
+ * Recovery codes that were not used yet.
+ */
+recoveryCodesLeft: Count, };
+
 export type UninstallPackage = { 
 /**
  * Which.
@@ -750,7 +918,7 @@ export interface Methods {
   'server.upgrade': { params: UpgradeServer; result: UpgradeBegun };
   /** Gives what the server found, removed and changed about itself, oldest first. */
   'server.receipts': { params: Nothing; result: Array<ReceiptRow> };
-  /** Begins a session for `password`. */
+  /** Begins a session for `password`; with two-step login on, `code` is needed, too. */
   'auth.login': { params: Login; result: LoggedIn };
   /** Ends the caller's session. */
   'auth.logout': { params: Nothing; result: null };
@@ -762,6 +930,26 @@ export interface Methods {
   'auth.reset-password': { params: ResetPassword; result: null };
   /** Sets the password, without the old one; with `onlyFirst`, only if none was ever set. */
   'auth.set-password': { params: SetPassword; result: null };
+  /** Makes a bearer token for a program; it is told this once. */
+  'auth.token.create': { params: MakeToken; result: MadeToken };
+  /** Gives all tokens, without what opens anything. */
+  'auth.token.list': { params: Nothing; result: Array<ShownGrant> };
+  /** Revokes the tokens in `ids`, and ends what was opened with them. */
+  'auth.token.revoke': { params: RevokeThese; result: null };
+  /** Enrols a public key that requests may be signed with. */
+  'auth.key.add': { params: AddKey; result: ShownGrant };
+  /** Gives all enrolled keys. */
+  'auth.key.list': { params: Nothing; result: Array<ShownGrant> };
+  /** Removes the keys in `ids`, and ends what was opened with them. */
+  'auth.key.remove': { params: RevokeThese; result: null };
+  /** Gives whether two-step login is on, and how many recovery codes are left. */
+  'auth.totp.status': { params: Nothing; result: TwoStepLogin };
+  /** Offers a secret to an authenticator app; `password` is asked for again. */
+  'auth.totp.enrol': { params: PasswordAgain; result: OfferedApp };
+  /** Switches two-step login on, with a `code` of the app; gives the recovery codes. */
+  'auth.totp.confirm': { params: ConfirmApp; result: RecoveryCodes };
+  /** Switches two-step login off; `password` is asked for again. */
+  'auth.totp.disable': { params: PasswordAgain; result: null };
   /** Gives who asked for what, oldest first. */
   'auth.audit': { params: Nothing; result: Array<AuditRow> };
   /** Gives the value at `pointer` below /public. */
