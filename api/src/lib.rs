@@ -14,6 +14,7 @@ pub mod telemetry;
 mod auth;
 mod caller;
 mod continuations;
+mod metrics;
 mod throttle;
 
 pub use auth::{Accounts, PasswordError, RightPassword};

@@ -14,6 +14,7 @@
 mod door;
 mod http;
 mod line;
+mod squeeze;
 pub(crate) mod streams;
 pub(crate) mod upload;
 
