@@ -6,6 +6,7 @@ mod bad_packages;
 mod bad_places;
 mod browser;
 mod causes;
+mod command_line;
 mod daemons;
 mod document;
 mod grown_back;
@@ -85,6 +86,15 @@ chapters! {
         who_asked_for_what_is_on_record_and_for_root_alone,
         the_dashboard_is_served_under_its_own_policy,
         the_edge_has_no_privileges,
+    }
+    command_line {
+        another_machine_has_to_sign_in_first,
+        a_package_is_sent_from_there,
+        top_and_metrics_tell_what_is_used,
+        a_stream_opens_only_for_whoever_asked_for_it,
+        a_long_answer_is_squeezed_on_its_way_to_a_browser,
+        what_is_watched_is_printed_again_when_it_changes,
+        a_session_that_was_ended_there_opens_nothing_any_more,
     }
     miniflux {
         a_critical_task_keeps_it_from_starting,
