@@ -14,6 +14,9 @@ use super::{
     show,
 };
 
+/// What a server answers whose password was right and that wants a code, too.
+const WANTS_CODE: i64 = 1001;
+
 /// Which server is meant; one of this machine needs no login.
 fn host(common: &Common) -> anyhow::Result<&Address> {
     common
@@ -40,8 +43,16 @@ pub(super) async fn login(common: &Common) -> anyhow::Result<()> {
     };
     let client = Client::there(Remote::new(common, address, known.clone())?);
     let password = secret(&format!("Password for {address}"))?;
-    let params = json!({ "password": password });
-    let (_, head) = client.exchange("auth.login", params).await?;
+    let mut params = json!({ "password": password });
+    let mut answered = client.exchange("auth.login", params.clone()).await;
+    if answered
+        .as_ref()
+        .is_err_and(|error| is_refused(error, WANTS_CODE))
+    {
+        params["code"] = secret("Code of the authenticator app")?.into();
+        answered = client.exchange("auth.login", params).await;
+    }
+    let (_, head) = answered?;
     let session = cookie(&head).context("the server gave no session; is it a Coppice?")?;
     all.insert(
         address.to_string(),
@@ -68,7 +79,7 @@ pub(super) async fn logout(common: &Common) -> anyhow::Result<()> {
     };
     let client = Client::there(Remote::new(common, address, known.clone())?);
     match client.call("auth.logout", json!({})).await {
-        Err(error) if !is_over(&error) => return Err(error),
+        Err(error) if !is_refused(&error, NOT_SIGNED_IN) => return Err(error),
         // It had ended by itself.
         Ok(_) | Err(_) => {}
     }
@@ -78,9 +89,9 @@ pub(super) async fn logout(common: &Common) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn is_over(error: &anyhow::Error) -> bool {
+fn is_refused(error: &anyhow::Error, code: i64) -> bool {
     let refused = error.downcast_ref::<CallError>();
-    refused.is_some_and(|refused| refused.code == NOT_SIGNED_IN)
+    refused.is_some_and(|refused| refused.code == code)
 }
 
 /// The session that an answer begins.
