@@ -14,6 +14,7 @@ pub mod telemetry;
 mod auth;
 mod caller;
 mod continuations;
+mod metrics;
 #[cfg(test)]
 mod testing;
 mod throttle;

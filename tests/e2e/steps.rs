@@ -7,6 +7,7 @@ mod bad_packages;
 mod bad_places;
 mod browser;
 mod causes;
+mod command_line;
 mod daemons;
 mod document;
 mod grown_back;
@@ -93,6 +94,14 @@ chapters! {
         pages_of_other_addresses_open_no_stream_and_send_nothing,
         a_signed_request_is_answered_once_also_by_the_next_core,
         two_step_login_holds_and_no_secret_is_written_down_anywhere,
+    }
+    command_line {
+        another_machine_has_to_sign_in_first,
+        a_package_is_sent_from_there,
+        top_and_metrics_tell_what_is_used,
+        a_long_answer_is_squeezed_on_its_way_to_a_browser,
+        what_is_watched_is_printed_again_when_it_changes,
+        a_session_that_was_ended_there_opens_nothing_any_more,
     }
     miniflux {
         a_critical_task_keeps_it_from_starting,

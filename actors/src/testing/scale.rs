@@ -14,7 +14,7 @@ use std::{
 
 use nix::time::{ClockId, clock_gettime};
 
-use super::{ID, World, exchange};
+use super::{ID, World, exchange, puppet};
 use crate::{
     jobs::{self, Jobs, Source},
     model::{Allocation, DesiredStatus},
@@ -35,6 +35,7 @@ const CHUNK: usize = 500;
 fn scale() {
     let count: usize = std::env::var("COPPICE_SCALE").map_or(100, |count| count.parse().unwrap());
     exchange::share();
+    puppet::IN_MEMORY.get_or_init(|| exchange::dial);
     let mut world = World::new();
     let (file, containers) = (world.package(), Arc::clone(&world.containers));
     world.live(None, move |jobs| async move {

@@ -193,6 +193,15 @@ fn verb(common: &Common) -> anyhow::Result<Command> {
     if let Some(folder) = &common.data_dir {
         verb.arg("--data-dir").arg(folder);
     }
+    if let Some(host) = &common.host {
+        verb.arg("--host").arg(host.to_string());
+    }
+    if let Some(address) = &common.address {
+        verb.arg("--address").arg(address);
+    }
+    if let Some(file) = &common.ca {
+        verb.arg("--ca").arg(file);
+    }
     Ok(verb)
 }
 

@@ -16,6 +16,7 @@ mod http;
 pub(crate) mod identity;
 mod line;
 mod origin;
+mod squeeze;
 pub(crate) mod streams;
 pub(crate) mod upload;
 #[cfg(test)]

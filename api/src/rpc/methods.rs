@@ -47,14 +47,14 @@ use super::{
     audit::Leaves,
     db, logs,
     method::{Effect, Method, Needs, Reply, Within, methods, typed},
-    packages, programs, schema,
+    metrics, packages, programs, schema,
     schema::Shape,
     second_factor, server,
     shapes::{ById, Json, JsonObject, Nothing},
 };
-use crate::caller::Role;
+use crate::{caller::Role, metrics::Metrics};
 use coppice_actors::{
-    coppice::{ServiceSummary, TreeNode, Why},
+    coppice::{ServiceSummary, ServiceUsage, TreeNode, Why},
     model::{AuditRow, DaemonReport, ReceiptRow},
 };
 use std::collections::BTreeMap;
@@ -71,6 +71,10 @@ methods! {
 
     /// Gives the server's time and how long it has been up, in seconds.
     "server.time" = server::time(Nothing) -> server::ServerTime { Role(Admin), Reads, Moment, Nothing, Bare }
+    /// Gives how busy the machine is: processor, memory, disk, temperature, load.
+    "server.metrics" = metrics::read(Nothing) -> Metrics { Role(Admin), Reads, Moment, Nothing, Bare }
+    /// Gives the same, and a stream of it.
+    "server.metrics.follow" = metrics::follow(Nothing) -> metrics::MetricsFollow { Role(Admin), Acts, Moment, Nothing, Bare }
     /// Gives the live tree of actors.
     "server.tree" = server::tree(Nothing) -> TreeNode { Role(Admin), Reads, Moment, Nothing, Bare }
     /// Ends Coppice; with `services`, takes the services down first.
@@ -152,6 +156,10 @@ methods! {
     "package.why" = packages::why(ById) -> Why { Role(Admin), Reads, Moment, Nothing, Bare }
     /// Gives the living daemons of a service and what they use.
     "package.daemons" = packages::daemons(ById) -> BTreeMap<String, DaemonReport> { Role(Admin), Reads, Moment, Nothing, Bare }
+    /// Gives the container of each service that has one, and its memory in MiB.
+    "package.stats" = metrics::stats(Nothing) -> BTreeMap<String, Option<metrics::PackageStats>> { Role(Admin), Reads, Moment, Nothing, Bare }
+    /// Gives what each service uses as a whole, and how many of its restart records tell of failures.
+    "package.usage" = metrics::usage(Nothing) -> BTreeMap<String, ServiceUsage> { Role(Admin), Reads, Moment, Nothing, Bare }
     /// Gives what a service may use.
     "package.limits" = packages::limits(ById) -> packages::PackageLimits { Role(Admin), Reads, Moment, Nothing, Bare }
     /// Sets what a service may use.

@@ -19,6 +19,7 @@ mod db;
 mod failure;
 mod method;
 mod methods;
+mod metrics;
 mod packages;
 mod programs;
 mod schema;
