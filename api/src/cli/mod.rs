@@ -5,6 +5,7 @@
 //!
 //! Exit codes: 0 done, 1 refused or failed, 2 the command line is wrong, 3 no server runs.
 
+mod author;
 mod client;
 mod db;
 mod find;

@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::{
-    Common,
+    Common, author,
     client::Client,
     show,
     usage::{self, Limits},
@@ -89,6 +89,9 @@ pub enum Package {
     },
     /// Every package with its version.
     List,
+    /// For who writes packages.
+    #[command(flatten)]
+    Author(author::Author),
 }
 
 /// Verbs of `action`.
@@ -360,6 +363,7 @@ pub(super) async fn package(common: &Common, verb: Package) -> anyhow::Result<()
                 }
             });
         }
+        Package::Author(verb) => author::run(common, verb).await?,
         Package::List => {
             let client = Client::find(common.data_dir.as_deref())?;
             let list = client.call("package.list", json!({})).await?;
