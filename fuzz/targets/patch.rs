@@ -6,7 +6,10 @@
 use std::{sync::OnceLock, time::Duration};
 
 use json_patch::{Patch, patch};
-use libfuzzer_sys::{arbitrary::Arbitrary, fuzz_target};
+use libfuzzer_sys::{
+    arbitrary::{self, Arbitrary},
+    fuzz_target,
+};
 use patchdb::{Change, Options, PublicEvent, PublicPointer, Store};
 use serde_json::{Value, json};
 

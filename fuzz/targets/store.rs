@@ -10,7 +10,10 @@ use std::{
     sync::OnceLock,
 };
 
-use libfuzzer_sys::{arbitrary::Arbitrary, fuzz_target};
+use libfuzzer_sys::{
+    arbitrary::{self, Arbitrary},
+    fuzz_target,
+};
 use patchdb::{Change, Examiner, Options, Store, Why, examine_for_parent};
 
 /// Set in the process that looks first: the file.
