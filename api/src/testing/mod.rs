@@ -15,17 +15,6 @@ mod line;
 #[allow(dead_code)]
 mod puppet;
 
-/// Where puppets look for a connection in memory first. Here nobody offers one: all go over real sockets.
-mod exchange {
-    use std::path::Path;
-
-    use tokio::io::DuplexStream;
-
-    pub(super) fn dial(_: &Path, _: u32) -> Option<DuplexStream> {
-        None
-    }
-}
-
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
