@@ -10,7 +10,7 @@ use crate::{
 
 pub(super) fn clear_callbacks(request: Request<'_>) -> Answer {
     let which: Clear = request.params()?;
-    request.service.callbacks().clear(&which);
+    request.service.unwatch(&which);
     DONE
 }
 

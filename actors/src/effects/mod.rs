@@ -190,7 +190,7 @@ impl Request<'_> {
         let Some(callback) = callback else {
             return Ok(());
         };
-        let registered = self.service.callbacks().register(watched, callback);
+        let registered = self.service.watch(watched, callback);
         registered.map_err(|full| Problem::of(Kind::InvalidRequest, &full).into())
     }
 }

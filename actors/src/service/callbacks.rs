@@ -4,7 +4,10 @@
 //! generation; a change that comes between the registration and the answer still fires, because
 //! registering comes first.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 /// What a registration watches.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,6 +33,28 @@ pub enum Watched {
     Smtp,
     /// A certificate's renewal.
     Certificate(Vec<String>),
+}
+
+/// What registrations are looked up by, when something changed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Topic {
+    /// Anything about a package.
+    Package(String),
+    /// What belongs to the server.
+    Server,
+}
+
+impl Watched {
+    fn topic(&self) -> Topic {
+        match self {
+            Self::Status(package)
+            | Self::Manifest(package)
+            | Self::Host { package, .. }
+            | Self::Hosts(package)
+            | Self::ContainerIp(package) => Topic::Package(package.clone()),
+            Self::OutboundGateway | Self::Smtp | Self::Certificate(_) => Topic::Server,
+        }
+    }
 }
 
 /// Registrations a service may have at once. A package watches what it read: some dozens of things.
@@ -60,6 +85,13 @@ impl Changed {
         matches!(self, Self::One(Watched::Hosts(_)) | Self::AllHosts(_))
     }
 
+    fn topic(&self) -> Topic {
+        match self {
+            Self::One(watched) => watched.topic(),
+            Self::AllHosts(package) => Topic::Package(package.clone()),
+        }
+    }
+
     fn concerns(&self, watched: &Watched) -> bool {
         match (self, watched) {
             (Self::One(changed), watched) => changed == watched,
@@ -68,6 +100,50 @@ impl Changed {
             }
             (Self::AllHosts(_), _) => false,
         }
+    }
+}
+
+/// Which services watch anything of a topic, so that a change need not ask all there are.
+///
+/// Invariant: whoever has a registration is found by its topic. The other way round it may be out of date.
+#[derive(Debug, Default)]
+pub(crate) struct Watchers {
+    by_topic: Mutex<BTreeMap<Topic, BTreeSet<String>>>,
+}
+
+impl Watchers {
+    fn by_topic(&self) -> MutexGuard<'_, BTreeMap<Topic, BTreeSet<String>>> {
+        self.by_topic.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that `service` watches this.
+    pub(crate) fn add(&self, service: &str, watched: &Watched) {
+        let mut by_topic = self.by_topic();
+        let watchers = by_topic.entry(watched.topic()).or_default();
+        if !watchers.contains(service) {
+            watchers.insert(service.to_owned());
+        }
+    }
+
+    /// Forgets `service` for these.
+    pub(crate) fn remove<'a>(&self, service: &str, topics: impl Iterator<Item = &'a Topic>) {
+        let mut by_topic = self.by_topic();
+        for topic in topics {
+            if let Some(watchers) = by_topic.get_mut(topic) {
+                watchers.remove(service);
+                if watchers.is_empty() {
+                    by_topic.remove(topic);
+                }
+            }
+        }
+    }
+
+    /// The services that one of `changed` may concern.
+    pub(crate) fn of(&self, changed: &[Changed]) -> BTreeSet<String> {
+        let topics: BTreeSet<Topic> = changed.iter().map(Changed::topic).collect();
+        let by_topic = self.by_topic();
+        let watchers = topics.iter().filter_map(|topic| by_topic.get(topic));
+        watchers.flatten().cloned().collect()
     }
 }
 
@@ -98,6 +174,11 @@ impl Callbacks {
         }
         self.by_watched.entry(watched).or_default().insert(id);
         Ok(())
+    }
+
+    /// Everything these registrations are looked up by.
+    pub(crate) fn topics(&self) -> BTreeSet<Topic> {
+        self.by_watched.keys().map(Watched::topic).collect()
     }
 
     /// Takes the callbacks that one of `changed` fires.
@@ -210,6 +291,26 @@ mod tests {
         callbacks.register(status("a"), 1).unwrap();
         callbacks.begin(2);
         assert!(callbacks.fire(&[changed("a")]).is_empty());
+    }
+
+    #[test]
+    fn only_those_are_asked_who_watch_something_of_what_changed() {
+        let watchers = Watchers::default();
+        watchers.add("x", &status("a"));
+        watchers.add("x", &Watched::Smtp);
+        watchers.add("y", &Watched::Hosts("a".into()));
+        watchers.add("z", &status("b"));
+        let asked = |path: &[&str]| Vec::from_iter(watchers.of(&touched(path)));
+        assert_eq!(asked(&["a", "statusInfo"]), ["x", "y"]);
+        assert_eq!(asked(&["a", "hosts"]), ["x", "y"]);
+        assert_eq!(asked(&["b"]), ["z"]);
+        assert!(asked(&["c"]).is_empty());
+        let smtp = [Changed::One(Watched::Smtp)];
+        assert_eq!(Vec::from_iter(watchers.of(&smtp)), ["x"]);
+        watchers.remove("x", [status("a").topic()].iter());
+        watchers.remove("y", [status("a").topic()].iter());
+        assert!(watchers.of(&touched(&["a"])).is_empty());
+        assert_eq!(Vec::from_iter(watchers.of(&smtp)), ["x"]);
     }
 
     #[test]

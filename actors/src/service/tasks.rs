@@ -190,12 +190,10 @@ pub fn reevaluate_later(target: &Arc<ServiceContext>, action: Option<String>) {
 
 async fn reevaluate(target: &Arc<ServiceContext>, action: Option<&str>) {
     let mut inputs: BTreeMap<String, Option<Value>> = BTreeMap::new();
-    for source in target.host.services() {
-        let Ok(entry) = source.entry() else { continue };
-        for one in entry.tasks.values() {
-            let about = one.task.package_id == target.id
-                && action.is_none_or(|id| id == one.task.action_id);
-            if about && one.task.when.is_some() && !inputs.contains_key(&one.task.action_id) {
+    for (_, tasks) in target.host.document.tasks_about(&target.id) {
+        for one in tasks.values() {
+            let asked = action.is_none_or(|id| id == one.task.action_id);
+            if asked && one.task.when.is_some() && !inputs.contains_key(&one.task.action_id) {
                 let input = current_input(target, &target.id, &one.task.action_id).await;
                 inputs.insert(one.task.action_id.clone(), input);
             }
@@ -218,15 +216,17 @@ async fn for_tasks_about(
     action: Option<&str>,
     judge: impl Fn(&Task, bool) -> Verdict,
 ) {
-    for source in target.host.services() {
-        let Ok(entry) = source.entry() else { continue };
-        let verdicts: Vec<(String, Task, Verdict)> = entry
-            .tasks
-            .iter()
-            .filter(|(_, one)| {
-                one.task.package_id == target.id && action.is_none_or(|id| id == one.task.action_id)
+    for (source, tasks) in target.host.document.tasks_about(&target.id) {
+        let Some(source) = target.host.service(&source) else {
+            continue;
+        };
+        let verdicts: Vec<(String, Task, Verdict)> = tasks
+            .into_iter()
+            .filter(|(_, one)| action.is_none_or(|id| id == one.task.action_id))
+            .map(|(id, one)| {
+                let verdict = judge(&one.task, one.active);
+                (id, one.task, verdict)
             })
-            .map(|(id, one)| (id.clone(), one.task.clone(), judge(&one.task, one.active)))
             .filter(|(_, _, verdict)| *verdict != Verdict::Unchanged)
             .collect();
         if verdicts.is_empty() {

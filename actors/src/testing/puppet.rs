@@ -1,5 +1,5 @@
 //! Who lives in a container in memory: an agent, and the runtimes it is asked to start. They speak the real
-//! protocol over the service's real socket, and redial when the core comes back.
+//! protocol over the service's socket, and redial when the core comes back.
 
 use std::{
     os::unix::net::UnixStream as StdStream,
@@ -14,9 +14,10 @@ use coppice_wire::{
     runtime,
 };
 use serde_json::{Value, json};
-use tokio::net::UnixStream;
+use tokio::{io::DuplexStream, net::UnixStream};
+use tokio_util::either::Either;
 
-use super::line::Line;
+use super::{exchange, line::Line};
 
 /// Between two tries to reach a core that is not there.
 const REDIAL: Duration = Duration::from_millis(5);
@@ -122,9 +123,16 @@ async fn run(place: Place, manners: Manners, generation: u64) {
     }
 }
 
-pub(crate) async fn dial(place: &Place, role: Role, generation: Option<u64>) -> Line<UnixStream> {
+/// A connection over the service's real socket, or one in memory.
+type Stream = Either<UnixStream, DuplexStream>;
+
+pub(crate) async fn dial(place: &Place, role: Role, generation: Option<u64>) -> Line<Stream> {
     loop {
-        if let Some(stream) = connect_as(place.uid, &place.socket).await
+        let stream = match exchange::dial(&place.socket, place.uid) {
+            Some(stream) => Some(Either::Right(stream)),
+            None => connect_as(place.uid, &place.socket).await.map(Either::Left),
+        };
+        if let Some(stream) = stream
             && let Some(line) = Line::greet(stream, &place.boot, role, generation).await
         {
             return line;

@@ -10,6 +10,7 @@ pub mod exit;
 pub mod paint;
 
 mod actions;
+mod author;
 mod call;
 mod client;
 mod db;

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use serde_json::json;
 
-use super::{Common, client::Client, install, progress::patiently, services, show, watch::Watch};
+use super::{
+    Common, author, client::Client, install, progress::patiently, services, show, watch::Watch,
+};
 
 /// Verbs of `package`.
 #[derive(Debug, Subcommand)]
@@ -31,13 +33,18 @@ pub enum Package {
         #[command(flatten)]
         watch: Watch,
     },
+    /// For who writes packages.
+    #[command(flatten)]
+    Author(author::Author),
 }
 
 pub(super) async fn package(common: &Common, verb: Package) -> anyhow::Result<()> {
-    let client = Client::of(common)?;
     match verb {
-        Package::Install { file } => install::install(common, &client, &file).await?,
+        Package::Install { file } => {
+            install::install(common, &Client::of(common)?, &file).await?;
+        }
         Package::Uninstall { id, soft, force } => {
+            let client = Client::of(common)?;
             let params = json!({ "id": id, "soft": soft, "force": force });
             let removing = client.call("package.uninstall", params);
             let done = patiently(common, &format!("removing {id}"), removing).await?;
@@ -49,7 +56,10 @@ pub(super) async fn package(common: &Common, verb: Package) -> anyhow::Result<()
                 }
             });
         }
-        Package::List { watch } => services::list(common, &client, watch).await?,
+        Package::List { watch } => {
+            services::list(common, &Client::of(common)?, watch).await?;
+        }
+        Package::Author(verb) => author::run(common, verb).await?,
     }
     Ok(())
 }
