@@ -40,14 +40,12 @@ pub enum Package {
 
 pub(super) async fn package(common: &Common, verb: Package) -> anyhow::Result<()> {
     match verb {
-        // Nobody has to serve anything for a package to be written.
-        Package::Author(verb) => author::run(common, verb).await?,
         Package::Install { file } => {
             install::install(common, &Client::of(common)?, &file).await?;
         }
         Package::Uninstall { id, soft, force } => {
-            let params = json!({ "id": id, "soft": soft, "force": force });
             let client = Client::of(common)?;
+            let params = json!({ "id": id, "soft": soft, "force": force });
             let removing = client.call("package.uninstall", params);
             let done = patiently(common, &format!("removing {id}"), removing).await?;
             show::done(common, &done, || {
@@ -61,6 +59,7 @@ pub(super) async fn package(common: &Common, verb: Package) -> anyhow::Result<()
         Package::List { watch } => {
             services::list(common, &Client::of(common)?, watch).await?;
         }
+        Package::Author(verb) => author::run(common, verb).await?,
     }
     Ok(())
 }
