@@ -23,6 +23,7 @@ pub mod link;
 pub mod logs;
 pub mod model;
 pub mod network;
+mod notifications;
 pub mod observer;
 pub mod packages;
 pub mod problem;
@@ -31,6 +32,7 @@ mod relay;
 pub mod request;
 mod reserve;
 pub mod service;
+pub mod smtp;
 #[cfg(test)]
 mod testing;
 mod text;

@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::network::Wanted;
+
 /// What a registration watches.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Watched {
@@ -24,12 +26,21 @@ pub enum Watched {
     Hosts(String),
     /// The address of a package's container: the next container made.
     ContainerIp(String),
-    /// The gateway this package goes out by.
-    OutboundGateway,
+    /// One interface of a package, that there is.
+    Interface {
+        /// The package.
+        package: String,
+        /// The host it belongs to.
+        host: String,
+        /// The interface.
+        id: String,
+    },
+    /// The gateway a package goes out by.
+    OutboundGateway(String),
     /// The server's mail settings.
     Smtp,
     /// A certificate's renewal.
-    Certificate(Vec<String>),
+    Certificate(Wanted),
 }
 
 /// Registrations a service may have at once. A package watches what it read: some dozens of things.
@@ -51,6 +62,13 @@ pub enum Changed {
     One(Watched),
     /// Every host of this package, and which there are.
     AllHosts(String),
+    /// Every interface of one host, and which there are.
+    InterfacesOf {
+        /// The package.
+        package: String,
+        /// The host.
+        host: String,
+    },
 }
 
 impl Changed {
@@ -63,10 +81,21 @@ impl Changed {
     fn concerns(&self, watched: &Watched) -> bool {
         match (self, watched) {
             (Self::One(changed), watched) => changed == watched,
-            (Self::AllHosts(changed), Watched::Host { package, .. } | Watched::Hosts(package)) => {
-                changed == package
-            }
-            (Self::AllHosts(_), _) => false,
+            (
+                Self::AllHosts(changed),
+                Watched::Host { package, .. }
+                | Watched::Hosts(package)
+                | Watched::Interface { package, .. },
+            ) => changed == package,
+            (
+                Self::InterfacesOf { package, host },
+                Watched::Interface {
+                    package: of,
+                    host: on,
+                    ..
+                },
+            ) => (package, host) == (of, on),
+            (Self::AllHosts(_) | Self::InterfacesOf { .. }, _) => false,
         }
     }
 }
@@ -115,6 +144,18 @@ impl Callbacks {
         due
     }
 
+    /// The certificates that are watched.
+    #[must_use]
+    pub fn certificates(&self) -> Vec<Wanted> {
+        let watched = self.by_watched.keys();
+        watched
+            .filter_map(|watched| match watched {
+                Watched::Certificate(wanted) => Some(wanted.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+
     /// Drops registrations, whatever they watch.
     pub fn clear(&mut self, which: &Clear) {
         for ids in self.by_watched.values_mut() {
@@ -154,14 +195,33 @@ pub fn touched(path: &[&str]) -> Vec<Changed> {
         ],
         ["statusInfo", ..] => vec![one(Watched::Status(package()))],
         ["stateInfo", ..] => vec![one(Watched::Manifest(package()))],
+        ["outboundGateway", ..] => vec![one(Watched::OutboundGateway(package()))],
         ["hosts"] => vec![Changed::AllHosts(package())],
-        ["hosts", host, ..] => vec![
-            one(Watched::Host {
-                package: package(),
-                host: (*host).to_owned(),
-            }),
-            one(Watched::Hosts(package())),
-        ],
+        ["hosts", host, below @ ..] => {
+            let host = || (*host).to_owned();
+            let mut changed = vec![
+                one(Watched::Host {
+                    package: package(),
+                    host: host(),
+                }),
+                one(Watched::Hosts(package())),
+            ];
+            match below {
+                ["bindings", _, "interfaces", id, ..] => changed.push(one(Watched::Interface {
+                    package: package(),
+                    host: host(),
+                    id: (*id).to_owned(),
+                })),
+                [] | ["bindings"] | ["bindings", _] | ["bindings", _, "interfaces"] => {
+                    changed.push(Changed::InterfacesOf {
+                        package: package(),
+                        host: host(),
+                    });
+                }
+                _ => {}
+            }
+            changed
+        }
         _ => Vec::new(),
     }
 }
@@ -172,6 +232,14 @@ mod tests {
 
     fn status(package: &str) -> Watched {
         Watched::Status(package.into())
+    }
+
+    fn interface(package: &str, host: &str, id: &str) -> Watched {
+        Watched::Interface {
+            package: package.into(),
+            host: host.into(),
+            id: id.into(),
+        }
     }
 
     fn changed(package: &str) -> Changed {
@@ -250,13 +318,14 @@ mod tests {
             Watched::ContainerIp("a".into()),
             host("a", "main"),
             host("a", "other"),
+            interface("a", "main", "ui"),
         ];
         let mut callbacks = Callbacks::default();
         for (id, one) in (0..).zip(watched) {
             callbacks.register(one, id).unwrap();
         }
         callbacks.register(host("b", "main"), 99).unwrap();
-        assert_eq!(callbacks.fire(&touched(&["a"])), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(callbacks.fire(&touched(&["a"])), [0, 1, 2, 3, 4, 5, 6]);
     }
 
     #[test]
@@ -277,5 +346,38 @@ mod tests {
         register(&mut callbacks);
         assert_eq!(callbacks.fire(&touched(&["a", "hosts"])), [1, 2, 3]);
         assert!(one.iter().any(Changed::is_of_hosts));
+    }
+
+    #[test]
+    fn an_interface_is_told_of_its_own_changes_and_not_of_its_bindings_addresses() {
+        let mut callbacks = Callbacks::default();
+        let fires = |callbacks: &mut Callbacks, path: &[&str]| {
+            callbacks.register(interface("a", "main", "ui"), 1).unwrap();
+            callbacks.fire(&touched(path)) == [1]
+        };
+        let binding = ["a", "hosts", "main", "bindings", "80"];
+        let below = |rest: &[&'static str]| [&binding[..], rest].concat();
+        assert!(fires(&mut callbacks, &below(&["interfaces", "ui", "name"])));
+        assert!(fires(&mut callbacks, &below(&["interfaces", "ui"])));
+        assert!(fires(&mut callbacks, &below(&["interfaces"])));
+        assert!(fires(&mut callbacks, &binding));
+        assert!(fires(&mut callbacks, &["a", "hosts", "main"]));
+        assert!(fires(&mut callbacks, &["a", "hosts"]));
+        assert!(!fires(&mut callbacks, &below(&["addresses", "available"])));
+        assert!(!fires(&mut callbacks, &below(&["interfaces", "api"])));
+        assert!(!fires(&mut callbacks, &["a", "hosts", "other"]));
+    }
+
+    #[test]
+    fn the_way_out_that_was_chosen_for_a_package_concerns_that_package_only() {
+        let mut callbacks = Callbacks::default();
+        let own = Watched::OutboundGateway("a".into());
+        callbacks.register(own, 1).unwrap();
+        assert!(
+            callbacks
+                .fire(&touched(&["b", "outboundGateway"]))
+                .is_empty()
+        );
+        assert_eq!(callbacks.fire(&touched(&["a", "outboundGateway"])), [1]);
     }
 }
