@@ -112,3 +112,76 @@ impl Host {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::testing;
+
+    fn settings() -> Smtp {
+        Smtp {
+            host: "mail.example.com".into(),
+            port: 587,
+            from: "server@example.com".into(),
+            username: "server".into(),
+            password: Some("a birch".into()),
+            security: SmtpSecurity::StartTls,
+        }
+    }
+
+    #[tokio::test]
+    async fn mail_settings_are_kept_whole_until_they_are_cleared() {
+        let server = testing::host();
+        let host = &server.host;
+        assert_eq!(host.smtp().unwrap(), None);
+        host.set_smtp(Some(&settings())).unwrap();
+        assert_eq!(host.smtp().unwrap(), Some(settings()));
+        let shown = serde_json::to_value(settings()).unwrap();
+        assert_eq!(shown["security"], "starttls");
+        host.set_smtp(None).unwrap();
+        host.set_smtp(None).unwrap();
+        assert_eq!(host.smtp().unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn mail_settings_that_make_no_sense_are_refused_and_change_nothing() {
+        let server = testing::host();
+        let host = &server.host;
+        host.set_smtp(Some(&settings())).unwrap();
+        let endless = "x".repeat(2000);
+        for (what, wrong) in [
+            (
+                "host",
+                Smtp {
+                    host: String::new(),
+                    ..settings()
+                },
+            ),
+            (
+                "from",
+                Smtp {
+                    from: endless.clone(),
+                    ..settings()
+                },
+            ),
+            (
+                "port",
+                Smtp {
+                    port: 0,
+                    ..settings()
+                },
+            ),
+            (
+                "password",
+                Smtp {
+                    password: Some(endless),
+                    ..settings()
+                },
+            ),
+        ] {
+            let problem = host.set_smtp(Some(&wrong)).unwrap_err();
+            assert!(problem.to_string().contains(what), "{problem}");
+        }
+        assert_eq!(host.smtp().unwrap(), Some(settings()));
+    }
+}

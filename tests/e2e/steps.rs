@@ -194,6 +194,7 @@ chapters! {
     }
     contract_life {
         the_runtime_speaks_the_servers_language_and_writes_to_pipes,
+        nothing_above_the_bundle_says_that_it_is_no_commonjs,
         a_rejection_that_nobody_handles_is_logged_and_the_service_goes_on,
         a_package_that_exits_is_started_again_and_its_record_says_how_it_ended,
         started_is_set_when_build_has_resolved_and_cleared_by_a_stop,

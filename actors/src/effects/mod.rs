@@ -116,6 +116,8 @@ async fn answer(
     };
     let answered = match method {
         "clear-callbacks" => lifecycle::clear_callbacks(request),
+        "echo" => lifecycle::echo(request),
+        "git-info" => Ok(Value::String(env!("CARGO_PKG_VERSION").to_owned())),
         "restart" => lifecycle::restart(request).await,
         "shutdown" => lifecycle::shutdown(request).await,
         "get-status" => lifecycle::get_status(request),
