@@ -9,7 +9,12 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::{console::succeeded, packages::Package, world::World};
+use crate::{
+    console::succeeded,
+    packages::Package,
+    until::{seconds, until},
+    world::World,
+};
 
 /// The action that runs code.
 const DO: &str = "do";
@@ -21,7 +26,6 @@ pub(crate) struct Probe {
     main: String,
     built: String,
     term: String,
-    uninit: String,
     actions: String,
     package: Package,
 }
@@ -34,7 +38,6 @@ impl Probe {
             main: String::new(),
             built: String::new(),
             term: String::new(),
-            uninit: String::new(),
             actions: String::new(),
             package: Package::good().field("/id", json!(id)),
         }
@@ -61,12 +64,6 @@ impl Probe {
     /// Code of `term`.
     pub(crate) fn term(mut self, code: &str) -> Self {
         self.term = code.to_owned();
-        self
-    }
-
-    /// Code of `uninit`, which knows `target`.
-    pub(crate) fn uninit(mut self, code: &str) -> Self {
-        self.uninit = code.to_owned();
         self
     }
 
@@ -109,7 +106,6 @@ impl Probe {
             main,
             built,
             term,
-            uninit,
             actions,
             ..
         } = self;
@@ -139,7 +135,7 @@ module.exports = {{
     {init}
     await effects.action.export({{ id: '{DO}', metadata: described('Do') }});
   }},
-  uninit: async ({{ effects, target }}) => {{ {uninit} }},
+  uninit: async () => null,
   main: async ({{ effects }}) => {{
     {main}
     return {{ build: async () => {{ {built}; return {{ term: async () => {{ {term} }} }}; }} }};
@@ -161,6 +157,14 @@ pub(crate) fn ask(world: &World, id: &str, code: &str) -> Value {
     let result: Value = serde_json::from_str(&said).unwrap();
     let message = result["message"].as_str().unwrap();
     serde_json::from_str(message).unwrap()
+}
+
+/// Waits until the runtime of a probe answers, which is a new one perhaps.
+pub(crate) fn answers(world: &World, id: &str) {
+    let words = ["action", "run", id, DO, "--input", r#"{"code":""}"#];
+    until(&format!("`{id}` answers"), seconds(30), || {
+        world.server.try_cli(&words).status.success().then_some(())
+    });
 }
 
 /// The number of the error that the code's promise is refused with, and its text.

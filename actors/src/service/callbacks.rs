@@ -160,22 +160,28 @@ impl Callbacks {
     pub fn clear(&mut self, which: &Clear) {
         for ids in self.by_watched.values_mut() {
             match which {
-                Clear::Only(drop) => ids.retain(|id| !drop.contains(id)),
-                Clear::Except(keep) => ids.retain(|id| keep.contains(id)),
+                Clear::Only { only } => ids.retain(|id| !only.contains(id)),
+                Clear::Except { except } => ids.retain(|id| except.contains(id)),
             }
         }
         self.by_watched.retain(|_, ids| !ids.is_empty());
     }
 }
 
-/// Parameters of `clear-callbacks`.
+/// Parameters of `clear-callbacks`; an event id may stand beside.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(untagged)]
 pub enum Clear {
     /// Drop these.
-    Only(BTreeSet<u64>),
+    Only {
+        /// Their numbers.
+        only: BTreeSet<u64>,
+    },
     /// Keep these.
-    Except(BTreeSet<u64>),
+    Except {
+        /// Their numbers.
+        except: BTreeSet<u64>,
+    },
 }
 
 /// What a change of the document at `path` (segments below `/public/packageData`) may have changed.
@@ -287,7 +293,7 @@ mod tests {
             callbacks.register(status(&id.to_string()), id).unwrap();
         }
         assert_eq!(callbacks.register(status("a"), 9000), Err(TooManyCallbacks));
-        callbacks.clear(&Clear::Only([7].into()));
+        callbacks.clear(&Clear::Only { only: [7].into() });
         callbacks.register(status("a"), 9000).unwrap();
         assert_eq!(callbacks.register(status("b"), 9001), Err(TooManyCallbacks));
         assert_eq!(callbacks.fire(&[changed("a")]), [9000]);
@@ -300,8 +306,9 @@ mod tests {
         for id in 1..=3 {
             callbacks.register(status("a"), id).unwrap();
         }
-        callbacks.clear(&Clear::Only([1].into()));
-        callbacks.clear(&Clear::Except([3].into()));
+        let clear = |value| serde_json::from_value::<Clear>(value).unwrap();
+        callbacks.clear(&clear(serde_json::json!({ "only": [1], "eventId": "e" })));
+        callbacks.clear(&clear(serde_json::json!({ "except": [3] })));
         assert_eq!(callbacks.fire(&[changed("a")]), [3]);
     }
 

@@ -6,7 +6,7 @@ use std::{fs, os::unix::fs::MetadataExt};
 use serde_json::{Value, json};
 
 use crate::{
-    probe::{Probe, ask, refused},
+    probe::{Probe, answers, ask, refused},
     until::{seconds, until},
     world::World,
 };
@@ -120,10 +120,10 @@ pub(super) fn a_file_is_mounted_as_a_file_and_an_idmap_changes_who_owns_it(world
          await mount('--source', `${volume}/one-file`, '--target', `${root}/mnt/file`, '--file');
          await mount('--source', `${volume}/shared`, '--target', `${root}/mnt/mapped`, '--recursive', '--idmap', '0:1000:1');
          await exec(root, '/bin/sh', '-c', 'touch /mnt/new');
-         const seen = await exec(root, 'stat', '-c', '%u', '/mnt/mapped/owned');
+         const owner = await exec(root, 'stat', '-c', '%u', '/mnt/mapped/owned');
          const text = await exec(root, 'cat', '/mnt/file');
          await effects.subcontainer.destroyFs({ guid });
-         return { seen: seen.trim(), text, stored: fs.statSync(`${volume}/shared/owned`).uid }",
+         return { seen: owner.trim(), text, stored: fs.statSync(`${volume}/shared/owned`).uid }",
     );
     assert_eq!(
         told,
@@ -248,13 +248,7 @@ pub(super) fn a_data_version_is_durable_before_it_is_answered_and_null_deletes_i
     world.server.child("core").shoot();
     assert_eq!(fs::read_to_string(&file).unwrap(), range);
     world.server.answers();
-    until("its runtime is back", seconds(20), || {
-        let asked =
-            world
-                .server
-                .try_cli(&["action", "run", FILES, "do", "--input", r#"{"code":""}"#]);
-        asked.status.success().then_some(())
-    });
+    answers(world, FILES);
     let told = ask(
         world,
         FILES,

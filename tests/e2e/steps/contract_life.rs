@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use crate::{
-    probe::{Probe, ask, entry},
+    probe::{Probe, answers, ask, entry},
     until::{seconds, until},
     world::World,
 };
@@ -114,7 +114,11 @@ pub(super) fn a_package_that_exits_is_started_again_and_its_record_says_how_it_e
         "setTimeout(() => process.exit(3), 50); return process.pid",
     );
     let record = world.server.new_restart(LIFE, "runtime", &before);
-    assert_eq!(record["cause"]["status"], 3, "{record:#}");
+    assert_eq!(record["cause"]["code"], 3, "{record:#}");
+    answers(world, LIFE);
+    until("`main` is up again", seconds(20), || {
+        (mains(world) == 1).then_some(())
+    });
     world.wait_status(LIFE, "running");
     assert_ne!(ask(world, LIFE, "return process.pid"), pid);
 }

@@ -388,7 +388,13 @@ pub(super) fn a_plugins_address_survives_a_change_of_gateways_and_goes_with_the_
         ask(world, NET, "return effects.getOutboundGateway({})"),
         "lan0"
     );
-    run("ip", &["link", "add", "lan1", "type", "dummy"]);
+    run(
+        "ip",
+        &[
+            "link", "add", "lan1", "type", "veth", "peer", "name", "lan2",
+        ],
+    );
+    run("ip", &["link", "set", "lan2", "up"]);
     run("ip", &["addr", "add", "192.168.78.1/24", "dev", "lan1"]);
     run("ip", &["link", "set", "lan1", "up"]);
     run("ip", &["route", "replace", "default", "dev", "lan1"]);
