@@ -371,6 +371,34 @@ pub(super) fn a_plugin_reaches_the_ports_it_gave_addresses_to_and_no_others(worl
     assert!(!reaches(world, ONION, 8001));
 }
 
+/// Another cable, with an address and the default route; unplugged with this.
+struct OtherWay;
+
+impl OtherWay {
+    fn out() -> Self {
+        let way = Self;
+        for words in [
+            "link add lan1 type veth peer name lan2",
+            "addr add 192.168.78.1/24 dev lan1",
+            "link set lan2 up",
+            "link set lan1 up",
+            "route replace default dev lan1",
+        ] {
+            run("ip", &words.split(' ').collect::<Vec<_>>());
+        }
+        way
+    }
+}
+
+impl Drop for OtherWay {
+    fn drop(&mut self) {
+        for words in ["route replace default via 192.168.77.2", "link del lan1"] {
+            // What was not made cannot be taken away either.
+            let _ = Command::new("ip").args(words.split(' ')).output();
+        }
+    }
+}
+
 pub(super) fn a_plugins_address_survives_a_change_of_gateways_and_goes_with_the_plugin(
     world: &mut World,
 ) {
@@ -388,16 +416,7 @@ pub(super) fn a_plugins_address_survives_a_change_of_gateways_and_goes_with_the_
         ask(world, NET, "return effects.getOutboundGateway({})"),
         "lan0"
     );
-    run(
-        "ip",
-        &[
-            "link", "add", "lan1", "type", "veth", "peer", "name", "lan2",
-        ],
-    );
-    run("ip", &["link", "set", "lan2", "up"]);
-    run("ip", &["addr", "add", "192.168.78.1/24", "dev", "lan1"]);
-    run("ip", &["link", "set", "lan1", "up"]);
-    run("ip", &["route", "replace", "default", "dev", "lan1"]);
+    let way = OtherWay::out();
     // The machine's addresses are looked at every half minute.
     until("the new address is told", seconds(60), || {
         (gateways(world) > 0).then_some(())
@@ -410,11 +429,7 @@ pub(super) fn a_plugins_address_survives_a_change_of_gateways_and_goes_with_the_
     until("who watched the way out was told", seconds(10), || {
         (ask(world, NET, "return (seen.way ?? []).length") == 1).then_some(())
     });
-    run(
-        "ip",
-        &["route", "replace", "default", "via", "192.168.77.2"],
-    );
-    run("ip", &["link", "del", "lan1"]);
+    drop(way);
     world.server.cli(&["package", "uninstall", ONION]);
     assert!(plugged(world).is_empty());
     world.server.cli(&["package", "uninstall", NET]);
