@@ -568,7 +568,7 @@ impl Document {
         }
     }
 
-    fn read<T: DeserializeOwned>(&self, at: &Place<T>) -> Option<T> {
+    pub(crate) fn read<T: DeserializeOwned>(&self, at: &Place<T>) -> Option<T> {
         match self.store.snapshot().read(at) {
             Ok(value) => value,
             Err(error) => {

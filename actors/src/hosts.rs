@@ -6,6 +6,8 @@
 //! ports it is about to give.
 
 mod machine;
+pub mod plugged;
+mod ranges;
 
 use std::{collections::BTreeMap, fmt, net::IpAddr};
 
@@ -17,6 +19,8 @@ use crate::{
     },
 };
 use machine::Machine;
+
+pub use ranges::{Range, RangeRefused, bind_range_where};
 
 /// The id of the services' bridge in addresses. The SDK compares this very string.
 pub const BRIDGE_GATEWAY: &str = "lxcbr0";
@@ -195,6 +199,21 @@ pub fn bind(
     Ok(())
 }
 
+/// Declares a range of ports on this machine: see [`bind_range_where`].
+///
+/// # Errors
+/// [`RangeRefused`]; host and pool are unchanged then.
+pub fn bind_range(
+    host: &mut Host,
+    owner: &str,
+    range: Range,
+    pool: &mut PortPool,
+) -> Result<(), RangeRefused> {
+    let mut machine = Machine::around(nft_table(&pool.server));
+    let mut elsewhere = |port, serves| machine.holder(port, serves);
+    bind_range_where(host, owner, range, pool, &mut elsewhere)
+}
+
 /// Declares a binding: enabled, options replaced, ports kept or given, the rest untouched. Ports
 /// that it has are not asked about again. Returns those that were given now.
 ///
@@ -296,6 +315,12 @@ pub fn refresh_addresses(hosts: &mut BTreeMap<String, Host>, around: &Surroundin
             );
             bound.addresses.available = available;
         }
+        for range in host.binding_ranges.values_mut() {
+            range.addresses.available = match range.enabled {
+                true => available_range(range.external_start_port, around),
+                false => Vec::new(),
+            };
+        }
     }
 }
 
@@ -342,6 +367,21 @@ fn available(bound: &BindInfo, around: &Surroundings) -> Vec<HostnameInfo> {
         if let Some(port) = bound.net.assigned_ssl_port {
             list.push(mdns(&around.server_name, port, true, around));
         }
+    }
+    list
+}
+
+/// Where a range can be reached: it speaks for itself, so nothing is said of TLS.
+fn available_range(port: u16, around: &Surroundings) -> Vec<HostnameInfo> {
+    let gateways = around.gateways.iter();
+    let mut list: Vec<HostnameInfo> = gateways
+        .flat_map(|gateway| {
+            let addresses = gateway.addresses.iter();
+            addresses.map(move |address| at(*address, gateway, port, false))
+        })
+        .collect();
+    if around.gateways.iter().any(|gateway| gateway.mdns) {
+        list.push(mdns(&around.server_name, port, false, around));
     }
     list
 }

@@ -27,6 +27,7 @@ pub mod link;
 pub mod logs;
 pub mod model;
 pub mod network;
+mod notifications;
 pub mod observer;
 pub mod packages;
 pub mod problem;
@@ -35,6 +36,7 @@ mod relay;
 pub mod request;
 pub mod reserve;
 pub mod service;
+pub mod smtp;
 #[cfg(test)]
 mod testing;
 mod text;

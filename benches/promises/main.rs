@@ -1,5 +1,5 @@
 //! What was promised about speed, measured: `make bench`, or
-//! `cargo bench --profile dev -p coppice --bench promises -- [start|install|kill|adoption|hosted|calls|idle|command] [--runs N]`.
+//! `cargo bench --profile dev -p coppice --bench promises -- [start|install|effects|kill|adoption|hosted|calls|idle|command] [--runs N]`.
 //!
 //! Every figure is a ratio or a bound that is taken in one run, on one server, with its peer measured in
 //! turn: this machine's speed and whatever else it does meet both. `docs/benchmarks.md` says what was
@@ -46,6 +46,7 @@ mod api;
 mod bare;
 mod calls;
 mod command;
+mod effects;
 mod hosted;
 mod idle;
 mod install;
@@ -144,6 +145,9 @@ fn inner(scratch: &Scratch, arguments: &Arguments) {
     }
     if arguments.wants("install") {
         install::measure(&bench.server, arguments.runs);
+    }
+    if arguments.wants("effects") {
+        effects::measure(&bench.server, scratch);
     }
     if arguments.wants("kill") {
         kill::measure(&bench.server, 50);

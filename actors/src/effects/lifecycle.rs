@@ -14,6 +14,17 @@ pub(super) fn clear_callbacks(request: Request<'_>) -> Answer {
     DONE
 }
 
+#[derive(Deserialize)]
+struct Echo {
+    message: String,
+}
+
+/// For people who want to know whether the host answers.
+pub(super) fn echo(request: Request<'_>) -> Answer {
+    let Echo { message } = request.params()?;
+    json(&message)
+}
+
 /// Answers before anything happens: the caller is the very code that will be stopped.
 pub(super) async fn restart(request: Request<'_>) -> Answer {
     let service = request.service;

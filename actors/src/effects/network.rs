@@ -206,3 +206,25 @@ pub(super) fn os_ip(request: Request<'_>) -> Answer {
         request.service.host.network.bridge_address().to_string(),
     ))
 }
+
+#[derive(Deserialize)]
+struct OutboundGateway {
+    #[serde(default)]
+    callback: Option<u64>,
+}
+
+/// The one its owner chose for it, else the one the machine itself uses.
+pub(super) fn outbound_gateway(request: Request<'_>) -> Answer {
+    let OutboundGateway { callback } = request.params()?;
+    let service = request.service;
+    request.watch(Watched::OutboundGateway(service.id.clone()), callback)?;
+    let chosen = service.entry()?.outbound_gateway;
+    match chosen.or_else(|| service.host.network.outbound()) {
+        Some(gateway) => Ok(Value::String(gateway)),
+        None => Err(Problem::new(
+            Kind::Network,
+            "this machine has no way out: there is no default route; connect it to a network",
+        )
+        .into()),
+    }
+}

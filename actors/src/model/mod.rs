@@ -11,6 +11,7 @@ mod audit;
 mod daemon;
 mod host;
 mod limits;
+mod notification;
 mod package;
 mod private;
 mod receipt;
@@ -28,8 +29,11 @@ pub use host::{
     ServiceInterface,
 };
 pub use limits::ChosenLimits;
+pub use notification::{Notification, NotificationLevel};
 pub use package::PackageEntryPlaces;
-pub use package::{CurrentDependency, DependencyKind, InstallingInfo, PackageEntry, StateInfo};
+pub use package::{
+    CurrentDependency, DependencyKind, InstallingInfo, PackageEntry, Plugins, StateInfo, UrlPlugin,
+};
 pub use private::{
     Allocation, ArchivePointer, JobKind, JobRecord, PackagePrivate, Private, PrivatePlaces,
     ServerPrivate,
@@ -65,6 +69,9 @@ pub struct Public {
     pub server_info: ServerInfo,
     /// Every service, by instance id.
     pub package_data: BTreeMap<String, PackageEntry>,
+    /// What packages and the server tell people, by number; the newest have the largest.
+    #[serde(default)]
+    pub notifications: BTreeMap<String, Notification>,
     /// Free-form state that belongs to the web UI.
     #[ts(type = "unknown")]
     pub ui: serde_json::Value,

@@ -9,6 +9,8 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use crate::network::Wanted;
+
 /// What a registration watches.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Watched {
@@ -27,12 +29,21 @@ pub enum Watched {
     Hosts(String),
     /// The address of a package's container: the next container made.
     ContainerIp(String),
-    /// The gateway this package goes out by.
-    OutboundGateway,
+    /// One interface of a package, that there is.
+    Interface {
+        /// The package.
+        package: String,
+        /// The host it belongs to.
+        host: String,
+        /// The interface.
+        id: String,
+    },
+    /// The gateway a package goes out by.
+    OutboundGateway(String),
     /// The server's mail settings.
     Smtp,
     /// A certificate's renewal.
-    Certificate(Vec<String>),
+    Certificate(Wanted),
 }
 
 /// What registrations are looked up by, when something changed.
@@ -76,6 +87,13 @@ pub enum Changed {
     One(Watched),
     /// Every host of this package, and which there are.
     AllHosts(String),
+    /// Every interface of one host, and which there are.
+    InterfacesOf {
+        /// The package.
+        package: String,
+        /// The host.
+        host: String,
+    },
 }
 
 impl Changed {
@@ -95,10 +113,21 @@ impl Changed {
     fn concerns(&self, watched: &Watched) -> bool {
         match (self, watched) {
             (Self::One(changed), watched) => changed == watched,
-            (Self::AllHosts(changed), Watched::Host { package, .. } | Watched::Hosts(package)) => {
-                changed == package
-            }
-            (Self::AllHosts(_), _) => false,
+            (
+                Self::AllHosts(changed),
+                Watched::Host { package, .. }
+                | Watched::Hosts(package)
+                | Watched::Interface { package, .. },
+            ) => changed == package,
+            (
+                Self::InterfacesOf { package, host },
+                Watched::Interface {
+                    package: of,
+                    host: on,
+                    ..
+                },
+            ) => (package, host) == (of, on),
+            (Self::AllHosts(_) | Self::InterfacesOf { .. }, _) => false,
         }
     }
 }
@@ -196,26 +225,44 @@ impl Callbacks {
         due
     }
 
+    /// The certificates that are watched.
+    #[must_use]
+    pub fn certificates(&self) -> Vec<Wanted> {
+        let watched = self.by_watched.keys();
+        watched
+            .filter_map(|watched| match watched {
+                Watched::Certificate(wanted) => Some(wanted.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+
     /// Drops registrations, whatever they watch.
     pub fn clear(&mut self, which: &Clear) {
         for ids in self.by_watched.values_mut() {
             match which {
-                Clear::Only(drop) => ids.retain(|id| !drop.contains(id)),
-                Clear::Except(keep) => ids.retain(|id| keep.contains(id)),
+                Clear::Only { only } => ids.retain(|id| !only.contains(id)),
+                Clear::Except { except } => ids.retain(|id| except.contains(id)),
             }
         }
         self.by_watched.retain(|_, ids| !ids.is_empty());
     }
 }
 
-/// Parameters of `clear-callbacks`.
+/// Parameters of `clear-callbacks`; an event id may stand beside.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(untagged)]
 pub enum Clear {
     /// Drop these.
-    Only(BTreeSet<u64>),
+    Only {
+        /// Their numbers.
+        only: BTreeSet<u64>,
+    },
     /// Keep these.
-    Except(BTreeSet<u64>),
+    Except {
+        /// Their numbers.
+        except: BTreeSet<u64>,
+    },
 }
 
 /// What a change of the document at `path` (segments below `/public/packageData`) may have changed.
@@ -235,14 +282,33 @@ pub fn touched(path: &[&str]) -> Vec<Changed> {
         ],
         ["statusInfo", ..] => vec![one(Watched::Status(package()))],
         ["stateInfo", ..] => vec![one(Watched::Manifest(package()))],
+        ["outboundGateway", ..] => vec![one(Watched::OutboundGateway(package()))],
         ["hosts"] => vec![Changed::AllHosts(package())],
-        ["hosts", host, ..] => vec![
-            one(Watched::Host {
-                package: package(),
-                host: (*host).to_owned(),
-            }),
-            one(Watched::Hosts(package())),
-        ],
+        ["hosts", host, below @ ..] => {
+            let host = || (*host).to_owned();
+            let mut changed = vec![
+                one(Watched::Host {
+                    package: package(),
+                    host: host(),
+                }),
+                one(Watched::Hosts(package())),
+            ];
+            match below {
+                ["bindings", _, "interfaces", id, ..] => changed.push(one(Watched::Interface {
+                    package: package(),
+                    host: host(),
+                    id: (*id).to_owned(),
+                })),
+                [] | ["bindings"] | ["bindings", _] | ["bindings", _, "interfaces"] => {
+                    changed.push(Changed::InterfacesOf {
+                        package: package(),
+                        host: host(),
+                    });
+                }
+                _ => {}
+            }
+            changed
+        }
         _ => Vec::new(),
     }
 }
@@ -253,6 +319,14 @@ mod tests {
 
     fn status(package: &str) -> Watched {
         Watched::Status(package.into())
+    }
+
+    fn interface(package: &str, host: &str, id: &str) -> Watched {
+        Watched::Interface {
+            package: package.into(),
+            host: host.into(),
+            id: id.into(),
+        }
     }
 
     fn changed(package: &str) -> Changed {
@@ -320,7 +394,7 @@ mod tests {
             callbacks.register(status(&id.to_string()), id).unwrap();
         }
         assert_eq!(callbacks.register(status("a"), 9000), Err(TooManyCallbacks));
-        callbacks.clear(&Clear::Only([7].into()));
+        callbacks.clear(&Clear::Only { only: [7].into() });
         callbacks.register(status("a"), 9000).unwrap();
         assert_eq!(callbacks.register(status("b"), 9001), Err(TooManyCallbacks));
         assert_eq!(callbacks.fire(&[changed("a")]), [9000]);
@@ -333,8 +407,9 @@ mod tests {
         for id in 1..=3 {
             callbacks.register(status("a"), id).unwrap();
         }
-        callbacks.clear(&Clear::Only([1].into()));
-        callbacks.clear(&Clear::Except([3].into()));
+        let clear = |value| serde_json::from_value::<Clear>(value).unwrap();
+        callbacks.clear(&clear(serde_json::json!({ "only": [1], "eventId": "e" })));
+        callbacks.clear(&clear(serde_json::json!({ "except": [3] })));
         assert_eq!(callbacks.fire(&[changed("a")]), [3]);
     }
 
@@ -351,13 +426,14 @@ mod tests {
             Watched::ContainerIp("a".into()),
             host("a", "main"),
             host("a", "other"),
+            interface("a", "main", "ui"),
         ];
         let mut callbacks = Callbacks::default();
         for (id, one) in (0..).zip(watched) {
             callbacks.register(one, id).unwrap();
         }
         callbacks.register(host("b", "main"), 99).unwrap();
-        assert_eq!(callbacks.fire(&touched(&["a"])), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(callbacks.fire(&touched(&["a"])), [0, 1, 2, 3, 4, 5, 6]);
     }
 
     #[test]
@@ -378,5 +454,38 @@ mod tests {
         register(&mut callbacks);
         assert_eq!(callbacks.fire(&touched(&["a", "hosts"])), [1, 2, 3]);
         assert!(one.iter().any(Changed::is_of_hosts));
+    }
+
+    #[test]
+    fn an_interface_is_told_of_its_own_changes_and_not_of_its_bindings_addresses() {
+        let mut callbacks = Callbacks::default();
+        let fires = |callbacks: &mut Callbacks, path: &[&str]| {
+            callbacks.register(interface("a", "main", "ui"), 1).unwrap();
+            callbacks.fire(&touched(path)) == [1]
+        };
+        let binding = ["a", "hosts", "main", "bindings", "80"];
+        let below = |rest: &[&'static str]| [&binding[..], rest].concat();
+        assert!(fires(&mut callbacks, &below(&["interfaces", "ui", "name"])));
+        assert!(fires(&mut callbacks, &below(&["interfaces", "ui"])));
+        assert!(fires(&mut callbacks, &below(&["interfaces"])));
+        assert!(fires(&mut callbacks, &binding));
+        assert!(fires(&mut callbacks, &["a", "hosts", "main"]));
+        assert!(fires(&mut callbacks, &["a", "hosts"]));
+        assert!(!fires(&mut callbacks, &below(&["addresses", "available"])));
+        assert!(!fires(&mut callbacks, &below(&["interfaces", "api"])));
+        assert!(!fires(&mut callbacks, &["a", "hosts", "other"]));
+    }
+
+    #[test]
+    fn the_way_out_that_was_chosen_for_a_package_concerns_that_package_only() {
+        let mut callbacks = Callbacks::default();
+        let own = Watched::OutboundGateway("a".into());
+        callbacks.register(own, 1).unwrap();
+        assert!(
+            callbacks
+                .fire(&touched(&["b", "outboundGateway"]))
+                .is_empty()
+        );
+        assert_eq!(callbacks.fire(&touched(&["a", "outboundGateway"])), [1]);
     }
 }

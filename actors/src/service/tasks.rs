@@ -20,14 +20,20 @@ use crate::{
     problem::Problem,
 };
 
-/// Which tasks an effect names, by replay id.
+/// Which tasks an effect names, by replay id; an event id may stand beside.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(untagged)]
 pub enum TaskSelection {
     /// These.
-    Only(Vec<String>),
+    Only {
+        /// Their ids.
+        only: Vec<String>,
+    },
     /// All but these.
-    Except(Vec<String>),
+    Except {
+        /// Their ids.
+        except: Vec<String>,
+    },
 }
 
 impl TaskSelection {
@@ -35,8 +41,8 @@ impl TaskSelection {
     #[must_use]
     pub fn selects(&self, id: &str) -> bool {
         match self {
-            Self::Only(ids) => ids.iter().any(|one| one == id),
-            Self::Except(ids) => ids.iter().all(|one| one != id),
+            Self::Only { only } => only.iter().any(|one| one == id),
+            Self::Except { except } => except.iter().all(|one| one != id),
         }
     }
 }
@@ -377,9 +383,11 @@ mod tests {
 
     #[test]
     fn a_selection_names_tasks_or_all_others() {
-        let only = TaskSelection::Only(vec!["a".into()]);
+        let read = |value| serde_json::from_value::<TaskSelection>(value);
+        let only = read(json!({ "only": ["a"], "eventId": "e" })).unwrap();
         assert!(only.selects("a") && !only.selects("b"));
-        let except = TaskSelection::Except(vec!["a".into()]);
+        assert!(read(json!({ "eventId": "e" })).is_err());
+        let except = read(json!({ "except": ["a"], "eventId": "e" })).unwrap();
         assert!(!except.selects("a") && except.selects("b"));
     }
 }

@@ -212,11 +212,17 @@ impl RuntimeShell {
             State::Exited => RuntimePhase::Exited,
             State::Failed(failure) => RuntimePhase::Failed(failure.words()),
         };
+        let mut initialised = false;
         self.service.phase.send_if_modified(|now| {
             let changed = *now != phase;
+            initialised = *now == RuntimePhase::Booting && phase == RuntimePhase::Idle;
             *now = phase;
             changed
         });
+        // After the phase says so: only then are forms asked for.
+        if initialised {
+            super::tasks::reevaluate_later(&self.service, None);
+        }
     }
 
     fn perform(
@@ -483,7 +489,6 @@ async fn call_init(
     if result.is_err() {
         return Some(result);
     }
-    super::tasks::reevaluate_later(service, None);
     let noted = service.host.document.init_done(&service.id).await;
     Some(noted.map_err(|error| error.to_string()))
 }

@@ -612,6 +612,44 @@ free: number, };
 export type NextStop = "start" | "stop";
 
 /**
+ * One message to the people who look after this server.
+ */
+export type Notification = { 
+/**
+ * Who says it; null is the server itself.
+ */
+packageId: string | null, 
+/**
+ * When it was said.
+ */
+createdAt: string, 
+/**
+ * How urgent it is.
+ */
+level: NotificationLevel, 
+/**
+ * What it is about.
+ */
+title: string, 
+/**
+ * One paragraph.
+ */
+message: string, 
+/**
+ * More, as Markdown.
+ */
+data: string | null, 
+/**
+ * Whether somebody has seen it.
+ */
+seen: boolean, };
+
+/**
+ * How urgent a notification is.
+ */
+export type NotificationLevel = "success" | "info" | "warning" | "error";
+
+/**
  * One service, from the moment its installation begins until it is gone.
  */
 export type PackageEntry = { 
@@ -656,6 +694,10 @@ hosts: { [key in string]: Host },
  */
 outboundGateway: string | null, 
 /**
+ * What it adds to other services.
+ */
+plugin: Plugins, 
+/**
  * The newest restart records, by their number; at most 50.
  */
 restarts: { [key in string]: RestartRecord }, 
@@ -698,6 +740,15 @@ because: Array<Link>,
 nextProbe: string, };
 
 /**
+ * What a package adds to other services.
+ */
+export type Plugins = { 
+/**
+ * That it gives their interfaces more addresses.
+ */
+url: UrlPlugin | null, };
+
+/**
  * A forward that a router needs for a public address.
  */
 export type PortForward = { 
@@ -730,6 +781,10 @@ serverInfo: ServerInfo,
  * Every service, by instance id.
  */
 packageData: { [key in string]: PackageEntry }, 
+/**
+ * What packages and the server tell people, by number; the newest have the largest.
+ */
+notifications: { [key in string]: Notification }, 
 /**
  * Free-form state that belongs to the web UI.
  */
@@ -1040,6 +1095,15 @@ condition: TaskCondition,
  * Forget the task once it was met.
  */
 once: boolean, };
+
+/**
+ * That a package gives other services' interfaces more addresses.
+ */
+export type UrlPlugin = { 
+/**
+ * The action of its that adds one; offered in every table of addresses.
+ */
+tableAction: string, };
 
 /**
  * Whether an action is shown and may run.
