@@ -106,9 +106,7 @@ impl Host {
             None => self.secrets.delete(NAMESPACE, SMTP).map(|_| ()),
         };
         written.map_err(|error| Problem::of(Kind::Database, &error))?;
-        for service in self.services() {
-            service.fire(&[Changed::One(Watched::Smtp)]);
-        }
+        self.tell_watchers(&[Changed::One(Watched::Smtp)]);
         Ok(())
     }
 }

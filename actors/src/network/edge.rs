@@ -168,7 +168,7 @@ fn tell_what_is_due(host: &Host) {
         if way_out_changed {
             changed.push(Changed::One(Watched::OutboundGateway(service.id.clone())));
         }
-        let watched = service.callbacks().certificates();
+        let watched = service.watched_certificates();
         // A store that cannot be read says nothing of a certificate's age; the next look asks again.
         let due = |one: &Wanted| host.leaves.is_due(one, now).unwrap_or(false);
         let due = watched.into_iter().filter(due);

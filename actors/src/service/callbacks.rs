@@ -62,8 +62,10 @@ impl Watched {
             | Self::Manifest(package)
             | Self::Host { package, .. }
             | Self::Hosts(package)
-            | Self::ContainerIp(package) => Topic::Package(package.clone()),
-            Self::OutboundGateway | Self::Smtp | Self::Certificate(_) => Topic::Server,
+            | Self::ContainerIp(package)
+            | Self::Interface { package, .. }
+            | Self::OutboundGateway(package) => Topic::Package(package.clone()),
+            Self::Smtp | Self::Certificate(_) => Topic::Server,
         }
     }
 }
@@ -106,7 +108,9 @@ impl Changed {
     fn topic(&self) -> Topic {
         match self {
             Self::One(watched) => watched.topic(),
-            Self::AllHosts(package) => Topic::Package(package.clone()),
+            Self::AllHosts(package) | Self::InterfacesOf { package, .. } => {
+                Topic::Package(package.clone())
+            }
         }
     }
 

@@ -39,6 +39,7 @@ use crate::{
     link::Peer,
     logs::ServiceLogs,
     model::{Cause, Held, Link, PackageEntry},
+    network::Wanted,
     problem::{Kind, Problem},
 };
 
@@ -331,6 +332,11 @@ impl ServiceContext {
     /// Begins a generation of the runtime: what earlier ones registered is not delivered any more.
     pub fn begin_watching(&self, generation: u64) {
         self.drop_callbacks(|callbacks| callbacks.begin(generation));
+    }
+
+    /// The certificates whose renewal is watched.
+    pub(crate) fn watched_certificates(&self) -> Vec<Wanted> {
+        self.callbacks().certificates()
     }
 
     fn drop_callbacks<T>(&self, dropping: impl FnOnce(&mut Callbacks) -> T) -> T {

@@ -92,10 +92,10 @@ async fn a_service_is_asked_for_as_long_as_it_watches_something() {
     }
     service.fire(&[changed("b")]);
     assert!(!asked("b"), "what fired is not waited for any more");
-    service.unwatch(&Clear::Only([1].into()));
+    service.unwatch(&Clear::Only { only: [1].into() });
     assert!(!asked("c") && asked("d"));
     service.watch(Watched::Hosts("d".into()), 9).unwrap();
-    service.unwatch(&Clear::Only([2].into()));
+    service.unwatch(&Clear::Only { only: [2].into() });
     assert!(asked("d"), "it watches something else of it");
     service.begin_watching(2);
     assert!(!asked("d") && !asked("e"));
