@@ -15,7 +15,8 @@ pub(crate) fn run(checkout: &Checkout, steps: &mut Steps) -> Result<()> {
         let mut write = cargo(checkout);
         write
             .env("COPPICE_GEN", "1")
-            .args(["test", "--quiet", "--package", "coppice-api", "--lib"])
+            // As `make test` builds it: another choice of crates would build all anew.
+            .args(["test", "--quiet", "--workspace", "--lib", "--"])
             .arg("schema::generated");
         command::run(&mut write)
     })?;
@@ -23,7 +24,7 @@ pub(crate) fn run(checkout: &Checkout, steps: &mut Steps) -> Result<()> {
         let mut write = cargo(checkout);
         write
             .env("COPPICE_GEN", "1")
-            .args(["test", "--quiet", "--package", "coppice"])
+            .args(["test", "--quiet", "--workspace"])
             .args(["--bin", "coppice", "--", "manual"]);
         command::run(&mut write)
     })
