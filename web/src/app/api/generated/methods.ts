@@ -127,6 +127,8 @@ code: string, };
  */
 export type Count = number;
 
+export type CpuMetrics = { percentageUsed: Reading, idle: Reading, userSpace: Reading, kernelSpace: Reading, wait: Reading, };
+
 /**
  * One row of the store that is not what was written.
  */
@@ -139,6 +141,11 @@ name: string,
  * What is wrong with it.
  */
 damage: string, };
+
+/**
+ * The file system that the data folder is on.
+ */
+export type DiskMetrics = { percentageUsed: Reading, used: Reading, available: Reading, capacity: Reading, };
 
 export type DocumentDump = { 
 /**
@@ -229,6 +236,12 @@ export type Echo = {
  */
 message: string, };
 
+export type GeneralMetrics = { 
+/**
+ * Of the processor, where it is known; otherwise the hottest sensor.
+ */
+temperature: Reading | null, };
+
 export type GetActionInput = { 
 /**
  * Of which package.
@@ -275,6 +288,11 @@ export type KillSessions = {
  * Which.
  */
 ids: Array<string>, };
+
+/**
+ * Processes that run or wait, on average over one, five and fifteen minutes.
+ */
+export type LoadMetrics = { one: Reading, five: Reading, fifteen: Reading, };
 
 /**
  * One line of a log.
@@ -416,6 +434,26 @@ scope: Scope,
  */
 expiresIn?: Count | null, };
 
+export type MemoryMetrics = { percentageUsed: Reading, total: Reading, available: Reading, used: Reading, zramTotal: Reading, zramAvailable: Reading, zramUsed: Reading, };
+
+/**
+ * How busy the machine is.
+ */
+export type Metrics = { general: GeneralMetrics, memory: MemoryMetrics, cpu: CpuMetrics, disk: DiskMetrics, load: LoadMetrics, };
+
+/**
+ * How busy the machine is now, and from now on.
+ */
+export type MetricsFollow = { 
+/**
+ * The ticket of the stream.
+ */
+guid: Guid, 
+/**
+ * What there is to show until its first frame comes.
+ */
+metrics: Metrics, };
+
 /**
  * No parameters. Like everywhere, those that a method does not know are not looked at.
  */
@@ -446,6 +484,23 @@ chosen: ChosenLimits,
  * What that comes to with Coppice's own limits.
  */
 effective: ChosenLimits, };
+
+/**
+ * What StartOS tells of a container, under its names.
+ */
+export type PackageStats = { 
+/**
+ * Its container.
+ */
+container_id: string, 
+/**
+ * Memory in MiB, without page cache that was not used lately.
+ */
+memory_usage: number | null, 
+/**
+ * The most that it may use, in MiB.
+ */
+memory_limit: number | null, };
 
 /**
  * One package.
@@ -487,6 +542,19 @@ pointer: Place,
  * What shall be there; what holds it must be there already.
  */
 value: unknown, };
+
+/**
+ * A number as people read it.
+ */
+export type Reading = { 
+/**
+ * The number.
+ */
+value: string, 
+/**
+ * Of what: `%`, `MiB`, `GB`, `°C`, or nothing.
+ */
+unit: string, };
 
 /**
  * One receipt.
@@ -616,6 +684,36 @@ started: string | null,
  * Its own HTTPS address, when it has an interface for a browser.
  */
 address: string | null, };
+
+/**
+ * What a service uses, its container and all that runs in it. `None`: it has no container, or nothing on this machine
+ * counts it.
+ */
+export type ServiceUsage = { 
+/**
+ * Its container, while it has one.
+ */
+container: string | null, 
+/**
+ * Processor time since the container was made, in microseconds.
+ */
+cpuUs: number | null, 
+/**
+ * Memory in bytes, without page cache that was not used lately.
+ */
+memoryBytes: number | null, 
+/**
+ * The most memory that it may use, in bytes.
+ */
+memoryLimitBytes: number | null, 
+/**
+ * Processes and threads.
+ */
+pids: number | null, 
+/**
+ * How many of the restart records that are kept tell of a part that ended by itself or failed.
+ */
+restarts: number, };
 
 /**
  * Every session.
@@ -910,6 +1008,10 @@ export interface Methods {
   'rpc.discover': { params: Nothing; result: JsonObject };
   /** Gives the server's time and how long it has been up, in seconds. */
   'server.time': { params: Nothing; result: ServerTime };
+  /** Gives how busy the machine is: processor, memory, disk, temperature, load. */
+  'server.metrics': { params: Nothing; result: Metrics };
+  /** Gives the same, and a stream of it. */
+  'server.metrics.follow': { params: Nothing; result: MetricsFollow };
   /** Gives the live tree of actors. */
   'server.tree': { params: Nothing; result: TreeNode };
   /** Ends Coppice; with `services`, takes the services down first. */
@@ -988,6 +1090,10 @@ export interface Methods {
   'package.why': { params: ById; result: Why };
   /** Gives the living daemons of a service and what they use. */
   'package.daemons': { params: ById; result: { [key in string]: DaemonReport } };
+  /** Gives the container of each service that has one, and its memory in MiB. */
+  'package.stats': { params: Nothing; result: { [key in string]: PackageStats | null } };
+  /** Gives what each service uses as a whole, and how many of its restart records tell of failures. */
+  'package.usage': { params: Nothing; result: { [key in string]: ServiceUsage } };
   /** Gives what a service may use. */
   'package.limits': { params: ById; result: PackageLimits };
   /** Sets what a service may use. */
