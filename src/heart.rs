@@ -14,6 +14,8 @@ use coppice_api::cli::Common;
 use coppice_heart::HeartConfig;
 use coppice_net::table::is_host_name;
 
+use crate::ports::Ports;
+
 /// How a server is run.
 #[derive(Args)]
 pub(crate) struct Options {
@@ -26,15 +28,8 @@ pub(crate) struct Options {
     /// The address to listen on.
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::UNSPECIFIED))]
     listen: IpAddr,
-    /// Port of HTTPS.
-    #[arg(long, default_value_t = 443)]
-    https_port: u16,
-    /// Port of plain HTTP.
-    #[arg(long, default_value_t = 80)]
-    http_port: u16,
-    /// Port of the name server.
-    #[arg(long, default_value_t = 53)]
-    dns_port: u16,
+    #[command(flatten)]
+    ports: Ports,
     /// Seconds that core and edge of a newer program may take until they work.
     #[arg(long, default_value_t = 30, hide = true)]
     ready_within: u64,
@@ -56,11 +51,15 @@ impl Options {
                  small letters, digits and `-`, and neither `localhost` nor `startos`"
             ));
         }
-        let ports = [self.https_port, self.http_port, self.dns_port];
+        let ports = [
+            self.ports.https_port,
+            self.ports.http_port,
+            self.ports.dns_port,
+        ];
         if ports.contains(&0) || HashSet::from(ports).len() < ports.len() {
             return Err(format!(
                 "--https-port {}, --http-port {} and --dns-port {} have to be three ports",
-                self.https_port, self.http_port, self.dns_port
+                self.ports.https_port, self.ports.http_port, self.ports.dns_port
             ));
         }
         Ok(())
@@ -83,9 +82,9 @@ pub(crate) fn run(common: &Common, options: Options) -> ExitCode {
     let flags = [
         ("--hostname", options.hostname),
         ("--listen", options.listen.to_string()),
-        ("--https-port", options.https_port.to_string()),
-        ("--http-port", options.http_port.to_string()),
-        ("--dns-port", options.dns_port.to_string()),
+        ("--https-port", options.ports.https_port.to_string()),
+        ("--http-port", options.ports.http_port.to_string()),
+        ("--dns-port", options.ports.dns_port.to_string()),
     ];
     for (flag, value) in flags {
         core.extend([OsString::from(flag), value.into()]);
@@ -113,9 +112,11 @@ mod tests {
             base_image: None,
             hostname: hostname.to_owned(),
             listen: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            https_port: ports[0],
-            http_port: ports[1],
-            dns_port: ports[2],
+            ports: Ports {
+                https_port: ports[0],
+                http_port: ports[1],
+                dns_port: ports[2],
+            },
             ready_within: 30,
         }
     }

@@ -6,6 +6,8 @@ mod edge;
 mod embedded;
 mod heart;
 mod heart_gone;
+mod manual;
+mod ports;
 
 use std::process::ExitCode;
 
@@ -15,7 +17,8 @@ use clap::{Parser, Subcommand};
 #[command(
     name = "coppice",
     version,
-    about = "A home server whose services grow back."
+    about = "A home server whose services grow back.",
+    after_long_help = manual::more()
 )]
 struct Arguments {
     #[command(flatten)]
@@ -38,7 +41,12 @@ enum Verb {
     #[command(hide = true)]
     Examine { file: std::path::PathBuf },
     /// Try what Coppice needs of this machine, and say what is missing.
-    Doctor,
+    Doctor(doctor::Options),
+    /// Print what makes a shell complete this program's words.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
     #[command(flatten)]
     Ask(coppice_api::cli::Command),
 }
@@ -53,7 +61,12 @@ fn main() -> ExitCode {
         Verb::Core(options) => core::run(&common, options),
         Verb::Edge => edge::run(),
         Verb::Examine { file } => patchdb::examine_for_parent(&file),
-        Verb::Doctor => doctor::run(&common),
+        Verb::Doctor(options) => doctor::run(&common, &options),
+        Verb::Completions { shell } => {
+            let mut words = manual::seen();
+            clap_complete::generate(shell, &mut words, "coppice", &mut std::io::stdout());
+            ExitCode::SUCCESS
+        }
         Verb::Ask(command) => coppice_api::cli::run(&common, command),
     }
 }

@@ -49,6 +49,7 @@ mod tests {
             at: Wall::from_millis(at),
             account: account.into(),
             role: account.into(),
+            with: None,
             from: Some("192.0.2.7".parse().unwrap()),
             method: "package.stop".into(),
             object: Some("hello".into()),
@@ -80,6 +81,16 @@ mod tests {
         assert_eq!(rows[0], row(0, "admin"));
         let times: Vec<i64> = rows[1..].iter().map(|row| row.at.as_millis()).collect();
         assert_eq!(times, (4..=bound + 3).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_row_from_before_credentials_were_recorded_is_read() {
+        let mut old = serde_json::to_value(row(0, "admin")).unwrap();
+        old.as_object_mut().unwrap().remove("with");
+        assert_eq!(
+            serde_json::from_value::<AuditRow>(old).unwrap(),
+            row(0, "admin")
+        );
     }
 
     #[tokio::test]

@@ -200,7 +200,10 @@ async fn server(document: &Document, short: &str) -> Result<ServerPrivate, Probl
 }
 
 /// Makes the choices of a first start.
-pub(crate) async fn settle(document: &Document, subnet: Subnet) -> Result<ServerPrivate, Problem> {
+///
+/// # Errors
+/// When the store cannot write.
+pub async fn settle(document: &Document, subnet: Subnet) -> Result<ServerPrivate, Problem> {
     let server = ServerPrivate {
         subnet,
         next_range: 0,
@@ -219,7 +222,10 @@ pub(crate) async fn settle(document: &Document, subnet: Subnet) -> Result<Server
 }
 
 /// What the server says of itself from now on.
-pub(crate) async fn write_server_info(
+///
+/// # Errors
+/// When the store cannot write.
+pub async fn write_server_info(
     document: &Document,
     network: &Network,
     leaves: &Leaves,
@@ -258,7 +264,7 @@ pub(crate) async fn write_server_info(
 
 /// Removes what earlier processes left behind; gives the services whose container had ended while
 /// nobody watched.
-pub(crate) async fn tidy(host: &Host) -> Vec<String> {
+pub async fn tidy(host: &Host) -> Vec<String> {
     let known: Vec<Segment> = host
         .document
         .package_ids()
@@ -314,7 +320,7 @@ async fn record_deaths(host: &Host, dead: &[String]) {
 }
 
 /// Ends what the last process left half done, then grows a tree for each service that is installed.
-pub(crate) async fn bring_up(jobs: &Jobs) {
+pub async fn bring_up(jobs: &Jobs) {
     jobs.finish_interrupted().await;
     start_trees(jobs).await;
 }

@@ -3,8 +3,10 @@
 //! Invariant: a wish is durable before anybody acts on it. Nothing here knows HTTP, sessions or
 //! who may ask: that is the gateway's business.
 
+mod usage;
 mod why;
 
+pub use usage::ServiceUsage;
 pub use why::Why;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};

@@ -5,8 +5,8 @@
 //! the writer itself, so two changes never overwrite one another.
 
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use coppice_wire::runtime::InitKind;
@@ -18,7 +18,7 @@ use crate::{
     model::{
         Allocation, DaemonReport, HealthReport, JobKind, JobRecord, PackageEntry,
         PackageEntryPlaces, PackagePrivate, PrivatePlaces, PublicPlaces, Root, RootPlaces,
-        ServerInfoPlaces, ServerPrivate, StatusInfoPlaces,
+        ServerInfoPlaces, ServerPrivate, StatusInfoPlaces, TaskEntry,
     },
     problem::{Kind, Problem},
 };
@@ -32,6 +32,7 @@ const DAEMONS: &str = "daemons";
 #[derive(Clone)]
 pub struct Document {
     store: Store,
+    askers: Askers,
     #[cfg(test)]
     fuse: Arc<crate::testing::Fuse>,
 }
@@ -39,7 +40,27 @@ pub struct Document {
 /// What a change may read and write, in one atomic step.
 pub struct Transaction<'a> {
     before: &'a Snapshot,
+    askers: &'a Askers,
     change: Change,
+}
+
+/// The packages that have tasks, or have had some since this document was opened.
+#[derive(Clone, Default)]
+struct Askers(Arc<Mutex<BTreeSet<String>>>);
+
+impl Askers {
+    fn ids(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Before its tasks are written: nobody may find them and not be led to them.
+    fn note(&self, id: &str) {
+        self.ids().insert(id.to_owned());
+    }
+
+    fn all(&self) -> BTreeSet<String> {
+        self.ids().clone()
+    }
 }
 
 impl Transaction<'_> {
@@ -117,6 +138,9 @@ impl Transaction<'_> {
     /// # Errors
     /// When the entry has no JSON form.
     pub fn put_package(&mut self, id: &str, entry: &PackageEntry) -> Result<(), Problem> {
+        if !entry.tasks.is_empty() {
+            self.askers.note(id);
+        }
         let json = |error| Problem::of(Kind::Serialization, &error);
         let new = serde_json::to_value(entry).map_err(json)?;
         let Some(old) = self.get::<Value>(&package(id))? else {
@@ -254,11 +278,21 @@ impl Document {
     /// The document in `store`.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        Self {
+        let document = Self {
             store,
+            askers: Askers::default(),
             #[cfg(test)]
             fuse: crate::testing::Fuse::new(),
+        };
+        for id in document.package_ids() {
+            if document
+                .tasks_of(&id)
+                .is_some_and(|tasks| !tasks.is_empty())
+            {
+                document.askers.note(&id);
+            }
         }
+        document
     }
 
     /// The same, with changes held back once `fuse` has blown.
@@ -301,7 +335,7 @@ impl Document {
         #[cfg(test)]
         let _turn = self.fuse.pass().await;
         let answer = Arc::new(Mutex::new(None));
-        let slot = Arc::clone(&answer);
+        let (slot, askers) = (Arc::clone(&answer), self.askers.clone());
         let why = Why {
             cause: Some(cause.to_owned()),
             request: crate::request::current(),
@@ -312,6 +346,7 @@ impl Document {
             .mutate(why, move |before| {
                 let mut transaction = Transaction {
                     before,
+                    askers: &askers,
                     change: Change::new(),
                 };
                 let value = change(&mut transaction)?;
@@ -339,6 +374,22 @@ impl Document {
     #[must_use]
     pub fn package_ids(&self) -> Vec<String> {
         self.store.snapshot().keys(root().public().package_data())
+    }
+
+    /// The tasks that are about `target`, by the package that asked and their replay id. Asked for whenever
+    /// a service comes up, so whoever has no tasks is not looked at.
+    #[must_use]
+    pub fn tasks_about(&self, target: &str) -> Vec<(String, BTreeMap<String, TaskEntry>)> {
+        let about = |source: String| {
+            let mut tasks = self.tasks_of(&source)?;
+            tasks.retain(|_, one| one.task.package_id == target);
+            (!tasks.is_empty()).then_some((source, tasks))
+        };
+        self.askers.all().into_iter().filter_map(about).collect()
+    }
+
+    fn tasks_of(&self, id: &str) -> Option<BTreeMap<String, TaskEntry>> {
+        self.read(&package_place(id).tasks())
     }
 
     /// A package's entry, in any state.
@@ -521,7 +572,7 @@ impl Document {
         }
     }
 
-    fn read<T: DeserializeOwned>(&self, at: &Place<T>) -> Option<T> {
+    pub(crate) fn read<T: DeserializeOwned>(&self, at: &Place<T>) -> Option<T> {
         match self.store.snapshot().read(at) {
             Ok(value) => value,
             Err(error) => {
@@ -535,7 +586,7 @@ impl Document {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{HealthResult, StateInfo};
+    use crate::model::{HealthResult, Severity, StateInfo, Task};
 
     fn entry() -> PackageEntry {
         PackageEntry::bare(StateInfo::Installed {
@@ -565,6 +616,51 @@ mod tests {
             .map(|entry| entry.why.request.as_deref())
             .collect();
         assert_eq!(requests, [None, Some("package.install by admin")]);
+    }
+
+    #[tokio::test]
+    async fn whoever_asked_for_something_is_found_by_whom_it_is_about_also_by_the_next_core() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || {
+            let store = Store::open(folder.path(), patchdb::Options::default()).unwrap();
+            Document::new(store)
+        };
+        let task = Task {
+            package_id: "db".into(),
+            action_id: "config".into(),
+            severity: Severity::Optional,
+            reason: None,
+            when: None,
+            input: None,
+        };
+        let document = open();
+        let about = |document: &Document| {
+            let all = document.tasks_about("db").into_iter();
+            all.map(|(source, tasks)| (source, tasks.into_keys().collect::<Vec<_>>()))
+                .collect::<Vec<_>>()
+        };
+        let written = document.transact("test", "install", |transaction| {
+            transaction.put_package("quiet", &entry())?;
+            transaction.put_package("asks", &entry())
+        });
+        written.await.unwrap();
+        assert!(about(&document).is_empty());
+        let other = Task {
+            package_id: "other".into(),
+            ..task.clone()
+        };
+        let asked = document.update_package("asks", "test", move |entry| {
+            for (id, task) in [("1", task), ("2", other)] {
+                let active = true;
+                entry.tasks.insert(id.into(), TaskEntry { task, active });
+            }
+            Ok(())
+        });
+        asked.await.unwrap();
+        let found = [("asks".to_owned(), vec!["1".to_owned()])];
+        assert_eq!(about(&document), found);
+        drop(document);
+        assert_eq!(about(&open()), found);
     }
 
     #[tokio::test]

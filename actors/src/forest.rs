@@ -116,7 +116,8 @@ pub(crate) fn trunk(
 }
 
 /// The supervisor of the services' trees.
-pub(crate) fn services() -> SupervisorSpec {
+#[must_use]
+pub fn services() -> SupervisorSpec {
     let parking = Parking {
         intensity: Intensity::new(2, Duration::from_secs(600)),
         probe: Backoff::doubling(Duration::from_secs(30), Duration::from_secs(3600)),
@@ -126,7 +127,8 @@ pub(crate) fn services() -> SupervisorSpec {
 }
 
 /// The supervisor of jobs under way.
-pub(crate) fn jobs() -> SupervisorSpec {
+#[must_use]
+pub fn jobs() -> SupervisorSpec {
     SupervisorSpec::dynamic(JOBS)
 }
 

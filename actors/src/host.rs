@@ -16,7 +16,7 @@ use crate::{
     packages::Packages,
     problem::Problem,
     reserve::Reserve,
-    service::ServiceContext,
+    service::{Changed, ServiceContext, callbacks::Watchers},
 };
 
 /// The server: state, packages, containers, network. Handles only; nothing here decides.
@@ -46,6 +46,8 @@ pub struct Host {
     /// The server's language, for example `en_US`.
     pub language: String,
     services: Mutex<BTreeMap<String, Arc<ServiceContext>>>,
+    /// Which of them wait to hear of what.
+    pub(crate) watchers: Watchers,
 }
 
 /// Name of the nft tables of the server with this short id.
@@ -68,8 +70,8 @@ pub struct Parts {
     pub document: Document,
     /// As [`Host::secrets`].
     pub secrets: SecretStore,
-    /// As [`Host::reserve`].
-    pub(crate) reserve: Reserve,
+    /// Room for bad times.
+    pub reserve: Reserve,
     /// As [`Host::packages`].
     pub packages: Packages,
     /// As [`Host::backend`].
@@ -106,6 +108,7 @@ impl Host {
             layer: parts.layer,
             language: parts.language,
             services: Mutex::default(),
+            watchers: Watchers::default(),
         })
     }
 
@@ -170,6 +173,15 @@ impl Host {
     #[must_use]
     pub fn services(&self) -> Vec<Arc<ServiceContext>> {
         self.registry().values().cloned().collect()
+    }
+
+    /// Tells the services that wait to hear of one of these.
+    pub(crate) fn tell_watchers(&self, changed: &[Changed]) {
+        for id in self.watchers.of(changed) {
+            if let Some(service) = self.service(&id) {
+                service.fire(changed);
+            }
+        }
     }
 
     /// Recomputes the addresses of every service: the machine's own have changed.

@@ -5,7 +5,10 @@
 //! (decision 0015). Nothing here reads the network, except [`bind`], which asks [`machine`] about
 //! ports it is about to give.
 
+mod held;
 mod machine;
+pub mod plugged;
+mod ranges;
 
 use std::{collections::BTreeMap, fmt, net::IpAddr};
 
@@ -17,6 +20,9 @@ use crate::{
     },
 };
 use machine::Machine;
+
+pub use held::{free_unused, with_ports};
+pub use ranges::{Range, RangeRefused, bind_range_where};
 
 /// The id of the services' bridge in addresses. The SDK compares this very string.
 pub const BRIDGE_GATEWAY: &str = "lxcbr0";
@@ -47,8 +53,6 @@ pub struct PortPool {
     pub taken: BTreeMap<u16, String>,
     /// Name of the server: two servers on one machine look for ports in different places.
     pub server: String,
-    /// Nothing is given back for now.
-    pub keeps: bool,
 }
 
 /// No port is left to give.
@@ -142,27 +146,8 @@ impl PortPool {
 
     /// Gives back one port.
     pub fn free(&mut self, port: u16) {
-        if !self.keeps {
-            self.taken.remove(&port);
-        }
+        self.taken.remove(&port);
     }
-}
-
-/// Gives back every port of a service that none of its bindings has.
-pub fn free_unused(taken: &mut BTreeMap<u16, String>, owner: &str, hosts: &BTreeMap<String, Host>) {
-    let is_used = |port: u16| {
-        hosts.values().any(|host| {
-            let bound = host.bindings.values().any(|bound| {
-                [bound.net.assigned_port, bound.net.assigned_ssl_port].contains(&Some(port))
-            });
-            bound
-                || host.binding_ranges.values().any(|range| {
-                    let first = range.external_start_port;
-                    (first..first.saturating_add(range.number_of_ports)).contains(&port)
-                })
-        })
-    };
-    taken.retain(|port, holder| holder != owner || is_used(*port));
 }
 
 /// A range walked once round from an offset.
@@ -214,6 +199,21 @@ pub fn bind(
         }
     }
     Ok(())
+}
+
+/// Declares a range of ports on this machine: see [`bind_range_where`].
+///
+/// # Errors
+/// [`RangeRefused`]; host and pool are unchanged then.
+pub fn bind_range(
+    host: &mut Host,
+    owner: &str,
+    range: Range,
+    pool: &mut PortPool,
+) -> Result<(), RangeRefused> {
+    let mut machine = Machine::around(nft_table(&pool.server));
+    let mut elsewhere = |port, serves| machine.holder(port, serves);
+    bind_range_where(host, owner, range, pool, &mut elsewhere)
 }
 
 /// Declares a binding: enabled, options replaced, ports kept or given, the rest untouched. Ports
@@ -317,6 +317,12 @@ pub fn refresh_addresses(hosts: &mut BTreeMap<String, Host>, around: &Surroundin
             );
             bound.addresses.available = available;
         }
+        for range in host.binding_ranges.values_mut() {
+            range.addresses.available = match range.enabled {
+                true => available_range(range.external_start_port, around),
+                false => Vec::new(),
+            };
+        }
     }
 }
 
@@ -363,6 +369,21 @@ fn available(bound: &BindInfo, around: &Surroundings) -> Vec<HostnameInfo> {
         if let Some(port) = bound.net.assigned_ssl_port {
             list.push(mdns(&around.server_name, port, true, around));
         }
+    }
+    list
+}
+
+/// Where a range can be reached: it speaks for itself, so nothing is said of TLS.
+fn available_range(port: u16, around: &Surroundings) -> Vec<HostnameInfo> {
+    let gateways = around.gateways.iter();
+    let mut list: Vec<HostnameInfo> = gateways
+        .flat_map(|gateway| {
+            let addresses = gateway.addresses.iter();
+            addresses.map(move |address| at(*address, gateway, port, false))
+        })
+        .collect();
+    if around.gateways.iter().any(|gateway| gateway.mdns) {
+        list.push(mdns(&around.server_name, port, false, around));
     }
     list
 }

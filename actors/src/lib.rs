@@ -6,6 +6,10 @@
 //!
 //! Absent: HTTP, sessions, who may ask. That is the gateway's business.
 
+// Some files of the tests are in those of other crates, too, and name this one from outside.
+#[cfg(test)]
+extern crate self as coppice_actors;
+
 mod audit;
 pub mod base;
 mod blocking;
@@ -23,14 +27,16 @@ pub mod link;
 pub mod logs;
 pub mod model;
 pub mod network;
+mod notifications;
 pub mod observer;
 pub mod packages;
 pub mod problem;
 pub mod receipts;
 mod relay;
 pub mod request;
-mod reserve;
+pub mod reserve;
 pub mod service;
+pub mod smtp;
 #[cfg(test)]
 mod testing;
 mod text;

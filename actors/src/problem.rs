@@ -99,6 +99,11 @@ kinds! {
     InstallFailed = 76, "Install failed";
     /// The new version did not prove itself.
     UpdateFailed = 77, "Update failed";
+    /// The password is right, and a code of the second factor is needed, too. Not StartOS's, so far
+    /// from its numbers, as is the next.
+    CodeNeeded = 1001, "Code needed";
+    /// The code of the second factor is wrong.
+    WrongCode = 1002, "Wrong code";
 }
 
 /// What went wrong.
@@ -227,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_kind_and_its_number_lead_to_each_other() {
-        for code in 1..100 {
+        for code in (1..100).chain(1000..1100) {
             if let Some(kind) = Kind::from_code(code) {
                 assert_eq!(kind.code(), code);
             }

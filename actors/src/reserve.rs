@@ -21,13 +21,14 @@ const PLENTY: u64 = 4 * BYTES;
 
 /// The file.
 #[derive(Clone, Debug)]
-pub(crate) struct Reserve {
+pub struct Reserve {
     file: PathBuf,
 }
 
 impl Reserve {
     /// The one in the data folder.
-    pub(crate) fn in_folder(data: &Path) -> Self {
+    #[must_use]
+    pub fn in_folder(data: &Path) -> Self {
         Self {
             file: data.join("reserve"),
         }

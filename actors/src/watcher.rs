@@ -66,9 +66,7 @@ impl Actor for WatcherActor {
         if changed.iter().any(Changed::is_of_hosts) {
             host.network.changed();
         }
-        for service in host.services() {
-            service.fire(&changed);
-        }
+        host.tell_watchers(&changed);
         Ok(())
     }
 }

@@ -1,112 +1,141 @@
-//! Passwords and sessions.
+//! Who somebody is: passwords, sessions, tokens, keys, and the second factor.
 //!
-//! Invariants: a password is kept as an argon2id hash and a session as the SHA-256 of its token,
-//! both in the secret store; a token leaves the server once, in the cookie of the answer to the
-//! login. No session outlives the password it was begun with. How fast passwords may be tried is
-//! decided in `throttle.rs`.
+//! Invariants: of what opens something only a hash is kept, in the secret store (but for the secret of
+//! an authenticator app, which makes the codes); each is told once, to the one who asked for it. No
+//! session outlives the password it was begun with, and nothing that was opened outlives the session,
+//! token or key that opened it. How fast passwords and codes may be tried is decided in `throttle.rs`.
+
+mod device;
+mod factor;
+mod grants;
+mod password;
+mod programs;
+mod replay;
+mod sessions;
+mod signature;
+mod table;
+mod token;
+mod totp;
 
 use std::{
-    collections::HashMap,
-    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use argon2::{
-    Algorithm, Argon2, Params, Version,
-    password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
-};
 use coppice_actors::{Kind, Problem};
 use coppice_clock::{Mono, Wall};
-use patchdb::{Secret, SecretError, SecretStore};
-use rand::RngCore;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use patchdb::{Secret, SecretStore};
 use tokio::sync::{
     Semaphore,
     broadcast::{self, error::RecvError},
 };
 
 use crate::{
-    caller::{ADMIN, Caller, Role},
-    throttle::{Lane, Throttle},
+    caller::{ADMIN, Caller, Credential, Role},
+    throttle::{Lane, Source, Throttle},
 };
 
-/// A session ends this long after its login; each day of use moves that by a day.
-const SESSION_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
-const DAY: Duration = Duration::from_secs(24 * 3600);
-/// Shortest password that may be set, in characters.
-const SHORTEST: usize = 12;
-/// Longest password that is looked at, in bytes.
-const LONGEST: usize = 1024;
+use device::Devices;
+use factor::SecondFactor;
+use grants::Grants;
+use password::Compared;
+use replay::Replay;
+use sessions::Sessions;
+use table::{Table, broken};
+
+pub use factor::Offered;
+#[cfg(test)]
+pub(crate) use factor::app_shows;
+pub(crate) use grants::USUAL_LIFE;
+pub use grants::{Grant, Wanted};
+pub use password::PasswordError;
+pub use sessions::Session;
+pub(crate) use signature::Signed;
+#[cfg(test)]
+pub(crate) use signature::tests as signed;
+
+/// How long a login's cookie lasts in the browser.
+pub(crate) const COOKIE_LIFE: Duration = sessions::LONGEST;
 
 const PASSWORDS: &str = "passwords";
-const SESSIONS: &str = "sessions";
+/// While something is open, whether its time is over is looked at this often at least: the wall clock
+/// may jump.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
 
-/// Why a password cannot be set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PasswordError {
-    /// Too short.
-    #[error("the password needs at least {SHORTEST} characters; use a few words")]
-    Short,
-    /// Too long.
-    #[error("the password has more than {LONGEST} bytes; use a shorter one")]
-    Long,
-}
-
-/// What is kept of a session.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Session {
-    /// Whose it is.
-    pub account: String,
-    /// What the account may do.
-    pub role: Role,
-    /// When it began.
-    pub logged_in: Wall,
-    /// When it ends unless it is used.
-    pub expires: Wall,
+/// What somebody signs in with.
+pub struct Login {
+    /// The password.
+    pub password: String,
+    /// A code of the second factor.
+    pub code: Option<String>,
+    /// Whether the session ends with the browser.
+    pub ephemeral: bool,
     /// What the browser calls itself.
     pub user_agent: Option<String>,
+}
+
+/// A session that has begun.
+pub struct SignedIn {
+    /// Its token, which is kept nowhere.
+    pub token: String,
+    /// Who they are from now on.
+    pub caller: Caller,
 }
 
 /// Says that a password was right; a session is begun with it.
 #[derive(Debug)]
 #[must_use]
-pub struct RightPassword {
+struct RightPassword {
     of_epoch: u64,
 }
 
 /// Hashes one at a time, since each takes 64 MiB; strangers have a queue of their own.
-#[derive(Clone)]
 struct Lanes {
     known: Arc<Semaphore>,
     strangers: Arc<Semaphore>,
 }
 
-/// Accounts and sessions. Clones are handles to the same ones.
-#[derive(Clone)]
-pub struct Accounts {
+struct Shared {
     secrets: SecretStore,
-    throttle: Arc<Mutex<Throttle>>,
+    sessions: Sessions,
+    tokens: Grants,
+    keys: Grants,
+    second_factor: SecondFactor,
+    devices: Devices,
+    throttle: Mutex<Throttle>,
     lanes: Lanes,
-    active: Arc<Mutex<HashMap<String, Wall>>>,
     /// How often the password was set since the start. Whoever writes a session or the password
     /// holds this, so that a renewal does not bring back a session that has ended meanwhile.
-    epoch: Arc<Mutex<u64>>,
+    epoch: Mutex<u64>,
+    replay: Mutex<Replay>,
+    horizons: Table<i64>,
     ended: broadcast::Sender<String>,
+}
+
+/// Accounts, and all that opens them. Clones are handles to the same ones.
+#[derive(Clone)]
+pub struct Accounts {
+    shared: Arc<Shared>,
 }
 
 /// A try that was let in; whatever becomes of it, it ends.
 struct Try {
-    throttle: Arc<Mutex<Throttle>>,
-    from: IpAddr,
+    accounts: Accounts,
+    from: Source,
+    lane: Lane,
     right: bool,
+}
+
+impl Try {
+    fn look_at_code(&self) -> Result<(), Problem> {
+        let admitted = locked(&self.accounts.shared.throttle).admit_code(self.lane, Mono::now());
+        admitted.map_err(|refused| Problem::new(Kind::RateLimited, refused.to_string()))
+    }
 }
 
 impl Drop for Try {
     fn drop(&mut self) {
-        locked(&self.throttle).end(self.from, self.right, Mono::now());
+        locked(&self.accounts.shared.throttle).end(&self.from, self.right, Mono::now());
     }
 }
 
@@ -114,16 +143,25 @@ impl Accounts {
     /// The accounts kept in `secrets`.
     #[must_use]
     pub fn new(secrets: SecretStore) -> Self {
-        Self {
-            secrets,
-            throttle: Arc::default(),
+        let shared = Shared {
+            sessions: Sessions::new(secrets.clone()),
+            tokens: Grants::new(secrets.clone(), "tokens"),
+            keys: Grants::new(secrets.clone(), "keys"),
+            second_factor: SecondFactor::new(secrets.clone()),
+            devices: Devices::new(secrets.clone()),
+            throttle: Mutex::default(),
             lanes: Lanes {
                 known: Arc::new(Semaphore::new(1)),
                 strangers: Arc::new(Semaphore::new(1)),
             },
-            active: Arc::default(),
-            epoch: Arc::default(),
+            epoch: Mutex::default(),
+            replay: Mutex::default(),
+            horizons: Table::new(secrets.clone(), "key-horizons"),
             ended: broadcast::Sender::new(64),
+            secrets,
+        };
+        Self {
+            shared: Arc::new(shared),
         }
     }
 
@@ -132,11 +170,7 @@ impl Accounts {
     /// # Errors
     /// When the secret store fails.
     pub fn is_set_up(&self) -> Result<bool, Problem> {
-        Ok(self
-            .secrets
-            .get(PASSWORDS, ADMIN)
-            .map_err(broken)?
-            .is_some())
+        Ok(self.kept_password()?.is_some())
     }
 
     /// Sets the password of the admin and ends all sessions.
@@ -144,134 +178,99 @@ impl Accounts {
     /// # Errors
     /// When the password is too short or too long, or the secret store fails.
     pub async fn set_password(&self, password: String) -> Result<(), Problem> {
-        let weak = |error: PasswordError| Problem::invalid(error.to_string());
-        if password.chars().count() < SHORTEST {
-            return Err(weak(PasswordError::Short));
-        }
-        if password.len() > LONGEST {
-            return Err(weak(PasswordError::Long));
-        }
+        password::check(&password).map_err(|weak| Problem::invalid(weak.to_string()))?;
         let accounts = self.clone();
         self.hash(Lane::Known, move || {
-            let hash = hasher()
-                .hash_password(password.as_bytes())
-                .map_err(|error| unhashed(&error.to_string()))?;
-            let mut epoch = locked(&accounts.epoch);
-            let secrets = &accounts.secrets;
-            secrets
-                .put(PASSWORDS, ADMIN, &Secret::new(hash.to_string()))
-                .map_err(broken)?;
+            let hash = password::hash(&password)?;
+            let mut epoch = locked(&accounts.shared.epoch);
+            accounts.keep_password(hash)?;
             *epoch += 1;
-            for id in secrets.keys(SESSIONS).map_err(broken)? {
-                accounts.forget(&id)?;
+            for id in accounts.shared.sessions.ids()? {
+                accounts.forget_session(&id)?;
             }
             Ok(())
         })
         .await
     }
 
-    /// Checks the password of the admin; slows down an address that guesses.
+    /// Checks the password of the admin, for somebody who is signed in; slows down who guesses.
     ///
     /// # Errors
-    /// When it is wrong, the address has to wait, or no password was ever set.
+    /// When it is wrong, whoever asks has to wait, or no password was ever set.
     pub async fn check_password(
         &self,
         password: String,
-        from: Option<IpAddr>,
-    ) -> Result<RightPassword, Problem> {
-        let (of_epoch, kept) = {
-            let epoch = locked(&self.epoch);
-            let kept = self.secrets.get(PASSWORDS, ADMIN).map_err(broken)?;
-            (*epoch, kept)
-        };
-        let Some(kept) = kept else {
-            return Err(Problem::new(
-                Kind::Uninitialized,
-                "no password was set yet; run `coppice auth set-password` on the server",
-            ));
-        };
-        let (lane, mut this_try) = self.admit(from)?;
-        if password.len() > LONGEST {
-            return Err(wrong());
-        }
-        let right = self
-            .hash(lane, move || {
-                let text = kept
-                    .expose_str()
-                    .ok_or_else(|| unhashed("the stored hash is not text"))?;
-                let parsed =
-                    PasswordHash::new(text).map_err(|error| unhashed(&error.to_string()))?;
-                Ok(hasher()
-                    .verify_password(password.as_bytes(), &parsed)
-                    .is_ok())
-            })
-            .await?;
+        from: Option<Source>,
+    ) -> Result<(), Problem> {
+        let mut this_try = self.admit(from)?;
+        let _ = self.right_password(password, this_try.as_ref()).await?;
         if let Some(this_try) = &mut this_try {
-            this_try.right = right;
+            this_try.right = true;
         }
-        if right {
-            Ok(RightPassword { of_epoch })
-        } else {
-            Err(wrong())
-        }
+        Ok(())
     }
 
-    /// Begins a session; gives its token, which is kept nowhere.
+    /// Begins a session.
     ///
     /// # Errors
-    /// When the password was changed meanwhile, or the secret store fails.
-    pub fn begin(
+    /// As [`Self::check_password`]; with the second factor on, also when the code is missing or wrong.
+    pub async fn sign_in(&self, login: Login, from: Option<Source>) -> Result<SignedIn, Problem> {
+        let mut this_try = self.admit(from)?;
+        let right = self
+            .right_password(login.password, this_try.as_ref())
+            .await?;
+        let second_factor = &self.shared.second_factor;
+        if second_factor.is_on(ADMIN)? {
+            let Some(code) = login.code else {
+                return Err(Problem::new(
+                    Kind::CodeNeeded,
+                    "two-step login is on; give the code that your authenticator app shows, too",
+                ));
+            };
+            if let Some(this_try) = this_try.as_ref().filter(|_| !factor::is_from_paper(&code)) {
+                this_try.look_at_code()?;
+            }
+            second_factor.take(ADMIN, &code, Wall::now())?;
+        }
+        if let Some(this_try) = &mut this_try {
+            this_try.right = true;
+        }
+        self.begin(right, login.user_agent, login.ephemeral)
+    }
+
+    /// Begins a session.
+    fn begin(
         &self,
         right: RightPassword,
         user_agent: Option<String>,
-    ) -> Result<String, Problem> {
-        let mut raw = [0; 32];
-        rand::rng().fill_bytes(&mut raw);
-        let token = data_encoding::BASE32_NOPAD.encode(&raw).to_lowercase();
-        let now = Wall::now();
-        let session = Session {
-            account: ADMIN.to_owned(),
-            role: Role::Admin,
-            logged_in: now,
-            expires: later(now, SESSION_LIFE),
-            user_agent: user_agent.map(|agent| agent.chars().take(256).collect()),
-        };
-        let epoch = locked(&self.epoch);
+        ephemeral: bool,
+    ) -> Result<SignedIn, Problem> {
+        let (token, now) = (token::fresh(), Wall::now());
+        let id = token::id(token.as_bytes());
+        let session = Session::new(ADMIN, Role::Admin, user_agent, ephemeral, now);
+        let epoch = locked(&self.shared.epoch);
         if *epoch != right.of_epoch {
             return Err(wrong());
         }
-        self.keep(&session_id(&token), &session)?;
-        Ok(token)
+        for gone in self.shared.sessions.add(&id, &session, now)? {
+            self.tell_end(&gone);
+        }
+        let caller = Caller::Account {
+            name: session.account,
+            role: session.role,
+            with: Credential::Session { id },
+        };
+        Ok(SignedIn { token, caller })
     }
 
-    /// The session of a token, when it is valid.
+    /// Whose session a token of a cookie opens, when it is valid.
     ///
     /// # Errors
     /// When the secret store fails.
     pub fn session(&self, token: &str) -> Result<Option<Caller>, Problem> {
-        let id = session_id(token);
-        let _writing = locked(&self.epoch);
-        let Some(mut session) = self.read(&id)? else {
-            return Ok(None);
-        };
-        let now = Wall::now();
-        if now >= session.expires {
-            self.forget(&id)?;
-            return Ok(None);
-        }
-        locked(&self.active).insert(id.clone(), now);
-        let renewed = later(now, SESSION_LIFE);
-        if renewed.as_millis() - session.expires.as_millis()
-            > i64::try_from(DAY.as_millis()).unwrap_or(i64::MAX)
-        {
-            session.expires = renewed;
-            self.keep(&id, &session)?;
-        }
-        Ok(Some(Caller::Session {
-            account: session.account,
-            role: session.role,
-            id,
-        }))
+        let _writing = locked(&self.shared.epoch);
+        let id = token::id(token.as_bytes());
+        self.shared.sessions.used(&id, Wall::now())
     }
 
     /// Every session, by id, with when it was last used.
@@ -279,15 +278,7 @@ impl Accounts {
     /// # Errors
     /// When the secret store fails.
     pub fn sessions(&self) -> Result<Vec<(String, Session, Wall)>, Problem> {
-        let mut sessions = Vec::new();
-        for id in self.secrets.keys(SESSIONS).map_err(broken)? {
-            if let Some(session) = self.read(&id)? {
-                let active = locked(&self.active).get(&id).copied();
-                let last = active.unwrap_or(session.logged_in);
-                sessions.push((id, session, last));
-            }
-        }
-        Ok(sessions)
+        self.shared.sessions.listed(Wall::now())
     }
 
     /// Ends a session and every stream opened in it.
@@ -295,29 +286,49 @@ impl Accounts {
     /// # Errors
     /// When the secret store fails.
     pub fn end(&self, id: &str) -> Result<(), Problem> {
-        let _writing = locked(&self.epoch);
-        self.forget(id)
+        let _writing = locked(&self.shared.epoch);
+        self.forget_session(id)
     }
 
-    /// Waits until the caller's session is no more; for ever, when it has none.
+    /// The cookie that a browser is known by when it signs in again.
     ///
-    /// One that had ended before is told at once: who opens something for a session asks here, and
-    /// leaves no moment in which its end goes unheard.
+    /// # Errors
+    /// When the secret store fails.
+    pub(crate) fn device_cookie(&self) -> Result<String, Problem> {
+        self.shared.devices.cookie()
+    }
+
+    /// The browser that a cookie was given to.
+    ///
+    /// # Errors
+    /// When the secret store fails.
+    pub(crate) fn device(&self, cookie: &str) -> Result<Option<String>, Problem> {
+        self.shared.devices.known(cookie)
+    }
+
+    /// Waits until what the caller showed opens nothing any more; for ever, when it showed nothing.
+    ///
+    /// What had ended before is told at once: who opens something asks here, and leaves no moment in
+    /// which the end goes unheard.
     pub(crate) fn ended(&self, caller: &Caller) -> impl Future<Output = ()> + Send + use<> {
-        let id = match caller {
-            Caller::Session { id, .. } => Some(id.clone()),
-            Caller::Root | Caller::Anonymous => None,
-        };
-        let (mut ends, accounts) = (self.ended.subscribe(), self.clone());
+        let with = caller.credential().cloned();
+        let (mut ends, accounts) = (self.shared.ended.subscribe(), self.clone());
         async move {
-            let Some(id) = id else {
+            let Some(with) = with else {
                 return std::future::pending().await;
             };
             // A store that cannot be read counts as an end: what is open could not be closed later.
-            while matches!(accounts.read(&id), Ok(Some(session)) if Wall::now() < session.expires) {
+            while let Ok(Some(until)) = accounts.lives_until(&with) {
+                let left = until.as_millis() - Wall::now().as_millis();
+                let left = Duration::from_millis(left.max(1).unsigned_abs());
+                let mut look = std::pin::pin!(tokio::time::sleep(left.min(LOOK_EVERY)));
                 loop {
-                    match ends.recv().await {
-                        Ok(ended) if ended == id => return,
+                    let ended = tokio::select! {
+                        ended = ends.recv() => ended,
+                        () = &mut look => break,
+                    };
+                    match ended {
+                        Ok(ended) if ended == with.id() => return,
                         Ok(_) => {}
                         // It may have been among those that were missed.
                         Err(RecvError::Lagged(_)) => break,
@@ -328,42 +339,97 @@ impl Accounts {
         }
     }
 
+    /// When something ends that still opens what it did.
+    fn lives_until(&self, with: &Credential) -> Result<Option<Wall>, Problem> {
+        let now = Wall::now();
+        let grant = match with {
+            Credential::Session { id } => {
+                let session = self.shared.sessions.living(id, now)?;
+                return Ok(session.map(|session| session.expires));
+            }
+            Credential::Token { id, .. } => self.shared.tokens.living(id, now)?,
+            Credential::Key { id, .. } => self.shared.keys.living(id, now)?,
+        };
+        Ok(grant.map(|grant| grant.expires))
+    }
+
     /// Ends a session, for one who holds `epoch`.
-    fn forget(&self, id: &str) -> Result<(), Problem> {
-        self.secrets.delete(SESSIONS, id).map_err(broken)?;
-        locked(&self.active).remove(id);
-        // Nobody listens when no stream is open.
-        let _ = self.ended.send(id.to_owned());
+    fn forget_session(&self, id: &str) -> Result<(), Problem> {
+        self.shared.sessions.remove(id)?;
+        self.tell_end(id);
         Ok(())
     }
 
-    fn read(&self, id: &str) -> Result<Option<Session>, Problem> {
-        let kept = self.secrets.get(SESSIONS, id).map_err(broken)?;
-        Ok(kept.and_then(|secret| serde_json::from_slice(secret.expose()).ok()))
+    fn tell_end(&self, id: &str) {
+        // Nobody listens when no stream is open.
+        let _ = self.shared.ended.send(id.to_owned());
     }
 
-    fn keep(&self, id: &str, session: &Session) -> Result<(), Problem> {
-        let bytes = serde_json::to_vec(session)
-            .map_err(|error| Problem::of(Kind::Serialization, &error))?;
-        self.secrets
-            .put(SESSIONS, id, &Secret::new(bytes))
+    fn kept_password(&self) -> Result<Option<Secret>, Problem> {
+        self.shared.secrets.get(PASSWORDS, ADMIN).map_err(broken)
+    }
+
+    fn keep_password(&self, hash: String) -> Result<(), Problem> {
+        let secrets = &self.shared.secrets;
+        secrets
+            .put(PASSWORDS, ADMIN, &Secret::new(hash))
             .map_err(broken)
     }
 
-    /// Lets a try in. Root has no address and never waits.
-    fn admit(&self, from: Option<IpAddr>) -> Result<(Lane, Option<Try>), Problem> {
-        let Some(from) = from else {
-            return Ok((Lane::Known, None));
+    /// Compares a password with the one that is kept, in its turn.
+    async fn right_password(
+        &self,
+        password: String,
+        this_try: Option<&Try>,
+    ) -> Result<RightPassword, Problem> {
+        let (of_epoch, kept) = {
+            let epoch = locked(&self.shared.epoch);
+            (*epoch, self.kept_password()?)
         };
-        let admitted = locked(&self.throttle).admit(from, Mono::now());
+        let Some(kept) = kept else {
+            return Err(Problem::new(
+                Kind::Uninitialized,
+                "no password was set yet; run `coppice auth set-password` on the server",
+            ));
+        };
+        if password.len() > password::LONGEST {
+            return Err(wrong());
+        }
+        let lane = this_try.map_or(Lane::Known, |this_try| this_try.lane);
+        let accounts = self.clone();
+        let compared = self.hash(lane, move || {
+            let kept = kept.expose_str();
+            let kept = kept.ok_or_else(|| password::unhashed("the stored hash is not text"))?;
+            let compared = password::compare(&password, kept)?;
+            if compared == (Compared::Right { outdated: true }) {
+                let anew = password::hash(&password)?;
+                let epoch = locked(&accounts.shared.epoch);
+                if *epoch == of_epoch {
+                    accounts.keep_password(anew)?;
+                }
+            }
+            Ok(compared)
+        });
+        match compared.await? {
+            Compared::Right { .. } => Ok(RightPassword { of_epoch }),
+            Compared::Wrong => Err(wrong()),
+        }
+    }
+
+    /// Lets a try in. Root has no source and never waits.
+    fn admit(&self, from: Option<Source>) -> Result<Option<Try>, Problem> {
+        let Some(from) = from else {
+            return Ok(None);
+        };
+        let admitted = locked(&self.shared.throttle).admit(&from, Mono::now());
         let lane =
             admitted.map_err(|refused| Problem::new(Kind::RateLimited, refused.to_string()))?;
-        let this_try = Try {
-            throttle: Arc::clone(&self.throttle),
+        Ok(Some(Try {
+            accounts: self.clone(),
             from,
+            lane,
             right: false,
-        };
-        Ok((lane, Some(this_try)))
+        }))
     }
 
     /// Runs something that hashes, beside the async threads and in its turn.
@@ -373,8 +439,8 @@ impl Accounts {
         work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
         let lane = match lane {
-            Lane::Known => &self.lanes.known,
-            Lane::Strangers => &self.lanes.strangers,
+            Lane::Known => &self.shared.lanes.known,
+            Lane::Strangers => &self.shared.lanes.strangers,
         };
         let turn = Arc::clone(lane).acquire_owned().await;
         let done = tokio::task::spawn_blocking(move || {
@@ -383,26 +449,13 @@ impl Accounts {
             work()
         });
         done.await
-            .unwrap_or_else(|error| Err(unhashed(&error.to_string())))
+            .unwrap_or_else(|error| Err(password::unhashed(&error.to_string())))
     }
 }
 
 /// A lock that is never held while anything can panic half-way.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// argon2id with 64 MiB and three passes: about a quarter of a second on a small home server.
-fn hasher() -> Argon2<'static> {
-    let params = Params::new(64 * 1024, 3, 1, None).unwrap_or_default();
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-}
-
-/// The id under which the session of a token is kept and listed.
-fn session_id(token: &str) -> String {
-    data_encoding::BASE32_NOPAD
-        .encode(&Sha256::digest(token.as_bytes()))
-        .to_lowercase()
 }
 
 fn later(now: Wall, by: Duration) -> Wall {
@@ -419,144 +472,5 @@ fn wrong() -> Problem {
     )
 }
 
-fn unhashed(why: &str) -> Problem {
-    Problem::new(
-        Kind::Unknown,
-        format!(
-            "the password could not be hashed: {why}; try again, and see the log of Coppice if it goes on"
-        ),
-    )
-}
-
-fn broken(error: SecretError) -> Problem {
-    Problem::of(Kind::Database, &error)
-}
-
 #[cfg(test)]
-mod tests {
-    use futures_util::FutureExt;
-
-    use super::*;
-
-    fn accounts() -> (Accounts, tempfile::TempDir) {
-        let folder = tempfile::tempdir().unwrap();
-        (
-            Accounts::new(SecretStore::open(folder.path()).unwrap()),
-            folder,
-        )
-    }
-
-    const GOOD: &str = "correct horse battery";
-
-    fn begun(accounts: &Accounts) -> (String, Caller) {
-        let of_epoch = *locked(&accounts.epoch);
-        let token = accounts.begin(RightPassword { of_epoch }, None).unwrap();
-        let caller = accounts.session(&token).unwrap().unwrap();
-        (token, caller)
-    }
-
-    fn id(caller: &Caller) -> &str {
-        match caller {
-            Caller::Session { id, .. } => id,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[tokio::test]
-    async fn the_right_password_opens_and_a_wrong_one_does_not() {
-        let (accounts, _folder) = accounts();
-        let unset = accounts
-            .check_password(GOOD.into(), None)
-            .await
-            .unwrap_err();
-        assert_eq!(unset.kind, Kind::Uninitialized);
-        accounts.set_password(GOOD.into()).await.unwrap();
-        let right = accounts.check_password(GOOD.into(), None).await.unwrap();
-        accounts.begin(right, Some("test".into())).unwrap();
-        let wrong = accounts
-            .check_password("wrong horse battery".into(), None)
-            .await
-            .unwrap_err();
-        assert_eq!(wrong.kind, Kind::IncorrectPassword);
-    }
-
-    #[tokio::test]
-    async fn a_short_password_is_refused() {
-        let (accounts, _folder) = accounts();
-        assert_eq!(
-            accounts
-                .set_password("short".into())
-                .await
-                .unwrap_err()
-                .kind,
-            Kind::InvalidRequest
-        );
-    }
-
-    #[tokio::test]
-    async fn a_session_lives_until_it_is_ended_or_the_password_changes() {
-        let (accounts, _folder) = accounts();
-        let ((first, caller), (second, _)) = (begun(&accounts), begun(&accounts));
-        accounts.end(id(&caller)).unwrap();
-        assert_eq!(accounts.session(&first).unwrap(), None);
-        assert!(accounts.session(&second).unwrap().is_some());
-        accounts.set_password(GOOD.into()).await.unwrap();
-        assert_eq!(accounts.session(&second).unwrap(), None);
-    }
-
-    #[tokio::test]
-    async fn a_password_that_was_right_before_it_changed_begins_no_session() {
-        let (accounts, _folder) = accounts();
-        accounts.set_password(GOOD.into()).await.unwrap();
-        let right = accounts.check_password(GOOD.into(), None).await.unwrap();
-        accounts
-            .set_password("another horse battery".into())
-            .await
-            .unwrap();
-        let refused = accounts.begin(right, None).unwrap_err();
-        assert_eq!(refused.kind, Kind::IncorrectPassword);
-    }
-
-    #[tokio::test]
-    async fn the_end_of_a_session_is_heard_by_every_handle_even_when_it_came_before() {
-        let (accounts, _folder) = accounts();
-        let ((_, first), (_, second)) = (begun(&accounts), begun(&accounts));
-        let hears = accounts.clone().ended(&first);
-        let other = accounts.ended(&second);
-        accounts.end(id(&first)).unwrap();
-        hears.await;
-        accounts.ended(&first).await;
-        let mut other = Box::pin(other);
-        assert!(other.as_mut().now_or_never().is_none());
-        accounts.set_password(GOOD.into()).await.unwrap();
-        other.await;
-    }
-
-    #[tokio::test]
-    async fn ends_of_many_other_sessions_are_not_taken_for_the_end_of_this_one() {
-        let (accounts, _folder) = accounts();
-        let (_, caller) = begun(&accounts);
-        let mut ended = Box::pin(accounts.ended(&caller));
-        for other in 0..200 {
-            accounts.end(&other.to_string()).unwrap();
-        }
-        assert!(ended.as_mut().now_or_never().is_none());
-        accounts.end(id(&caller)).unwrap();
-        ended.await;
-    }
-
-    #[tokio::test]
-    async fn of_a_batch_of_wrong_passwords_from_one_address_one_is_looked_at() {
-        let (accounts, _folder) = accounts();
-        accounts.set_password(GOOD.into()).await.unwrap();
-        let guesser = Some("192.0.2.1".parse().unwrap());
-        let tries = (0..64).map(|_| accounts.check_password("a wrong password".into(), guesser));
-        let answers = futures_util::future::join_all(tries).await;
-        let looked_at = answers
-            .into_iter()
-            .filter(|answer| answer.as_ref().unwrap_err().kind == Kind::IncorrectPassword);
-        assert_eq!(looked_at.count(), 1);
-        let owner = Some("192.0.2.2".parse().unwrap());
-        let _ = accounts.check_password(GOOD.into(), owner).await.unwrap();
-    }
-}
+mod tests;

@@ -1,9 +1,10 @@
 //! Who calls, and what that allows.
 //!
-//! Invariant: a caller is made from the socket and the session that a request came with, never
+//! Invariant: a caller is made from the socket and the credential that a request came with, never
 //! from anything the request says of itself.
 
 use serde::{Deserialize, Serialize};
+use ts_rs::TS;
 
 /// The one account there is at first.
 pub(crate) const ADMIN: &str = "admin";
@@ -34,19 +35,86 @@ impl Role {
     }
 }
 
+/// How much of what its account may do a token or a key may do. Each holds the ones before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, TS)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// What changes nothing.
+    Read,
+    /// And what is done with services and packages.
+    Services,
+    /// And all the rest, but for what is asked of a person: passwords, sessions, tokens, keys.
+    Admin,
+}
+
+impl Scope {
+    /// Its name on the wire and in records.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Services => "services",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// With what somebody showed who they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// A session: somebody typed the password.
+    Session {
+        /// The hash of its token.
+        id: String,
+    },
+    /// A bearer token.
+    Token {
+        /// The hash of the token.
+        id: String,
+        /// What it may do.
+        scope: Scope,
+    },
+    /// A signature of the request.
+    Key {
+        /// The hash of the public key.
+        id: String,
+        /// What it may do.
+        scope: Scope,
+    },
+}
+
+impl Credential {
+    /// The id it is listed under.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Session { id } | Self::Token { id, .. } | Self::Key { id, .. } => id,
+        }
+    }
+
+    /// What it may do of all that its account may; `None`: everything.
+    #[must_use]
+    pub const fn scope(&self) -> Option<Scope> {
+        match self {
+            Self::Session { .. } => None,
+            Self::Token { scope, .. } | Self::Key { scope, .. } => Some(*scope),
+        }
+    }
+}
+
 /// Who calls a method.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Caller {
     /// Root on this machine, over the root-only socket.
     Root,
-    /// Somebody who signed in.
-    Session {
-        /// Whose session it is.
-        account: String,
+    /// Somebody with an account.
+    Account {
+        /// Its name.
+        name: String,
         /// What the account may do.
         role: Role,
-        /// Id of the session: the hash of its token.
-        id: String,
+        /// With what they showed who they are.
+        with: Credential,
     },
     /// Nobody in particular.
     Anonymous,
@@ -58,7 +126,7 @@ impl Caller {
     pub fn account(&self) -> &str {
         match self {
             Self::Root => "root",
-            Self::Session { account, .. } => account,
+            Self::Account { name, .. } => name,
             Self::Anonymous => "anonymous",
         }
     }
@@ -68,8 +136,35 @@ impl Caller {
     pub const fn role(&self) -> &'static str {
         match self {
             Self::Root => "root",
-            Self::Session { role, .. } => role.name(),
+            Self::Account { role, .. } => role.name(),
             Self::Anonymous => "none",
+        }
+    }
+
+    /// With what it showed who it is.
+    #[must_use]
+    pub const fn credential(&self) -> Option<&Credential> {
+        match self {
+            Self::Account { with, .. } => Some(with),
+            Self::Root | Self::Anonymous => None,
+        }
+    }
+
+    /// The id of its session, when it has one.
+    #[must_use]
+    pub const fn session(&self) -> Option<&String> {
+        match self.credential() {
+            Some(Credential::Session { id }) => Some(id),
+            Some(Credential::Token { .. } | Credential::Key { .. }) | None => None,
+        }
+    }
+
+    /// The account whose password, tokens and keys it looks after. Root does so for the one there is.
+    #[must_use]
+    pub fn own(&self) -> (&str, Role) {
+        match self {
+            Self::Account { name, role, .. } => (name, *role),
+            Self::Root | Self::Anonymous => (ADMIN, Role::Admin),
         }
     }
 }

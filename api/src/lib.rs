@@ -14,7 +14,11 @@ pub mod telemetry;
 mod auth;
 mod caller;
 mod continuations;
+mod metrics;
+#[cfg(test)]
+mod testing;
 mod throttle;
 
-pub use auth::{Accounts, PasswordError, RightPassword};
-pub use caller::{Caller, Role};
+pub use auth::{Accounts, Grant, Login, Offered, PasswordError, Session, SignedIn, Wanted};
+pub use caller::{Caller, Credential, Role, Scope};
+pub use throttle::Source;

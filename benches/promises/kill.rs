@@ -1,7 +1,7 @@
-//! The first kill of a daemon that package JavaScript supervises: from its death to its new process.
+//! The first kill of hello's daemon, which its package declares and Coppice runs: from its death to its new process.
 //!
-//! The SDK waits before it starts a daemon again, a second longer after each death within a run, not at
-//! all after the first: so each run of the service has one kill.
+//! Coppice waits before it starts a daemon again that has just been started again, not at all after the
+//! first death: so each run of the service has one kill.
 
 use std::{path::PathBuf, time::Duration};
 

@@ -1,5 +1,5 @@
 //! What was promised about speed, measured: `make bench`, or
-//! `cargo bench --profile dev -p coppice --bench promises -- [start|install|kill|adoption|hosted|idle] [--runs N]`.
+//! `cargo bench --profile dev -p coppice --bench promises -- [start|install|effects|kill|adoption|hosted|calls|idle|command] [--runs N]`.
 //!
 //! Every figure is a ratio or a bound that is taken in one run, on one server, with its peer measured in
 //! turn: this machine's speed and whatever else it does meet both. `docs/benchmarks.md` says what was
@@ -44,6 +44,9 @@ mod until;
 mod adopting;
 mod api;
 mod bare;
+mod calls;
+mod command;
+mod effects;
 mod hosted;
 mod idle;
 mod install;
@@ -96,6 +99,10 @@ impl Arguments {
 }
 
 fn main() -> ExitCode {
+    if let Some(socket) = std::env::var_os(calls::BARE) {
+        calls::serve_bare(socket.as_ref());
+        return ExitCode::SUCCESS;
+    }
     match std::env::var_os(INSIDE) {
         Some(folder) => {
             inner(&Scratch::of(&folder).unwrap(), &Arguments::of_process());
@@ -139,6 +146,9 @@ fn inner(scratch: &Scratch, arguments: &Arguments) {
     if arguments.wants("install") {
         install::measure(&bench.server, arguments.runs);
     }
+    if arguments.wants("effects") {
+        effects::measure(&bench.server, scratch);
+    }
     if arguments.wants("kill") {
         kill::measure(&bench.server, 50);
     }
@@ -148,8 +158,14 @@ fn inner(scratch: &Scratch, arguments: &Arguments) {
     if arguments.wants("hosted") {
         hosted::measure(&bench.server, scratch, 200);
     }
+    if arguments.wants("calls") {
+        calls::measure(&bench.server, scratch);
+    }
     if arguments.wants("idle") {
         idle::measure(&bench.server, scratch);
+    }
+    if arguments.wants("command") {
+        command::measure(&bench.server, 100);
     }
     bench.end();
 }

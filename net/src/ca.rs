@@ -4,9 +4,10 @@
 //! the edge is handed leaves. Nothing here reads a clock or a file: the caller passes `now` and
 //! keeps the PEM texts (the key among the secrets).
 //!
-//! The root may sign at most one level of further authorities (path length 1). It signs leaves
-//! itself today; the level is there so that an intermediate can come later without asking every
-//! user to trust a new root. It has no name constraints: users add domains of their own later.
+//! The root may sign at most one level of further authorities (path length 1). It signs the edge's
+//! leaves itself; the leaves that packages show are signed by an authority below it, because the
+//! packages' contract promises a chain of three. It has no name constraints: users add domains of
+//! their own later.
 
 mod renewal;
 #[cfg(test)]
@@ -20,7 +21,7 @@ use std::{
 use coppice_clock::Wall;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, SanType,
+    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, SanType,
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
@@ -87,7 +88,26 @@ pub enum CaError {
     Sign(#[source] rcgen::Error),
 }
 
-/// A root certificate with its key.
+/// What kind of key a leaf has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KeyKind {
+    /// ECDSA on P-256, which every client knows.
+    #[default]
+    Ecdsa,
+    /// Ed25519.
+    Ed25519,
+}
+
+impl KeyKind {
+    fn generate(self) -> Result<KeyPair, rcgen::Error> {
+        KeyPair::generate_for(match self {
+            Self::Ecdsa => &PKCS_ECDSA_P256_SHA256,
+            Self::Ed25519 => &PKCS_ED25519,
+        })
+    }
+}
+
+/// A certificate that may sign others, with its key: the root, or the one below it.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     cert_pem: String,
@@ -98,7 +118,7 @@ pub struct Authority {
 /// A leaf the edge may show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leaf {
-    /// The leaf, then the root, PEM.
+    /// The leaf, then the authority that signed it, PEM.
     pub chain_pem: String,
     /// Its own key, PKCS#8 PEM; every leaf has a new one.
     pub key_pem: KeyPem,
@@ -116,14 +136,7 @@ impl Authority {
     /// # Errors
     /// [`CaError::Sign`] when the system has no randomness to give.
     pub fn create(name: &str, now: Wall) -> Result<Self, CaError> {
-        let mut params = CertificateParams::default();
-        params.distinguished_name = DistinguishedName::new();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params
-            .distinguished_name
-            .push(DnType::OrganizationName, "Coppice");
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(1));
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let mut params = authority_params(name, 1);
         let not_before = shift(now, BACKDATED, Direction::Back);
         let not_after = shift(not_before, ROOT_DAYS, Direction::On);
         params.not_before = at(not_before).into();
@@ -133,7 +146,24 @@ impl Authority {
         Self::from_pem(&cert_pem, &KeyPem::new(key.serialize_pem()))
     }
 
-    /// Loads a root from what [`Authority::cert_pem`] and [`Authority::key_pem`] gave.
+    /// Makes an authority below this one that calls itself `name`, valid as long as this one.
+    ///
+    /// # Errors
+    /// [`CaError::Sign`], also when this one may not sign authorities.
+    pub fn subordinate(&self, name: &str, now: Wall) -> Result<Self, CaError> {
+        let mut params = authority_params(name, 0);
+        params.use_authority_key_identifier_extension = true;
+        let not_before = shift(now, BACKDATED, Direction::Back).max(self.not_before);
+        params.not_before = at(not_before).into();
+        params.not_after = at(self.not_after).into();
+        let key = KeyPair::generate().map_err(CaError::Sign)?;
+        let signed = params
+            .signed_by(&key, &self.issuer)
+            .map_err(CaError::Sign)?;
+        Self::from_pem(&signed.pem(), &KeyPem::new(key.serialize_pem()))
+    }
+
+    /// Loads an authority from what [`Authority::cert_pem`] and [`Authority::key_pem`] gave.
     ///
     /// # Errors
     /// When either text is unreadable, they do not belong together, or the certificate is not an
@@ -197,6 +227,20 @@ impl Authority {
     /// # Errors
     /// [`CaError::NoNames`], [`CaError::Name`], [`CaError::RootNotValid`].
     pub fn issue(&self, names: &[String], ips: &[IpAddr], now: Wall) -> Result<Leaf, CaError> {
+        self.issue_of(KeyKind::default(), names, ips, now)
+    }
+
+    /// As [`Authority::issue`], with a key of this kind.
+    ///
+    /// # Errors
+    /// As [`Authority::issue`].
+    pub fn issue_of(
+        &self,
+        kind: KeyKind,
+        names: &[String],
+        ips: &[IpAddr],
+        now: Wall,
+    ) -> Result<Leaf, CaError> {
         if now.as_millis() < self.not_before.as_millis()
             || now.as_millis() >= self.not_after.as_millis()
         {
@@ -223,7 +267,7 @@ impl Authority {
         let not_after = shift(not_before, LEAF_DAYS, Direction::On).min(self.not_after);
         params.not_before = at(not_before).into();
         params.not_after = at(not_after).into();
-        let key = KeyPair::generate().map_err(CaError::Sign)?;
+        let key = kind.generate().map_err(CaError::Sign)?;
         let leaf = params
             .signed_by(&key, &self.issuer)
             .map_err(CaError::Sign)?;
@@ -234,6 +278,19 @@ impl Authority {
             not_after,
         })
     }
+}
+
+/// What every authority's certificate has; `below` levels of authorities may follow it.
+fn authority_params(name: &str, below: u8) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params
+        .distinguished_name
+        .push(DnType::OrganizationName, "Coppice");
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(below));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
 }
 
 fn subject_alt_names(names: &[String], ips: &[IpAddr]) -> Result<Vec<SanType>, CaError> {

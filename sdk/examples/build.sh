@@ -32,7 +32,11 @@ build_javascript() {
   echo "$name: types and bundle"
   exec 9> "$cache/npm.lock"
   flock 9
-  cmp -s package-lock.json node_modules/.installed || { npm ci --silent && cp package-lock.json node_modules/.installed; }
+  for project in ../coppice .; do (
+    cd "$project"
+    cmp -s package-lock.json node_modules/.installed || { npm ci --silent && cp package-lock.json node_modules/.installed; }
+  ); done
+  npm run --silent --prefix ../coppice build
   npm run --silent --workspace "$name" build
   cp -a "$name/javascript/." "$1"
 }
@@ -50,7 +54,7 @@ case " $part " in *" code "*)
   mkdir -p "$out"
   rm -rf "$out/javascript"
   cp "$name"/{icon.svg,LICENSE.md,instructions.md} "$out"
-  javascript=$(cached javascript package-lock.json ../../tsconfig.base.json "$name"/{startos,package.json,tsconfig.json})
+  javascript=$(cached javascript package-lock.json ../coppice/{package-lock.json,src} ../../tsconfig.base.json "$name"/{startos,package.json,tsconfig.json})
   cp -a "$javascript" "$out/javascript" ;;
 esac
 case " $part " in *" images "*)

@@ -8,12 +8,12 @@ pub(crate) fn is_adopted(tree: &Value, id: &str) -> bool {
         let children = node["children"].as_array()?;
         children.iter().find(|child| child["id"] == name).cloned()
     };
-    let daemons = ["services", id, "work", "daemons"]
-        .into_iter()
-        .try_fold(tree.clone(), |node, name| below(&node, name));
-    daemons.is_some_and(|daemons| {
-        daemons["children"]
-            .as_array()
-            .is_some_and(|all| !all.is_empty())
+    // Those that the package's JavaScript keeps, or those that the host does.
+    ["daemons", "hosted"].into_iter().any(|supervisor| {
+        let found = ["services", id, "work", supervisor]
+            .into_iter()
+            .try_fold(tree.clone(), |node, name| below(&node, name));
+        let children = found.map(|found| found["children"].clone());
+        children.is_some_and(|children| children.as_array().is_some_and(|all| !all.is_empty()))
     })
 }

@@ -27,6 +27,7 @@ mod leftovers;
 mod machine_of_its_own;
 mod outside;
 mod packages;
+mod probe;
 mod processes;
 mod report;
 mod scratch;

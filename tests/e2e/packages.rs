@@ -73,14 +73,14 @@ impl Package {
         self
     }
 
-    pub(crate) fn without_field(mut self, name: &str) -> Self {
-        self.manifest.as_object_mut().unwrap().remove(name).unwrap();
+    /// Sets a field of the manifest that it may not have yet.
+    pub(crate) fn member(mut self, name: &str, value: Value) -> Self {
+        self.manifest[name] = value;
         self
     }
 
-    /// The oldest system it runs on.
-    pub(crate) fn os_version(mut self, version: &str) -> Self {
-        self.manifest["osVersion"] = json!(version);
+    pub(crate) fn without_field(mut self, name: &str) -> Self {
+        self.manifest.as_object_mut().unwrap().remove(name).unwrap();
         self
     }
 
@@ -100,10 +100,13 @@ impl Package {
                     .push((path.trim_start_matches('/').to_owned(), body));
             }
         }
-        self.image.push((
-            "etc/passwd".to_owned(),
-            b"root:x:0:0::/root:/bin/sh\n".to_vec(),
-        ));
+        for (name, line) in [
+            ("passwd", "root:x:0:0::/root:/bin/sh\n"),
+            ("group", "root:x:0:\n"),
+        ] {
+            let body = line.as_bytes().to_vec();
+            self.image.push((format!("etc/{name}"), body));
+        }
         self
     }
 

@@ -1,11 +1,18 @@
 //! The steps, in their order.
 
+mod access;
 mod adopting;
 mod api;
 mod bad_packages;
 mod bad_places;
 mod browser;
 mod causes;
+mod command_line;
+mod contract_actions;
+mod contract_callbacks;
+mod contract_files;
+mod contract_life;
+mod contract_network;
 mod daemons;
 mod document;
 mod grown_back;
@@ -86,6 +93,21 @@ chapters! {
         who_asked_for_what_is_on_record_and_for_root_alone,
         the_dashboard_is_served_under_its_own_policy,
         the_edge_has_no_privileges,
+    }
+    access {
+        no_method_is_open_to_who_shows_what_opens_nothing,
+        a_token_does_what_its_scope_says_until_it_is_revoked,
+        pages_of_other_addresses_open_no_stream_and_send_nothing,
+        a_signed_request_is_answered_once_also_by_the_next_core,
+        two_step_login_holds_and_no_secret_is_written_down_anywhere,
+    }
+    command_line {
+        another_machine_has_to_sign_in_first,
+        a_package_is_sent_from_there,
+        top_and_metrics_tell_what_is_used,
+        a_long_answer_is_squeezed_on_its_way_to_a_browser,
+        what_is_watched_is_printed_again_when_it_changes,
+        a_session_that_was_ended_there_opens_nothing_any_more,
     }
     miniflux {
         a_critical_task_keeps_it_from_starting,
@@ -195,6 +217,59 @@ chapters! {
         what_fails_while_its_dependency_is_down_is_held_until_that_is_well,
         a_stop_lets_go_of_what_is_held,
         what_fails_on_a_full_disk_is_held_until_there_is_room,
+    }
+    contract_life {
+        the_runtime_speaks_the_servers_language_and_writes_to_pipes,
+        nothing_above_the_bundle_says_that_it_is_no_commonjs,
+        a_rejection_that_nobody_handles_is_logged_and_the_service_goes_on,
+        a_package_that_exits_is_started_again_and_its_record_says_how_it_ended,
+        started_is_set_when_build_has_resolved_and_cleared_by_a_stop,
+        a_restart_that_is_asked_for_during_a_start_is_not_lost,
+        ten_restarts_in_a_burst_end_with_a_running_service_and_no_error,
+        init_is_told_null_when_the_container_is_made_anew_and_runs_before_main,
+        shutdown_stops_the_service_that_asks_for_it,
+    }
+    contract_files {
+        create_fs_gives_a_path_and_a_guid_and_a_writable_root_with_names,
+        destroy_fs_kills_stragglers_leaves_no_mount_and_may_be_repeated,
+        a_file_is_mounted_as_a_file_and_an_idmap_changes_who_owns_it,
+        files_of_a_user_in_a_subcontainer_are_that_users_on_the_hosts_volume,
+        a_dependencys_volume_is_mounted_as_it_is_asked_for,
+        a_mount_that_leads_out_or_to_a_stranger_is_refused,
+        a_data_version_is_durable_before_it_is_answered_and_null_deletes_it,
+        progress_outside_an_operation_is_taken_and_dropped,
+    }
+    contract_callbacks {
+        what_is_read_of_a_package_that_is_not_there_is_null_and_fires_when_it_appears,
+        a_callback_fires_once_and_after_the_next_reading_once_more,
+        what_changes_elsewhere_or_not_at_all_fires_nothing,
+        cleared_callbacks_do_not_fire,
+        another_packages_address_fires_when_its_container_is_made_anew,
+        a_change_between_the_reading_and_its_answer_is_not_lost,
+        a_package_that_goes_fires_once_more,
+    }
+    contract_actions {
+        a_form_and_its_submission_share_an_event_and_effects_do_both_in_one,
+        what_an_action_allows_is_enforced,
+        what_other_packages_may_run_is_enforced,
+        two_actions_at_once_run_one_after_the_other_and_a_form_beside_them,
+        a_critical_task_stops_the_service_and_blocks_its_start_until_the_action_ran,
+        a_task_with_a_condition_follows_its_targets_input,
+        a_task_on_a_package_that_is_not_there_is_active_until_that_one_is_installed,
+        clearing_actions_removes_those_that_are_not_listed_and_no_task,
+        dependencies_are_told_of_as_they_are_and_block_no_start,
+        a_notification_is_the_packages_own_and_its_data_may_be_missing,
+    }
+    contract_network {
+        an_interface_needs_its_binding_and_a_binding_takes_fields_it_does_not_know,
+        a_binding_tells_the_addresses_that_packages_look_for,
+        cleared_bindings_are_off_and_come_back_on_their_ports,
+        a_range_is_had_whole_or_not_at_all,
+        a_range_leads_other_machines_to_its_ports_once_it_has_an_interface,
+        a_certificate_is_a_chain_of_three_and_its_key_is_for_its_owner,
+        only_a_plugin_gives_addresses_and_only_to_what_is_bound,
+        a_plugin_reaches_the_ports_it_gave_addresses_to_and_no_others,
+        a_plugins_address_survives_a_change_of_gateways_and_goes_with_the_plugin,
     }
     grown_back {
         whatever_is_killed_at_whatever_moment_grows_back,

@@ -54,6 +54,10 @@ export class ContractServer {
   /** Refuses the next call of a method with this message. */
   readonly refuse = new Map<string, string>();
   readonly uploads: Buffer[] = [];
+  /** The code that the login wants beside the password; null while two-step login is off. */
+  code: string | null = null;
+  readonly others = new Set(['other']);
+  readonly tokens: JsonObject[] = [];
   doc = document();
 
   private readonly http: Server;
@@ -221,8 +225,10 @@ export class ContractServer {
     response.writeHead(200, headers).end(JSON.stringify(body));
   }
 
-  private login({ password }: JsonObject): string {
+  private login({ password, code }: JsonObject): string {
     if (password !== this.password) throw new Refusal(7, 'Incorrect password');
+    if (this.code !== null && code === null) throw new Refusal(1001, 'A code is needed');
+    if (this.code !== null && code !== this.code) throw new Refusal(1002, 'Wrong code');
     const session = randomBytes(16).toString('hex');
     this.sessions.add(session);
     return session;
@@ -235,6 +241,39 @@ export class ContractServer {
         return this.phase;
       case 'auth.login':
       case 'auth.logout':
+        return null;
+      case 'auth.session.list': {
+        const session = (userAgent: string) => ({ account: 'admin', role: 'admin', loggedIn: past(3), lastActive: past(0), userAgent });
+        const others = [...this.others].map(other => [other, session('Mozilla/5.0 (iPhone) Version/18.5 Safari/604.1')] as const);
+        return { current: 'own', sessions: { own: session('Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0'), ...Object.fromEntries(others) } };
+      }
+      case 'auth.session.kill':
+        for (const one of strings(params['ids'])) this.others.delete(one);
+        return null;
+      case 'auth.token.list':
+        return this.tokens;
+      case 'auth.key.list':
+        return [];
+      case 'auth.token.create': {
+        const made = { id: `t${this.tokens.length}`, account: 'admin', role: 'admin', created: past(0), expires: past(-90), lastUsed: null };
+        this.tokens.push({ ...made, name: params['name'] ?? '', scope: params['scope'] ?? '' });
+        return { token: 'coppice_abcdef', id: made.id, expires: made.expires };
+      }
+      case 'auth.token.revoke':
+        for (const id of strings(params['ids'])) this.tokens.splice(this.tokens.findIndex(one => one['id'] === id), 1);
+        return null;
+      case 'auth.totp.status':
+        return { enabled: this.code !== null, recoveryCodesLeft: this.code === null ? 0 : 10 };
+      case 'auth.totp.enrol':
+        if (params['password'] !== this.password) throw new Refusal(7, 'Incorrect password');
+        return { secret: 'GEZDGNBVGY3TQOJQ', uri: 'otpauth://totp/Coppice%20willow.local:admin?secret=GEZDGNBVGY3TQOJQ&issuer=Coppice%20willow.local' };
+      case 'auth.totp.confirm':
+        if (params['code'] !== '123456') throw new Refusal(1002, 'Wrong code');
+        this.code = '654321';
+        return { recoveryCodes: Array.from({ length: 10 }, (_, n) => `ABCD-EFGH-JKLM-NPQ${n}`) };
+      case 'auth.totp.disable':
+        if (params['password'] !== this.password) throw new Refusal(7, 'Incorrect password');
+        this.code = null;
         return null;
       case 'db.subscribe':
         return { dump: { id: this.revision, value: this.doc }, guid: this.subscribe() };
@@ -323,6 +362,11 @@ function child(value: Json | undefined, key: string): JsonObject {
   if (!found || typeof found !== 'object' || Array.isArray(found)) throw new Error(`no object at ${key}`);
   return found;
 }
+
+const strings = (value: Json | undefined) => (Array.isArray(value) ? value.map(String) : []);
+
+/** So many days ago. */
+const past = (days: number) => new Date(Date.now() - days * 86_400_000).toISOString();
 
 const escape = (segment: string) => segment.replaceAll('~', '~0').replaceAll('/', '~1');
 

@@ -38,6 +38,18 @@ describe.skipIf(!folder)('pictures', () => {
     await page.getByRole('link', { name: 'Syncthing', exact: true }).click();
     await page.getByText('Scanning').first().waitFor();
     await shot('overview');
+    await page.goto('/access');
+    await page.getByText('Firefox on Linux').waitFor();
+    await shot('access');
+    await page.getByRole('button', { name: 'Make a token' }).click();
+    await shot('token', false);
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    await page.getByRole('button', { name: 'Set up' }).click();
+    await page.getByLabel('Password').fill(server.password);
+    await page.getByRole('button', { name: 'Go on' }).click();
+    await page.getByRole('img', { name: 'QR code' }).waitFor();
+    await shot('two-step', false);
+    await page.getByRole('button', { name: 'Cancel' }).click();
     await page.goto('/services/miniflux');
     await page.getByRole('button', { name: 'Run' }).click();
     await page.getByRole('button', { name: 'Make one up' }).click();

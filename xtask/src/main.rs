@@ -22,6 +22,7 @@ mod verb {
     pub(crate) mod check;
     pub(crate) mod clean_run;
     mod credentials;
+    pub(crate) mod fuzz;
     pub(crate) mod r#gen;
     pub(crate) mod run;
     pub(crate) mod stop;
@@ -59,6 +60,8 @@ enum Verb {
     Gen,
     /// Measure, and compare with what was promised.
     Bench,
+    /// Feed what reads bytes of others with whatever libFuzzer thinks of; a minute each, or as told.
+    Fuzz(verb::fuzz::Options),
     /// Kill whatever may be killed, at random, and see it grow back; 200 rounds, or as told.
     Chaos(verb::chaos::Options),
 }
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Verb::Check => verb::check::run(&checkout, &mut steps),
         Verb::Gen => verb::r#gen::run(&checkout, &mut steps),
         Verb::Bench => verb::bench::run(&checkout, &mut steps),
+        Verb::Fuzz(options) => verb::fuzz::run(&checkout, &mut steps, &options),
         Verb::Chaos(options) => verb::chaos::run(&checkout, &mut steps, &options),
     });
     match done {

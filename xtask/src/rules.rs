@@ -3,6 +3,7 @@
 
 mod arrows;
 mod bulk;
+mod contract;
 mod unfinished;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ pub(crate) fn check(checkout: &Checkout, files: &[PathBuf]) -> Result<()> {
     let found = [
         arrows::check(checkout)?,
         bulk::check(checkout, files)?,
+        contract::check(checkout)?,
         unfinished::check(checkout, files)?,
     ]
     .concat();

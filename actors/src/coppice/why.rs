@@ -1,6 +1,7 @@
 //! Why a service is as it is.
 
 use serde::Serialize;
+use ts_rs::TS;
 
 use super::{Coppice, ServiceSummary};
 use crate::{
@@ -11,7 +12,7 @@ use crate::{
 };
 
 /// Why a service is as it is.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct Why {
     /// How it is.

@@ -160,7 +160,7 @@ pub(super) fn admit_task(
 
 pub(super) async fn clear_tasks(request: Request<'_>) -> Answer {
     let which: TaskSelection = request.params()?;
-    let (TaskSelection::Only(ids) | TaskSelection::Except(ids)) = &which;
+    let (TaskSelection::Only { only: ids } | TaskSelection::Except { except: ids }) = &which;
     limits::list("tasks", ids)?;
     request
         .service

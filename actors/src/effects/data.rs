@@ -9,7 +9,7 @@ use std::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Answer, DONE, Request, limits};
+use super::{Answer, DONE, Request, json, limits};
 use crate::{
     problem::{Kind, Problem},
     service::Watched,
@@ -73,11 +73,10 @@ struct Smtp {
     callback: Option<u64>,
 }
 
-/// No mail settings exist before the server can be told any; packages take null as "none".
 pub(super) fn smtp(request: Request<'_>) -> Answer {
     let Smtp { callback } = request.params()?;
     request.watch(Watched::Smtp, callback)?;
-    DONE
+    json(&request.service.host.smtp()?)
 }
 
 #[cfg(test)]

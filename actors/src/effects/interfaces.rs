@@ -111,8 +111,26 @@ pub(super) fn get(request: Request<'_>) -> Answer {
     } = request.params()?;
     let package = package_id.unwrap_or_else(|| request.service.id.clone());
     limits::name("package id", &package)?;
-    request.watch(Watched::Hosts(package.clone()), callback)?;
-    let entry = request.service.host.document.package(&package);
+    let document = &request.service.host.document;
+    let host_of = |id: &str| {
+        Some(
+            all(&document.package(&package)?)
+                .remove(id)?
+                .address_info
+                .host_id,
+        )
+    };
+    // One that is not there yet may come under any host.
+    let watched = match host_of(&service_interface_id) {
+        Some(host) => Watched::Interface {
+            package: package.clone(),
+            host,
+            id: service_interface_id.clone(),
+        },
+        None => Watched::Hosts(package.clone()),
+    };
+    request.watch(watched, callback)?;
+    let entry = document.package(&package);
     json(&entry.and_then(|entry| all(&entry).remove(&service_interface_id)))
 }
 

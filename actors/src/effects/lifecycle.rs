@@ -10,8 +10,19 @@ use crate::{
 
 pub(super) fn clear_callbacks(request: Request<'_>) -> Answer {
     let which: Clear = request.params()?;
-    request.service.callbacks().clear(&which);
+    request.service.unwatch(&which);
     DONE
+}
+
+#[derive(Deserialize)]
+struct Echo {
+    message: String,
+}
+
+/// For people who want to know whether the host answers.
+pub(super) fn echo(request: Request<'_>) -> Answer {
+    let Echo { message } = request.params()?;
+    json(&message)
 }
 
 /// Answers before anything happens: the caller is the very code that will be stopped.

@@ -87,6 +87,25 @@ pub(super) const INTERFACES: Quota = Quota {
     all_bytes: 128 * KIB,
 };
 
+/// Ranges of ports: an interface each, and up to 500 of the ports of all services.
+pub(super) const RANGES: Quota = Quota {
+    what: "range of ports",
+    count: 16,
+    each_bytes: 8 * KIB,
+    all_bytes: 64 * KIB,
+};
+/// Addresses that one plugin adds to one binding, with what it keeps about each.
+pub(super) const PLUGGED: Quota = Quota {
+    what: "address",
+    count: 64,
+    each_bytes: 8 * KIB,
+    all_bytes: 64 * KIB,
+};
+/// Most names in one certificate.
+const HOSTNAMES: usize = 64;
+/// A notification's title, one paragraph, and its Markdown.
+const NOTIFICATION_BYTES: (usize, usize, usize) = (NAME_BYTES, 4 * KIB, 32 * KIB);
+
 /// What a service wants is over a limit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum OverLimit {
@@ -274,6 +293,24 @@ pub(super) fn list<T>(what: &'static str, list: &[T]) -> Result<(), OverLimit> {
 /// Whether so many id mappings may be asked for at once.
 pub(super) fn id_mappings<T>(list: &[T]) -> Result<(), OverLimit> {
     listed("id mappings", list.len(), ID_MAPPINGS)
+}
+
+/// Whether these may stand in a certificate together.
+pub(super) fn hostnames(names: &[String]) -> Result<(), OverLimit> {
+    listed("host names", names.len(), HOSTNAMES)?;
+    names.iter().try_for_each(|one| name("host name", one))
+}
+
+/// Whether a notification is short enough to be kept and shown.
+pub(super) fn notification(
+    title: &str,
+    message: &str,
+    data: Option<&str>,
+) -> Result<(), OverLimit> {
+    let (titles, messages, details) = NOTIFICATION_BYTES;
+    short("notification's title", title, titles)?;
+    short("notification's message", message, messages)?;
+    short("notification's data", data.unwrap_or_default(), details)
 }
 
 fn listed(what: &'static str, size: usize, limit: usize) -> Result<(), OverLimit> {

@@ -11,6 +11,7 @@
 //! One file per subject. An effect that is not here yet answers with an error that names it.
 
 mod actions;
+mod certificates;
 mod daemons;
 mod data;
 mod dependencies;
@@ -19,7 +20,11 @@ mod interfaces;
 mod lifecycle;
 mod limits;
 mod network;
+mod notifications;
 mod packages;
+mod plugins;
+mod ports;
+mod ranges;
 mod subcontainers;
 mod turns;
 
@@ -41,19 +46,8 @@ use crate::{
     service::{ServiceContext, Watched},
 };
 
-/// Effects of the contract that a later version of Coppice answers.
-const LATER: [&str; 10] = [
-    "notification.create",
-    "bind-range",
-    "export-range-service-interface",
-    "get-outbound-gateway",
-    "plugin.url.register",
-    "plugin.url.export-url",
-    "plugin.url.clear-urls",
-    "get-ssl-certificate",
-    "get-ssl-key",
-    "rebuild",
-];
+/// What `start-container` may ask for and a later version of Coppice does.
+const LATER: [&str; 1] = ["rebuild"];
 
 /// Answers the connections of a service's container, all of them: they share its turns.
 #[derive(Debug)]
@@ -126,6 +120,8 @@ async fn answer(
     };
     let answered = match method {
         "clear-callbacks" => lifecycle::clear_callbacks(request),
+        "echo" => lifecycle::echo(request),
+        "git-info" => Ok(Value::String(env!("CARGO_PKG_VERSION").to_owned())),
         "restart" => lifecycle::restart(request).await,
         "shutdown" => lifecycle::shutdown(request).await,
         "get-status" => lifecycle::get_status(request),
@@ -148,16 +144,25 @@ async fn answer(
         "get-service-manifest" => packages::manifest(request),
         "set-init-progress" | "set-backup-progress" => health::progress(request),
         "set-health" => health::set(request),
+        "notification.create" => notifications::create(request).await,
         "bind" => network::bind(request).await,
+        "bind-range" => ranges::bind(request).await,
         "clear-bindings" => network::clear_bindings(request).await,
         "get-service-port-forward" => network::port_forward(request),
         "get-host-info" => network::host_info(request),
         "get-container-ip" => network::container_ip(request),
         "get-os-ip" => network::os_ip(request),
+        "get-outbound-gateway" => network::outbound_gateway(request),
         "export-service-interface" => interfaces::export(request).await,
+        "export-range-service-interface" => ranges::export_interface(request).await,
         "clear-service-interfaces" => interfaces::clear(request).await,
         "get-service-interface" => interfaces::get(request),
         "list-service-interfaces" => interfaces::list(request),
+        "plugin.url.register" => plugins::register(request).await,
+        "plugin.url.export-url" => plugins::export_url(request).await,
+        "plugin.url.clear-urls" => plugins::clear_urls(request).await,
+        "get-ssl-certificate" => certificates::certificate(request),
+        "get-ssl-key" => certificates::key(request),
         "set-data-version" => data::set_version(request),
         "get-data-version" => data::get_version(request),
         "get-system-smtp" => data::smtp(request),
@@ -193,7 +198,7 @@ impl Request<'_> {
         let Some(callback) = callback else {
             return Ok(());
         };
-        let registered = self.service.callbacks().register(watched, callback);
+        let registered = self.service.watch(watched, callback);
         registered.map_err(|full| Problem::of(Kind::InvalidRequest, &full).into())
     }
 }

@@ -3,10 +3,10 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Answer, DONE, Request, json as as_json, limits};
+use super::{Answer, DONE, Request, json as as_json, limits, ports::change_ports};
 use crate::{
     hosts,
-    model::{BindOptions, PackageEntry, StateInfo},
+    model::{BindOptions, PackageEntry},
     problem::{Kind, Problem},
     service::Watched,
 };
@@ -26,31 +26,14 @@ pub(super) async fn bind(request: Request<'_>) -> Answer {
         internal_port,
         options,
     } = request.params()?;
-    let service = request.service.id.clone();
-    let short = request.service.host.layout.short.to_string();
-    let around = request.service.host.network.surroundings(&service);
-    let stands = request.service.standing();
-    request
-        .service
-        .host
-        .document
-        .update_package_and_server("bind", &request.service.id, move |entry, server| {
-            stands()?;
-            admit(entry, &id, internal_port, &options)?;
-            let mut pool = hosts::PortPool {
-                taken: std::mem::take(&mut server.ports),
-                server: short,
-                // The version before may come back, and has its ports then.
-                keeps: matches!(entry.state_info, StateInfo::Updating { .. }),
-            };
-            let host = entry.hosts.entry(id).or_default();
-            let bound = hosts::bind(host, &service, internal_port, options, &mut pool);
-            server.ports = pool.taken;
-            bound.map_err(|error| Problem::of(Kind::LanPortConflict, &error))?;
-            hosts::refresh_addresses(&mut entry.hosts, &around);
-            Ok(())
-        })
-        .await?;
+    let owner = request.service.id.clone();
+    change_ports(request.service, "bind", move |entry, pool| {
+        admit(entry, &id, internal_port, &options)?;
+        let host = entry.hosts.entry(id).or_default();
+        hosts::bind(host, &owner, internal_port, options, pool)
+            .map_err(|error| Problem::of(Kind::LanPortConflict, &error))
+    })
+    .await?;
     DONE
 }
 
@@ -209,4 +192,26 @@ pub(super) fn os_ip(request: Request<'_>) -> Answer {
     Ok(Value::String(
         request.service.host.network.bridge_address().to_string(),
     ))
+}
+
+#[derive(Deserialize)]
+struct OutboundGateway {
+    #[serde(default)]
+    callback: Option<u64>,
+}
+
+/// The one its owner chose for it, else the one the machine itself uses.
+pub(super) fn outbound_gateway(request: Request<'_>) -> Answer {
+    let OutboundGateway { callback } = request.params()?;
+    let service = request.service;
+    request.watch(Watched::OutboundGateway(service.id.clone()), callback)?;
+    let chosen = service.entry()?.outbound_gateway;
+    match chosen.or_else(|| service.host.network.outbound()) {
+        Some(gateway) => Ok(Value::String(gateway)),
+        None => Err(Problem::new(
+            Kind::Network,
+            "this machine has no way out: there is no default route; connect it to a network",
+        )
+        .into()),
+    }
 }

@@ -44,9 +44,17 @@ impl Kind {
             | "action.clear-tasks"
             | "set-daemons"
             | "set-dependencies"
+            | "notification.create"
             | "bind"
+            | "bind-range"
             | "clear-bindings"
             | "export-service-interface"
+            | "export-range-service-interface"
+            | "plugin.url.register"
+            | "plugin.url.export-url"
+            | "plugin.url.clear-urls"
+            | "get-ssl-certificate"
+            | "get-ssl-key"
             | "clear-service-interfaces"
             | "set-data-version" => Self::Write,
             "action.create-task" => Self::Task,

@@ -13,6 +13,7 @@ use super::{Jobs, journal::Journal, update, wait_initialised};
 use crate::{
     blocking::blocking,
     host::Host,
+    hosts::plugged,
     model::{JobKind, PackageEntry, StateInfo},
     problem::{Kind, Problem},
     service::daemons::hosted::Declarations,
@@ -236,6 +237,7 @@ pub(super) async fn remove_remains(
         })?;
     }
     host.leaves.forget(&format!("service {id}"))?;
+    host.leaves.forget_asked(id)?;
     Declarations::forget(&host.secrets, id)?;
     if let Some(kept) = host.document.private(id) {
         host.packages.remove(&kept.archive.root).await?;
@@ -257,6 +259,7 @@ pub(super) async fn forget(host: &Host, id: &str, job: &str) -> Result<(), Probl
             let mut server = transaction.server()?;
             server.ports.retain(|_, holder| *holder != instance);
             transaction.put_server(&server);
+            plugged::clear(transaction, &instance, |_, _, _, _| false)?;
             transaction.remove_package(&instance);
             transaction.remove_job(&job);
             Ok(())

@@ -21,7 +21,9 @@ use super::{
 };
 use crate::text::cut;
 
-/// Read at once from one connection.
+/// Read at once from one connection. Most say little, and there are two for each service.
+const FIRST_READ_BYTES: usize = 2 * 1024;
+/// The same once a connection had that much to say.
 const READ_BYTES: usize = 16 * 1024;
 /// An unfinished line of more bytes than this is a long one, of which a service may have few.
 const SHORT_LINE_BYTES: usize = 32 * 1024;
@@ -66,7 +68,7 @@ impl Intake {
         mut read: impl AsyncRead + Unpin,
         mut decoder: Decoder,
     ) -> Option<&'static str> {
-        let mut buffer = vec![0; READ_BYTES];
+        let mut buffer = vec![0; FIRST_READ_BYTES];
         let mut long: Option<LongLine> = None;
         loop {
             while let Some(line) = decoder.next_line() {
@@ -94,7 +96,12 @@ impl Intake {
             };
             match length {
                 Ok(0) | Err(_) => return None,
-                Ok(length) => decoder.push(&buffer[..length]),
+                Ok(length) => {
+                    decoder.push(&buffer[..length]);
+                    if length == buffer.len() {
+                        buffer.resize(READ_BYTES, 0);
+                    }
+                }
             }
         }
     }

@@ -11,6 +11,7 @@ mod audit;
 mod daemon;
 mod host;
 mod limits;
+mod notification;
 mod package;
 mod private;
 mod receipt;
@@ -20,7 +21,7 @@ mod status;
 mod task;
 
 pub use action::{Access, ActionMetadata, AllowedStatuses, Visibility};
-pub use audit::{AuditRow, AuditTrail};
+pub use audit::{AuditRow, AuditTrail, ShownBy};
 pub use daemon::{DaemonOwner, DaemonReport, DaemonUsage};
 pub use host::{
     AddSsl, AddressInfo, Addresses, Alpn, BindInfo, BindNet, BindOptions, Host, HostnameInfo,
@@ -28,11 +29,14 @@ pub use host::{
     ServiceInterface,
 };
 pub use limits::ChosenLimits;
+pub use notification::{Notification, NotificationLevel};
 pub use package::PackageEntryPlaces;
-pub use package::{CurrentDependency, DependencyKind, InstallingInfo, PackageEntry, StateInfo};
+pub use package::{
+    CurrentDependency, DependencyKind, InstallingInfo, PackageEntry, Plugins, StateInfo, UrlPlugin,
+};
 pub use private::{
-    Allocation, ArchivePointer, Before, JobKind, JobRecord, PackagePrivate, Private, PrivatePlaces,
-    ServerPrivate, Update,
+    Allocation, ArchivePointer, Before, JobKind, JobRecord, PackagePrivate, Plugged, Private,
+    PrivatePlaces, ServerPrivate, Update,
 };
 pub use receipt::{MOST_RECEIPTS, ReceiptOf, ReceiptRow};
 pub use restart::{Asked, By, Cause, Held, Link, Parked, RestartRecord, WaitsFor};
@@ -65,6 +69,9 @@ pub struct Public {
     pub server_info: ServerInfo,
     /// Every service, by instance id.
     pub package_data: BTreeMap<String, PackageEntry>,
+    /// What packages and the server tell people, by number; the newest have the largest.
+    #[serde(default)]
+    pub notifications: BTreeMap<String, Notification>,
     /// Free-form state that belongs to the web UI.
     #[ts(type = "unknown")]
     pub ui: serde_json::Value,

@@ -36,6 +36,9 @@ pub struct PackageEntry {
     pub hosts: BTreeMap<String, Host>,
     /// The gateway it goes out by, where the user chose one.
     pub outbound_gateway: Option<String>,
+    /// What it adds to other services.
+    #[serde(default)]
+    pub plugin: Plugins,
     /// The newest restart records, by their number; at most 50.
     #[ts(as = "BTreeMap<String, RestartRecord>")]
     pub restarts: BTreeMap<u64, RestartRecord>,
@@ -67,6 +70,7 @@ impl PackageEntry {
             tasks: BTreeMap::new(),
             hosts: BTreeMap::new(),
             outbound_gateway: None,
+            plugin: Plugins::default(),
             restarts: BTreeMap::new(),
             parked: None,
             held: None,
@@ -74,6 +78,21 @@ impl PackageEntry {
             limits: ChosenLimits::default(),
         }
     }
+}
+
+/// What a package adds to other services.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Plugins {
+    /// That it gives their interfaces more addresses.
+    pub url: Option<UrlPlugin>,
+}
+
+/// That a package gives other services' interfaces more addresses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct UrlPlugin {
+    /// The action of its that adds one; offered in every table of addresses.
+    pub table_action: String,
 }
 
 /// Where a package stands in its life.

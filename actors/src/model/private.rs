@@ -8,7 +8,7 @@ use coppice_wire::runtime::InitKind;
 use patchdb::Places;
 use serde::{Deserialize, Serialize};
 
-use super::{AuditRow, DesiredStatus, PackageEntry, ReceiptRow};
+use super::{AuditRow, DesiredStatus, HostnameInfo, PackageEntry, ReceiptRow};
 
 /// `/private/server`: choices made once and kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,6 +141,22 @@ pub struct Before {
     pub entry: PackageEntry,
     /// With which kind its `init` was to run next.
     pub pending_init: Option<InitKind>,
+    /// The addresses that it had added to other services.
+    pub plugged: Vec<Plugged>,
+}
+
+/// An address that a service added to another one's binding.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plugged {
+    /// The service that has the binding.
+    pub package: String,
+    /// Its host.
+    pub host: String,
+    /// The port of the binding in the container.
+    pub port: u16,
+    /// The address.
+    pub address: HostnameInfo,
 }
 
 impl JobKind {

@@ -3,12 +3,14 @@
 use coppice_clock::Wall;
 use coppice_containers::Finding;
 use serde::{Deserialize, Serialize};
+use ts_rs::TS;
 
 /// One receipt.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct ReceiptRow {
     /// When.
+    #[ts(type = "string")]
     pub at: Wall,
     /// Of what.
     #[serde(flatten)]
@@ -16,7 +18,7 @@ pub struct ReceiptRow {
 }
 
 /// What a receipt is of.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(tag = "of", rename_all = "kebab-case")]
 pub enum ReceiptOf {
     /// A start of the core, which takes over what runs and removes what is left over.
@@ -24,11 +26,13 @@ pub enum ReceiptOf {
         /// Coppice's version.
         version: String,
         /// What was left over. Empty: nothing was.
+        #[ts(type = "Array<{ kind: string, what: string, failure: string | null }>")]
         found: Vec<Finding>,
     },
     /// The first time that a core made the firewall what it should be.
     Firewall {
         /// Rules that should not have been there.
+        #[ts(type = "Array<{ kind: string, what: string, failure: string | null }>")]
         found: Vec<Finding>,
     },
     /// A change to another program.

@@ -100,11 +100,13 @@ impl DesiredStatus {
     }
 
     /// The state after a request to restart; `started` says whether `main` is up now.
+    ///
+    /// While it is on its way up, it may have read already what has changed since: one more round.
     #[must_use]
     pub const fn restart(self, started: bool) -> Self {
         match self {
             Self::Running => Self::Restarting {
-                restart_again: false,
+                restart_again: !started,
             },
             Self::Restarting { .. } if !started => Self::Restarting {
                 restart_again: true,
@@ -153,4 +155,25 @@ pub struct ErrorInfo {
     /// Parameters of the error, for translation.
     #[ts(type = "unknown")]
     pub info: serde_json::Value,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_restart_is_one_round_more_unless_the_round_that_begins_does_for_it() {
+        let restarting = |restart_again| DesiredStatus::Restarting { restart_again };
+        for (before, started, after) in [
+            (DesiredStatus::Running, true, restarting(false)),
+            // What is on its way up has perhaps read already what changed.
+            (DesiredStatus::Running, false, restarting(true)),
+            (restarting(false), true, restarting(false)),
+            (restarting(false), false, restarting(true)),
+            (restarting(true), false, restarting(true)),
+            (DesiredStatus::Stopped, false, DesiredStatus::Stopped),
+        ] {
+            assert_eq!(before.restart(started), after, "{before:?} {started}");
+        }
+    }
 }

@@ -8,10 +8,14 @@ use coppice_net::table::RoutingTable;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::{
-    Watch,
+    Wanted, Watch,
     table::{self, Built, Service},
 };
-use crate::{host::Host, relay::relay};
+use crate::{
+    host::Host,
+    relay::relay,
+    service::{Changed, Watched},
+};
 
 /// Changes that come in a burst (a package declares its ports one by one) make one table.
 const GATHER: Duration = Duration::from_millis(30);
@@ -82,6 +86,7 @@ impl Actor for EdgeActor {
                 if state.host.network.refresh_links() {
                     state.host.refresh_all_addresses().await;
                 }
+                tell_what_is_due(&state.host);
                 state.build().await;
             }
             EdgeMsg::Publish => {
@@ -151,6 +156,24 @@ impl EdgeState {
         }
         let notices = &host.network.notices;
         notices.show(&host.document, Watch::Table, left_out).await;
+    }
+}
+
+/// Tells packages of what changes without the document: the way out, and certificates that grow old.
+fn tell_what_is_due(host: &Host) {
+    let way_out_changed = host.network.refresh_outbound();
+    let now = Wall::now();
+    for service in host.services() {
+        let mut changed = Vec::new();
+        if way_out_changed {
+            changed.push(Changed::One(Watched::OutboundGateway(service.id.clone())));
+        }
+        let watched = service.watched_certificates();
+        // A store that cannot be read says nothing of a certificate's age; the next look asks again.
+        let due = |one: &Wanted| host.leaves.is_due(one, now).unwrap_or(false);
+        let due = watched.into_iter().filter(due);
+        changed.extend(due.map(|one| Changed::One(Watched::Certificate(one))));
+        service.fire(&changed);
     }
 }
 

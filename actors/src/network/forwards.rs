@@ -1,6 +1,11 @@
 //! The actor that keeps the firewall true.
 
-use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use coppice_containers::{Finding, Leftover};
 use coppice_net::firewall::{
@@ -11,7 +16,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use super::{Watch, table::own_port_taken};
 use crate::{
     host::Host,
-    model::{PackageEntry, ReceiptOf},
+    model::{HostnameMetadata, PackageEntry, ReceiptOf},
     relay::relay,
 };
 
@@ -176,6 +181,18 @@ fn build(host: &Host) -> (Firewall, Vec<String>) {
         let (possible, own) = without_own(wanted, &network.listening.ports());
         forwards.extend(possible);
         left_out.extend(own.into_iter().map(|port| own_port_taken(id, port)));
+        allow.extend(
+            plugged_into(entry)
+                .into_iter()
+                .filter_map(|(plugin, ports)| {
+                    let given = host.document.allocation(plugin)?;
+                    Some(Allow {
+                        consumer: network.container_address(given),
+                        provider: seat.v4,
+                        ports,
+                    })
+                }),
+        );
         for dependency in entry.current_dependencies.keys() {
             let provider = host.document.allocation(dependency);
             allow.extend(provider.map(|given| Allow {
@@ -209,6 +226,19 @@ fn build(host: &Host) -> (Firewall, Vec<String>) {
 fn forwards_of(entry: &PackageEntry, to: IpAddr) -> Vec<Forward> {
     let mut forwards = Vec::new();
     for host in entry.hosts.values() {
+        let ranges = host.binding_ranges.iter().filter(|(_, one)| one.enabled);
+        for (to_port, range) in ranges {
+            let ports = PortRange::new(range.external_start_port, range.number_of_ports);
+            forwards.extend(ports.into_iter().flat_map(|ports| {
+                [Proto::Tcp, Proto::Udp].map(|proto| Forward {
+                    proto,
+                    ports,
+                    to,
+                    to_port: *to_port,
+                    scope: scope(range.interface.is_some()),
+                })
+            }));
+        }
         for (port, bound) in host.bindings.iter().filter(|(_, bound)| bound.enabled) {
             let Some(external) = bound.net.assigned_port else {
                 continue;
@@ -220,11 +250,7 @@ fn forwards_of(entry: &PackageEntry, to: IpAddr) -> Vec<Forward> {
                     ports: PortRange::one(external),
                     to,
                     to_port: *port,
-                    scope: if public {
-                        Scope::Everywhere
-                    } else {
-                        Scope::Internal
-                    },
+                    scope: scope(public),
                 });
             }
         }
@@ -232,17 +258,45 @@ fn forwards_of(entry: &PackageEntry, to: IpAddr) -> Vec<Forward> {
     forwards
 }
 
+const fn scope(public: bool) -> Scope {
+    if public {
+        Scope::Everywhere
+    } else {
+        Scope::Internal
+    }
+}
+
+/// The packages that gave this one addresses, with the ports they lead to: a plugin does not depend on
+/// what it serves.
+fn plugged_into(entry: &PackageEntry) -> BTreeMap<&str, Vec<(Proto, PortRange)>> {
+    let mut plugins: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+    let bindings = entry.hosts.values().flat_map(|host| &host.bindings);
+    for (port, bound) in bindings.filter(|(_, bound)| bound.enabled) {
+        let ours = bound
+            .addresses
+            .available
+            .iter()
+            .filter_map(|address| match &address.metadata {
+                HostnameMetadata::Plugin { package_id, .. } => Some(package_id.as_str()),
+                _ => None,
+            });
+        for plugin in ours.collect::<BTreeSet<_>>() {
+            let ports = plugins.entry(plugin).or_default();
+            ports.push((Proto::Tcp, PortRange::one(*port)));
+        }
+    }
+    plugins
+}
+
 /// The forwards without those of ports that Coppice itself listens on, and these ports.
 fn without_own(wanted: Vec<Forward>, own: &[u16]) -> (Vec<Forward>, BTreeSet<u16>) {
     let mut left_out = BTreeSet::new();
     let mut possible = wanted;
     possible.retain(|forward| {
-        let port = forward.ports.first();
-        let is_own = own.contains(&port);
-        if is_own {
-            left_out.insert(port);
-        }
-        !is_own
+        let mut ours = own.iter().filter(|port| forward.ports.contains(**port));
+        let is_own = ours.next().copied();
+        left_out.extend(is_own);
+        is_own.is_none()
     });
     (possible, left_out)
 }
@@ -280,5 +334,70 @@ mod tests {
         let (possible, left_out) = without_own(wanted, &[80, 8443, 53]);
         assert_eq!(possible, both(22000));
         assert_eq!(left_out, BTreeSet::from([8443]));
+        let mut range = forward(8400, Proto::Udp);
+        range.ports = PortRange::new(8400, 100).unwrap();
+        let (possible, left_out) = without_own(vec![range], &[8443]);
+        assert_eq!((possible, left_out), (vec![], BTreeSet::from([8443])));
+    }
+
+    fn bound(value: serde_json::Value) -> PackageEntry {
+        let mut entry = PackageEntry::bare(crate::model::StateInfo::Installed {
+            manifest: serde_json::Value::Null,
+        });
+        let host = serde_json::from_value(value).unwrap();
+        entry.hosts.insert("main".into(), host);
+        entry
+    }
+
+    #[test]
+    fn a_range_is_led_to_its_container_and_to_other_machines_only_with_an_interface() {
+        let host = |interface: serde_json::Value| {
+            serde_json::json!({
+                "bindings": {}, "publicDomains": {}, "privateDomains": {}, "portForwards": [],
+                "bindingRanges": { "3000": {
+                    "enabled": true, "externalStartPort": 50000, "numberOfPorts": 10,
+                    "addresses": { "enabled": [], "disabled": [], "guaWan": [], "available": [] },
+                    "interface": interface,
+                } },
+            })
+        };
+        let to = IpAddr::from([10, 0, 16, 2]);
+        let inside = forwards_of(&bound(host(serde_json::Value::Null)), to);
+        let found: Vec<_> = inside.iter().map(|one| (one.proto, one.to_port)).collect();
+        assert_eq!(found, [(Proto::Tcp, 3000), (Proto::Udp, 3000)]);
+        assert!(inside.iter().all(|one| one.scope == Scope::Internal
+            && (one.ports.first(), one.ports.last()) == (50_000, 50_009)));
+        let named =
+            serde_json::json!({ "id": "turn", "name": "TURN", "description": "", "scheme": null });
+        let outside = forwards_of(&bound(host(named)), to);
+        assert!(outside.iter().all(|one| one.scope == Scope::Everywhere));
+    }
+
+    #[test]
+    fn a_plugin_reaches_the_ports_it_gave_addresses_to() {
+        let address = |plugin: &str| {
+            serde_json::json!({ "ssl": false, "public": true, "hostname": "a.onion", "port": 80, "metadata": {
+                "kind": "plugin", "packageId": plugin, "removeAction": null, "overflowActions": [], "info": null,
+            } })
+        };
+        let binding = |available: Vec<serde_json::Value>| {
+            serde_json::json!({
+                "enabled": true, "interfaces": {},
+                "options": { "preferredExternalPort": 80, "addSsl": null, "secure": null },
+                "net": { "assignedPort": null, "assignedSslPort": null },
+                "addresses": { "enabled": [], "disabled": [], "guaWan": [], "available": available },
+            })
+        };
+        let entry = bound(serde_json::json!({
+            "bindings": {
+                "80": binding(vec![address("tor"), address("tor"), address("i2p")]),
+                "81": binding(vec![address("tor")]),
+                "82": binding(vec![]),
+            },
+            "bindingRanges": {}, "publicDomains": {}, "privateDomains": {}, "portForwards": [],
+        }));
+        let tcp = |port| (Proto::Tcp, PortRange::one(port));
+        let wanted = BTreeMap::from([("tor", vec![tcp(80), tcp(81)]), ("i2p", vec![tcp(80)])]);
+        assert_eq!(plugged_into(&entry), wanted);
     }
 }

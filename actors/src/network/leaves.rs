@@ -1,6 +1,9 @@
 //! The server's certificate authority and the leaves it has issued.
 //!
-//! Invariants: the authority's key is in the secret store and in this process, nowhere else; a set
+//! Two authorities: the root signs what the edge shows; the one below it signs what packages show
+//! themselves (`get-ssl-certificate`), since their contract promises a chain of three.
+//!
+//! Invariants: the authorities' keys are in the secret store and in this process, nowhere else; a set
 //! of names has one leaf until two thirds of its life are over, across restarts. A leaf that cannot
 //! be replaced is used on: an old certificate is better than none.
 
@@ -9,7 +12,7 @@ use std::net::IpAddr;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use coppice_clock::Wall;
 use coppice_net::{
-    ca::{Authority, CaError, Renewal, renewal},
+    ca::{Authority, CaError, KeyKind, Renewal, renewal},
     table::{Certificate, KeyPem},
 };
 use patchdb::{Secret, SecretStore};
@@ -20,11 +23,66 @@ use crate::problem::{Kind, Problem};
 
 const NAMESPACE: &str = "ca";
 const LEAVES: &str = "leaves";
+/// What the keys of leaves begin with that packages asked for.
+const ASKED: &str = "asked ";
+const CERTIFICATE_END: &str = "-----END CERTIFICATE-----";
 
-/// The authority and its leaves.
+/// Most leaves that are kept for one service's asking. lnd, the one package that is known to ask,
+/// has one; a package that takes its own new address each time has one more per container.
+const MOST_ASKED: usize = 64;
+
+/// The authorities and their leaves.
 pub struct Leaves {
     authority: Authority,
+    /// Signs what packages show themselves.
+    below: Authority,
     secrets: SecretStore,
+}
+
+/// A certificate that packages asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The leaf, the authority that signed it, the root; PEM each.
+    pub chain: Vec<String>,
+    /// The leaf's key, PKCS#8 PEM.
+    pub key_pem: KeyPem,
+}
+
+/// What a certificate is asked for by; the same one always gives the same certificate.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Wanted {
+    kind: KeyKind,
+    names: Vec<String>,
+    addresses: Vec<IpAddr>,
+}
+
+impl Wanted {
+    /// Of a set of host names and addresses, in any order and letter case.
+    #[must_use]
+    pub fn of(hostnames: &[String], kind: KeyKind) -> Self {
+        let (mut names, mut addresses) = (Vec::new(), Vec::new());
+        for host in hostnames {
+            match host.parse() {
+                Ok(address) => addresses.push(address),
+                Err(_) => names.push(host.to_ascii_lowercase()),
+            }
+        }
+        names.sort();
+        names.dedup();
+        addresses.sort();
+        addresses.dedup();
+        Self {
+            kind,
+            names,
+            addresses,
+        }
+    }
+
+    /// The end of the key that its leaf is kept under; before it stands who asked.
+    fn key(&self) -> String {
+        let text = format!("{:?} {:?} {:?}", self.kind, self.names, self.addresses);
+        blake3::hash(text.as_bytes()).to_hex().to_string()
+    }
 }
 
 /// A leaf as it is kept.
@@ -53,25 +111,33 @@ impl Leaves {
                 .transpose()
                 .map_err(|error| Problem::of(Kind::OpenSsl, &error))
         };
-        let authority = match (stored("root-cert")?, stored("root-key")?) {
-            (Some(cert), Some(key)) => {
-                Authority::from_pem(&cert, &KeyPem::new(key)).map_err(failed)?
+        let open_or_make = |role: &str, make: &dyn Fn() -> Result<Authority, CaError>| {
+            let (cert, key) = (format!("{role}-cert"), format!("{role}-key"));
+            if let (Some(cert), Some(key)) = (stored(&cert)?, stored(&key)?) {
+                return Authority::from_pem(&cert, &KeyPem::new(key)).map_err(failed);
             }
-            _ => {
-                let name = format!("Coppice {server_id} Root CA");
-                let made = Authority::create(&name, Wall::now()).map_err(failed)?;
-                let keep = |name: &str, text: &str| {
-                    secrets
-                        .put(NAMESPACE, name, &Secret::new(text))
-                        .map_err(|error| Problem::of(Kind::Database, &error))
-                };
-                // The certificate last: a crash in between leaves a key that the next start replaces.
-                keep("root-key", made.key_pem().expose())?;
-                keep("root-cert", made.cert_pem())?;
-                made
-            }
+            let made = make().map_err(failed)?;
+            let keep = |name: &str, text: &str| {
+                secrets
+                    .put(NAMESPACE, name, &Secret::new(text))
+                    .map_err(|error| Problem::of(Kind::Database, &error))
+            };
+            // The certificate last: a crash in between leaves a key that the next start replaces.
+            keep(&key, made.key_pem().expose())?;
+            keep(&cert, made.cert_pem())?;
+            Ok(made)
         };
-        Ok(Self { authority, secrets })
+        let authority = open_or_make("root", &|| {
+            Authority::create(&format!("Coppice {server_id} Root CA"), Wall::now())
+        })?;
+        let below = open_or_make("services", &|| {
+            authority.subordinate(&format!("Coppice {server_id} Services CA"), Wall::now())
+        })?;
+        Ok(Self {
+            authority,
+            below,
+            secrets,
+        })
     }
 
     /// The root certificate.
@@ -109,28 +175,12 @@ impl Leaves {
         addresses: &[IpAddr],
         now: Wall,
     ) -> Result<Certificate, Problem> {
-        let kept = self.kept(key)?;
-        let clock_is_behind = now < self.authority.not_before();
-        let is_good = kept.as_ref().is_some_and(|kept| {
-            let age = renewal(kept.not_before, kept.not_after, now);
-            kept.names == names
-                && kept.addresses == addresses
-                && (clock_is_behind || matches!(age, Renewal::Keep { .. }))
-        });
-        let leaf = match kept {
-            Some(kept) if is_good => kept,
-            kept => {
-                let now = now.max(self.authority.not_before());
-                match (self.issue(key, names, addresses, now), kept) {
-                    (Ok(new), _) => new,
-                    (Err(problem), Some(old)) => {
-                        tracing::warn!(leaf = key, %problem, "a certificate was not replaced; the old one is used on");
-                        old
-                    }
-                    (Err(problem), None) => return Err(problem),
-                }
-            }
+        let wanted = Wanted {
+            kind: KeyKind::default(),
+            names: names.to_vec(),
+            addresses: addresses.to_vec(),
         };
+        let leaf = self.current(key, &wanted, &self.authority, now)?;
         let mut shown_for = leaf.names;
         shown_for.extend(leaf.addresses.iter().map(IpAddr::to_string));
         Ok(Certificate {
@@ -138,6 +188,120 @@ impl Leaves {
             chain_pem: leaf.chain_pem,
             key_pem: leaf.key_pem,
         })
+    }
+
+    /// The certificate that packages get for this set of names: the one there is, whoever asked for it
+    /// first, or a new one, kept for as long as `service` is installed.
+    ///
+    /// # Errors
+    /// When there is none, and `service` has asked for too many, the secret store fails, or a name cannot
+    /// stand in a certificate.
+    pub fn asked(&self, service: &str, wanted: &Wanted, now: Wall) -> Result<Asked, Problem> {
+        let key = match self.key_of(wanted)? {
+            Some(key) => key,
+            None => {
+                if self.keys_for(service)?.len() >= MOST_ASKED {
+                    return Err(Problem::invalid(format!(
+                        "`{service}` has asked for certificates of {MOST_ASKED} sets of names, which is the \
+                         most; ask for one with all names instead"
+                    )));
+                }
+                format!("{}{}", asked_by(service), wanted.key())
+            }
+        };
+        let leaf = self.current(&key, wanted, &self.below, now)?;
+        let mut chain: Vec<String> = leaf
+            .chain_pem
+            .split_inclusive(CERTIFICATE_END)
+            .map(str::trim_start)
+            .filter(|block| !block.is_empty())
+            .map(|block| format!("{block}\n"))
+            .collect();
+        chain.push(self.root_pem().to_owned());
+        Ok(Asked {
+            chain,
+            key_pem: leaf.key_pem,
+        })
+    }
+
+    /// Whether whoever watches this certificate should ask for it again: it is to be replaced, or gone.
+    ///
+    /// # Errors
+    /// When the secret store fails.
+    pub fn is_due(&self, wanted: &Wanted, now: Wall) -> Result<bool, Problem> {
+        let Some(key) = self.key_of(wanted)? else {
+            return Ok(true);
+        };
+        let kept = self.kept(&key)?;
+        Ok(kept.is_none_or(|kept| !self.is_fresh(&kept, now)))
+    }
+
+    /// Forgets the leaves that were made because this service asked.
+    ///
+    /// # Errors
+    /// When the secret store fails.
+    pub fn forget_asked(&self, service: &str) -> Result<(), Problem> {
+        for key in self.keys_for(service)? {
+            self.forget(&key)?;
+        }
+        Ok(())
+    }
+
+    fn key_of(&self, wanted: &Wanted) -> Result<Option<String>, Problem> {
+        let end = wanted.key();
+        let mut keys = self.keys()?.into_iter();
+        Ok(keys.find(|key| key.starts_with(ASKED) && key.ends_with(&end)))
+    }
+
+    fn keys_for(&self, service: &str) -> Result<Vec<String>, Problem> {
+        let own = asked_by(service);
+        let keys = self.keys()?.into_iter();
+        Ok(keys.filter(|key| key.starts_with(&own)).collect())
+    }
+
+    fn keys(&self) -> Result<Vec<String>, Problem> {
+        self.secrets
+            .keys(LEAVES)
+            .map_err(|error| Problem::of(Kind::Database, &error))
+    }
+
+    /// Whether a leaf need not be replaced for its age.
+    fn is_fresh(&self, kept: &Kept, now: Wall) -> bool {
+        now < self.authority.not_before()
+            || matches!(
+                renewal(kept.not_before, kept.not_after, now),
+                Renewal::Keep { .. }
+            )
+    }
+
+    /// The leaf kept under `key`, replaced when it is not what is wanted, or old.
+    fn current(
+        &self,
+        key: &str,
+        wanted: &Wanted,
+        signer: &Authority,
+        now: Wall,
+    ) -> Result<Kept, Problem> {
+        let kept = self.kept(key)?;
+        let is_good = kept.as_ref().is_some_and(|kept| {
+            kept.names == wanted.names
+                && kept.addresses == wanted.addresses
+                && self.is_fresh(kept, now)
+        });
+        match kept {
+            Some(kept) if is_good => Ok(kept),
+            kept => {
+                let now = now.max(signer.not_before());
+                match (self.issue(key, wanted, signer, now), kept) {
+                    (Ok(new), _) => Ok(new),
+                    (Err(problem), Some(old)) => {
+                        tracing::warn!(leaf = key, %problem, "a certificate was not replaced; the old one is used on");
+                        Ok(old)
+                    }
+                    (Err(problem), None) => Err(problem),
+                }
+            }
+        }
     }
 
     fn kept(&self, key: &str) -> Result<Option<Kept>, Problem> {
@@ -152,17 +316,16 @@ impl Leaves {
     fn issue(
         &self,
         key: &str,
-        names: &[String],
-        addresses: &[IpAddr],
+        wanted: &Wanted,
+        signer: &Authority,
         now: Wall,
     ) -> Result<Kept, Problem> {
-        let leaf = self
-            .authority
-            .issue(names, addresses, now)
+        let leaf = signer
+            .issue_of(wanted.kind, &wanted.names, &wanted.addresses, now)
             .map_err(failed)?;
         let kept = Kept {
-            names: names.to_vec(),
-            addresses: addresses.to_vec(),
+            names: wanted.names.clone(),
+            addresses: wanted.addresses.clone(),
             chain_pem: leaf.chain_pem,
             key_pem: leaf.key_pem,
             not_before: leaf.not_before,
@@ -188,6 +351,11 @@ impl Leaves {
     }
 }
 
+/// The beginning of the keys of leaves that this service asked for.
+fn asked_by(service: &str) -> String {
+    format!("{ASKED}{service} ")
+}
+
 fn failed(error: CaError) -> Problem {
     Problem::of(Kind::OpenSsl, &error)
 }
@@ -206,6 +374,9 @@ mod tests {
     fn leaves(folder: &std::path::Path, born: Wall) -> Leaves {
         let authority = Authority::create("Coppice test Root CA", born).unwrap();
         Leaves {
+            below: authority
+                .subordinate("Coppice test Services CA", born)
+                .unwrap(),
             authority,
             secrets: SecretStore::open(folder).unwrap(),
         }
@@ -270,5 +441,66 @@ mod tests {
         let more = names(&["hello-coppice.local", "hello.startos"]);
         let renamed = leaves.certificate("hello", &more, &[], at(301)).unwrap();
         assert_eq!(renamed.names, more);
+    }
+
+    #[test]
+    fn the_same_set_of_names_gives_whoever_asks_the_same_chain_of_three() {
+        let folder = tempfile::tempdir().unwrap();
+        let leaves = leaves(folder.path(), at(0));
+        let wanted = |list: &[&str]| Wanted::of(&names(list), KeyKind::Ecdsa);
+        let first = leaves
+            .asked("lnd", &wanted(&["lnd.startos", "10.0.16.2"]), at(1))
+            .unwrap();
+        let again = leaves
+            .asked(
+                "rtl",
+                &wanted(&["10.0.16.2", "LND.startos", "lnd.startos"]),
+                at(2),
+            )
+            .unwrap();
+        assert_eq!(first, again);
+        assert_eq!(first.chain.len(), 3);
+        assert!(first.chain.iter().all(|one| one.ends_with("-----\n")));
+        let other = Wanted::of(&names(&["lnd.startos", "10.0.16.2"]), KeyKind::Ed25519);
+        assert_ne!(leaves.asked("lnd", &other, at(2)).unwrap(), first);
+        leaves.forget_asked("lnd").unwrap();
+        assert_ne!(
+            leaves
+                .asked("lnd", &wanted(&["lnd.startos", "10.0.16.2"]), at(2))
+                .unwrap(),
+            first
+        );
+    }
+
+    #[test]
+    fn who_watches_a_certificate_hears_when_it_is_to_be_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let leaves = leaves(folder.path(), at(0));
+        let wanted = Wanted::of(&names(&["lnd.startos"]), KeyKind::Ecdsa);
+        let first = leaves.asked("lnd", &wanted, at(1)).unwrap();
+        assert!(!leaves.is_due(&wanted, at(200)).unwrap());
+        assert!(leaves.is_due(&wanted, at(300)).unwrap());
+        assert_ne!(leaves.asked("lnd", &wanted, at(300)).unwrap(), first);
+        assert!(!leaves.is_due(&wanted, at(300)).unwrap());
+    }
+
+    #[test]
+    fn a_service_that_asks_for_ever_new_sets_of_names_is_refused_in_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let leaves = leaves(folder.path(), at(0));
+        let ask = |service: &str, at_: usize| {
+            let wanted = Wanted::of(&[format!("10.0.16.{at_}")], KeyKind::Ecdsa);
+            leaves.asked(service, &wanted, at(1))
+        };
+        for one in 0..MOST_ASKED {
+            ask("greedy", one).unwrap();
+        }
+        let refused = ask("greedy", MOST_ASKED).unwrap_err().to_string();
+        assert!(
+            refused.contains("greedy") && refused.contains("64"),
+            "{refused}"
+        );
+        ask("greedy", 0).unwrap();
+        ask("modest", MOST_ASKED).unwrap();
     }
 }

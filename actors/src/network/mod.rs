@@ -16,11 +16,12 @@ mod forwards;
 mod leaves;
 mod links;
 mod notices;
+mod outbound;
 mod table;
 
 pub use edge::{EdgeActor, Publish};
 pub use forwards::ForwardsActor;
-pub use leaves::Leaves;
+pub use leaves::{Asked, Leaves, Wanted};
 pub use notices::{Notices, Watch};
 pub use table::Listening;
 
@@ -54,6 +55,7 @@ pub struct Network {
     pub notices: Notices,
     changed: watch::Sender<u64>,
     links: RwLock<Vec<Gateway>>,
+    outbound: RwLock<Option<String>>,
 }
 
 impl Network {
@@ -69,6 +71,7 @@ impl Network {
             notices: Notices::default(),
             changed: watch::Sender::new(0),
             links: RwLock::new(links),
+            outbound: RwLock::new(outbound::read()),
         }
     }
 
@@ -87,6 +90,24 @@ impl Network {
     pub fn refresh_links(&self) -> bool {
         let found = links::read(&self.bridge);
         let mut known = self.links.write().unwrap_or_else(PoisonError::into_inner);
+        let changed = *known != found;
+        *known = found;
+        changed
+    }
+
+    /// The interface by which this machine reaches the rest of the world; `None` without a default route.
+    #[must_use]
+    pub fn outbound(&self) -> Option<String> {
+        outbound::read()
+    }
+
+    /// Looks at the default route again; `true` when it has changed since the last look.
+    pub fn refresh_outbound(&self) -> bool {
+        let found = outbound::read();
+        let mut known = self
+            .outbound
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         let changed = *known != found;
         *known = found;
         changed

@@ -238,6 +238,14 @@ fn service_routes(
     let named = named_binding(&service.entry.hosts);
     for (host_id, host) in &service.entry.hosts {
         for (port, bound) in host.bindings.iter().filter(|(_, bound)| bound.enabled) {
+            if let Some(protection) = protection_that_is_missing(bound) {
+                left_out.push(format!(
+                    "Port {port} of `{}` is not served over TLS: its package asks for {protection}, which this \
+                     version of Coppice does not do.",
+                    service.id
+                ));
+                continue;
+            }
             let target = target(service, *port, bound);
             // Without an interface a port is for other packages only, and those take the bridge.
             if let (Some(external), false) =
@@ -271,6 +279,17 @@ fn service_routes(
         }
     }
     routes
+}
+
+/// What a binding asks Coppice to do in front of it and Coppice cannot. Its port stays closed: without
+/// the lock that was asked for, or with nobody who understands it, it is better so.
+fn protection_that_is_missing(bound: &BindInfo) -> Option<&'static str> {
+    let tls = bound.options.add_ssl.as_ref()?;
+    if tls.auth.is_some() {
+        return Some("credentials in front of it (`addSsl.auth`)");
+    }
+    let speaks_tls = bound.options.secure.is_some_and(|own| own.ssl);
+    speaks_tls.then_some("TLS in front of its own TLS (`addSsl` with `secure.ssl`)")
 }
 
 /// The notice of a service whose port Coppice itself listens on, since it was told to later.

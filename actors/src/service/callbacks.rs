@@ -4,7 +4,12 @@
 //! generation; a change that comes between the registration and the answer still fires, because
 //! registering comes first.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use crate::network::Wanted;
 
 /// What a registration watches.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,12 +29,45 @@ pub enum Watched {
     Hosts(String),
     /// The address of a package's container: the next container made.
     ContainerIp(String),
-    /// The gateway this package goes out by.
-    OutboundGateway,
+    /// One interface of a package, that there is.
+    Interface {
+        /// The package.
+        package: String,
+        /// The host it belongs to.
+        host: String,
+        /// The interface.
+        id: String,
+    },
+    /// The gateway a package goes out by.
+    OutboundGateway(String),
     /// The server's mail settings.
     Smtp,
     /// A certificate's renewal.
-    Certificate(Vec<String>),
+    Certificate(Wanted),
+}
+
+/// What registrations are looked up by, when something changed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Topic {
+    /// Anything about a package.
+    Package(String),
+    /// What belongs to the server.
+    Server,
+}
+
+impl Watched {
+    fn topic(&self) -> Topic {
+        match self {
+            Self::Status(package)
+            | Self::Manifest(package)
+            | Self::Host { package, .. }
+            | Self::Hosts(package)
+            | Self::ContainerIp(package)
+            | Self::Interface { package, .. }
+            | Self::OutboundGateway(package) => Topic::Package(package.clone()),
+            Self::Smtp | Self::Certificate(_) => Topic::Server,
+        }
+    }
 }
 
 /// Registrations a service may have at once. A package watches what it read: some dozens of things.
@@ -51,6 +89,13 @@ pub enum Changed {
     One(Watched),
     /// Every host of this package, and which there are.
     AllHosts(String),
+    /// Every interface of one host, and which there are.
+    InterfacesOf {
+        /// The package.
+        package: String,
+        /// The host.
+        host: String,
+    },
 }
 
 impl Changed {
@@ -60,14 +105,78 @@ impl Changed {
         matches!(self, Self::One(Watched::Hosts(_)) | Self::AllHosts(_))
     }
 
+    fn topic(&self) -> Topic {
+        match self {
+            Self::One(watched) => watched.topic(),
+            Self::AllHosts(package) | Self::InterfacesOf { package, .. } => {
+                Topic::Package(package.clone())
+            }
+        }
+    }
+
     fn concerns(&self, watched: &Watched) -> bool {
         match (self, watched) {
             (Self::One(changed), watched) => changed == watched,
-            (Self::AllHosts(changed), Watched::Host { package, .. } | Watched::Hosts(package)) => {
-                changed == package
-            }
-            (Self::AllHosts(_), _) => false,
+            (
+                Self::AllHosts(changed),
+                Watched::Host { package, .. }
+                | Watched::Hosts(package)
+                | Watched::Interface { package, .. },
+            ) => changed == package,
+            (
+                Self::InterfacesOf { package, host },
+                Watched::Interface {
+                    package: of,
+                    host: on,
+                    ..
+                },
+            ) => (package, host) == (of, on),
+            (Self::AllHosts(_) | Self::InterfacesOf { .. }, _) => false,
         }
+    }
+}
+
+/// Which services watch anything of a topic, so that a change need not ask all there are.
+///
+/// Invariant: whoever has a registration is found by its topic. The other way round it may be out of date.
+#[derive(Debug, Default)]
+pub(crate) struct Watchers {
+    by_topic: Mutex<BTreeMap<Topic, BTreeSet<String>>>,
+}
+
+impl Watchers {
+    fn by_topic(&self) -> MutexGuard<'_, BTreeMap<Topic, BTreeSet<String>>> {
+        self.by_topic.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that `service` watches this.
+    pub(crate) fn add(&self, service: &str, watched: &Watched) {
+        let mut by_topic = self.by_topic();
+        let watchers = by_topic.entry(watched.topic()).or_default();
+        if !watchers.contains(service) {
+            watchers.insert(service.to_owned());
+        }
+    }
+
+    /// Forgets `service` for these.
+    pub(crate) fn remove<'a>(&self, service: &str, topics: impl Iterator<Item = &'a Topic>) {
+        let mut by_topic = self.by_topic();
+        for topic in topics {
+            if let Some(watchers) = by_topic.get_mut(topic) {
+                watchers.remove(service);
+                if watchers.is_empty() {
+                    by_topic.remove(topic);
+                }
+            }
+        }
+    }
+
+    /// The services that one of `changed` may concern.
+    pub(crate) fn of(&self, changed: &[Changed]) -> BTreeSet<String> {
+        let topics: BTreeSet<Topic> = changed.iter().map(Changed::topic).collect();
+        let by_topic = self.by_topic();
+        let watchers = topics.iter().filter_map(|topic| by_topic.get(topic));
+        watchers.flatten().cloned().collect()
     }
 }
 
@@ -100,6 +209,11 @@ impl Callbacks {
         Ok(())
     }
 
+    /// Everything these registrations are looked up by.
+    pub(crate) fn topics(&self) -> BTreeSet<Topic> {
+        self.by_watched.keys().map(Watched::topic).collect()
+    }
+
     /// Takes the callbacks that one of `changed` fires.
     pub fn fire(&mut self, changed: &[Changed]) -> Vec<u64> {
         let mut due = Vec::new();
@@ -115,26 +229,44 @@ impl Callbacks {
         due
     }
 
+    /// The certificates that are watched.
+    #[must_use]
+    pub fn certificates(&self) -> Vec<Wanted> {
+        let watched = self.by_watched.keys();
+        watched
+            .filter_map(|watched| match watched {
+                Watched::Certificate(wanted) => Some(wanted.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+
     /// Drops registrations, whatever they watch.
     pub fn clear(&mut self, which: &Clear) {
         for ids in self.by_watched.values_mut() {
             match which {
-                Clear::Only(drop) => ids.retain(|id| !drop.contains(id)),
-                Clear::Except(keep) => ids.retain(|id| keep.contains(id)),
+                Clear::Only { only } => ids.retain(|id| !only.contains(id)),
+                Clear::Except { except } => ids.retain(|id| except.contains(id)),
             }
         }
         self.by_watched.retain(|_, ids| !ids.is_empty());
     }
 }
 
-/// Parameters of `clear-callbacks`.
+/// Parameters of `clear-callbacks`; an event id may stand beside.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(untagged)]
 pub enum Clear {
     /// Drop these.
-    Only(BTreeSet<u64>),
+    Only {
+        /// Their numbers.
+        only: BTreeSet<u64>,
+    },
     /// Keep these.
-    Except(BTreeSet<u64>),
+    Except {
+        /// Their numbers.
+        except: BTreeSet<u64>,
+    },
 }
 
 /// What a change of the document at `path` (segments below `/public/packageData`) may have changed.
@@ -154,14 +286,33 @@ pub fn touched(path: &[&str]) -> Vec<Changed> {
         ],
         ["statusInfo", ..] => vec![one(Watched::Status(package()))],
         ["stateInfo", ..] => vec![one(Watched::Manifest(package()))],
+        ["outboundGateway", ..] => vec![one(Watched::OutboundGateway(package()))],
         ["hosts"] => vec![Changed::AllHosts(package())],
-        ["hosts", host, ..] => vec![
-            one(Watched::Host {
-                package: package(),
-                host: (*host).to_owned(),
-            }),
-            one(Watched::Hosts(package())),
-        ],
+        ["hosts", host, below @ ..] => {
+            let host = || (*host).to_owned();
+            let mut changed = vec![
+                one(Watched::Host {
+                    package: package(),
+                    host: host(),
+                }),
+                one(Watched::Hosts(package())),
+            ];
+            match below {
+                ["bindings", _, "interfaces", id, ..] => changed.push(one(Watched::Interface {
+                    package: package(),
+                    host: host(),
+                    id: (*id).to_owned(),
+                })),
+                [] | ["bindings"] | ["bindings", _] | ["bindings", _, "interfaces"] => {
+                    changed.push(Changed::InterfacesOf {
+                        package: package(),
+                        host: host(),
+                    });
+                }
+                _ => {}
+            }
+            changed
+        }
         _ => Vec::new(),
     }
 }
@@ -172,6 +323,14 @@ mod tests {
 
     fn status(package: &str) -> Watched {
         Watched::Status(package.into())
+    }
+
+    fn interface(package: &str, host: &str, id: &str) -> Watched {
+        Watched::Interface {
+            package: package.into(),
+            host: host.into(),
+            id: id.into(),
+        }
     }
 
     fn changed(package: &str) -> Changed {
@@ -213,13 +372,33 @@ mod tests {
     }
 
     #[test]
+    fn only_those_are_asked_who_watch_something_of_what_changed() {
+        let watchers = Watchers::default();
+        watchers.add("x", &status("a"));
+        watchers.add("x", &Watched::Smtp);
+        watchers.add("y", &Watched::Hosts("a".into()));
+        watchers.add("z", &status("b"));
+        let asked = |path: &[&str]| Vec::from_iter(watchers.of(&touched(path)));
+        assert_eq!(asked(&["a", "statusInfo"]), ["x", "y"]);
+        assert_eq!(asked(&["a", "hosts"]), ["x", "y"]);
+        assert_eq!(asked(&["b"]), ["z"]);
+        assert!(asked(&["c"]).is_empty());
+        let smtp = [Changed::One(Watched::Smtp)];
+        assert_eq!(Vec::from_iter(watchers.of(&smtp)), ["x"]);
+        watchers.remove("x", [status("a").topic()].iter());
+        watchers.remove("y", [status("a").topic()].iter());
+        assert!(watchers.of(&touched(&["a"])).is_empty());
+        assert_eq!(Vec::from_iter(watchers.of(&smtp)), ["x"]);
+    }
+
+    #[test]
     fn a_service_that_registers_without_end_is_refused_until_it_clears() {
         let mut callbacks = Callbacks::default();
         for id in 0..8192 {
             callbacks.register(status(&id.to_string()), id).unwrap();
         }
         assert_eq!(callbacks.register(status("a"), 9000), Err(TooManyCallbacks));
-        callbacks.clear(&Clear::Only([7].into()));
+        callbacks.clear(&Clear::Only { only: [7].into() });
         callbacks.register(status("a"), 9000).unwrap();
         assert_eq!(callbacks.register(status("b"), 9001), Err(TooManyCallbacks));
         assert_eq!(callbacks.fire(&[changed("a")]), [9000]);
@@ -232,8 +411,9 @@ mod tests {
         for id in 1..=3 {
             callbacks.register(status("a"), id).unwrap();
         }
-        callbacks.clear(&Clear::Only([1].into()));
-        callbacks.clear(&Clear::Except([3].into()));
+        let clear = |value| serde_json::from_value::<Clear>(value).unwrap();
+        callbacks.clear(&clear(serde_json::json!({ "only": [1], "eventId": "e" })));
+        callbacks.clear(&clear(serde_json::json!({ "except": [3] })));
         assert_eq!(callbacks.fire(&[changed("a")]), [3]);
     }
 
@@ -250,13 +430,14 @@ mod tests {
             Watched::ContainerIp("a".into()),
             host("a", "main"),
             host("a", "other"),
+            interface("a", "main", "ui"),
         ];
         let mut callbacks = Callbacks::default();
         for (id, one) in (0..).zip(watched) {
             callbacks.register(one, id).unwrap();
         }
         callbacks.register(host("b", "main"), 99).unwrap();
-        assert_eq!(callbacks.fire(&touched(&["a"])), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(callbacks.fire(&touched(&["a"])), [0, 1, 2, 3, 4, 5, 6]);
     }
 
     #[test]
@@ -277,5 +458,38 @@ mod tests {
         register(&mut callbacks);
         assert_eq!(callbacks.fire(&touched(&["a", "hosts"])), [1, 2, 3]);
         assert!(one.iter().any(Changed::is_of_hosts));
+    }
+
+    #[test]
+    fn an_interface_is_told_of_its_own_changes_and_not_of_its_bindings_addresses() {
+        let mut callbacks = Callbacks::default();
+        let fires = |callbacks: &mut Callbacks, path: &[&str]| {
+            callbacks.register(interface("a", "main", "ui"), 1).unwrap();
+            callbacks.fire(&touched(path)) == [1]
+        };
+        let binding = ["a", "hosts", "main", "bindings", "80"];
+        let below = |rest: &[&'static str]| [&binding[..], rest].concat();
+        assert!(fires(&mut callbacks, &below(&["interfaces", "ui", "name"])));
+        assert!(fires(&mut callbacks, &below(&["interfaces", "ui"])));
+        assert!(fires(&mut callbacks, &below(&["interfaces"])));
+        assert!(fires(&mut callbacks, &binding));
+        assert!(fires(&mut callbacks, &["a", "hosts", "main"]));
+        assert!(fires(&mut callbacks, &["a", "hosts"]));
+        assert!(!fires(&mut callbacks, &below(&["addresses", "available"])));
+        assert!(!fires(&mut callbacks, &below(&["interfaces", "api"])));
+        assert!(!fires(&mut callbacks, &["a", "hosts", "other"]));
+    }
+
+    #[test]
+    fn the_way_out_that_was_chosen_for_a_package_concerns_that_package_only() {
+        let mut callbacks = Callbacks::default();
+        let own = Watched::OutboundGateway("a".into());
+        callbacks.register(own, 1).unwrap();
+        assert!(
+            callbacks
+                .fire(&touched(&["b", "outboundGateway"]))
+                .is_empty()
+        );
+        assert_eq!(callbacks.fire(&touched(&["a", "outboundGateway"])), [1]);
     }
 }

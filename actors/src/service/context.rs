@@ -16,10 +16,11 @@ use coppice_containers::Segment;
 use coppice_wire::agent::{ProcessExited, ProcessStarted};
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, watch};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{
     actions::Forms,
-    callbacks::{Callbacks, Changed},
+    callbacks::{Callbacks, Changed, Clear, TooManyCallbacks, Watched},
     container::{self, ContainerMsg},
     custody::Custody,
     daemons::{
@@ -38,13 +39,14 @@ use crate::{
     link::Peer,
     logs::ServiceLogs,
     model::{Cause, Held, Link, PackageEntry},
+    network::Wanted,
     problem::{Kind, Problem},
 };
 
 /// How long a runtime may leave its callbacks unread.
 const DELIVERY_PATIENCE: Duration = Duration::from_secs(10);
 /// Events of processes that a slow reader may miss before it must ask for the list.
-const PROCESS_EVENTS: usize = 1024;
+const PROCESS_EVENTS: usize = 512;
 
 /// How far the container is, for those who wait for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,15 +108,17 @@ impl ProcessEvent {
 }
 
 /// One report of one agent.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct ProcessReport {
     /// The container life it belongs to: numbers and ids begin anew with each.
     pub life: Arc<str>,
     /// The connection it came on, which takes the acknowledgement.
     pub agent: Peer,
-    /// What it says. Elsewhere, because a channel has room for its longest queue from the beginning: in
-    /// place, reports that are never sent would be most of the memory of a service.
-    pub event: Arc<ProcessEvent>,
+    /// What it says.
+    pub event: ProcessEvent,
+    /// Whoever still writes something down about a report keeps it, and this with it: it is acknowledged
+    /// when nobody does, because what is acknowledged is not told to the next core.
+    pub told: TaskTrackerToken,
 }
 
 /// A live subcontainer.
@@ -148,7 +152,9 @@ pub struct ServiceContext {
     /// last words.
     pub failures: watch::Sender<(u64, String)>,
     /// Reports of processes, as they come; the `processes` actor acknowledges them.
-    pub processes: broadcast::Sender<ProcessReport>,
+    /// Behind pointers, because a channel has room for its longest queue from the beginning: in place,
+    /// reports that are never sent would be most of the memory of a service.
+    pub processes: broadcast::Sender<Arc<ProcessReport>>,
     /// Raised when the wish in the document may have changed.
     pub wishes: watch::Sender<u64>,
     /// One action or backup at a time.
@@ -327,17 +333,54 @@ impl ServiceContext {
         Ok(link.peer.call(method, params, patience).await?)
     }
 
-    /// The registrations.
-    pub fn callbacks(&self) -> MutexGuard<'_, Callbacks> {
+    fn callbacks(&self) -> MutexGuard<'_, Callbacks> {
         self.callbacks
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Delivers what these changes fire, beside the caller: whoever tells of a change tells every
-    /// service, and none may wait for one that does not read.
+    /// Notes that callback `id` of the package's code wants to hear of `watched`, once.
+    ///
+    /// # Errors
+    /// When it waits for too much already.
+    pub fn watch(&self, watched: Watched, id: u64) -> Result<(), TooManyCallbacks> {
+        let mut callbacks = self.callbacks();
+        callbacks.register(watched.clone(), id)?;
+        // A change that came before this is in what the caller reads next.
+        self.host.watchers.add(&self.id, &watched);
+        Ok(())
+    }
+
+    /// Drops registrations, whatever they watch.
+    pub fn unwatch(&self, which: &Clear) {
+        self.drop_callbacks(|callbacks| callbacks.clear(which));
+    }
+
+    /// Begins a generation of the runtime: what earlier ones registered is not delivered any more.
+    pub fn begin_watching(&self, generation: u64) {
+        self.drop_callbacks(|callbacks| callbacks.begin(generation));
+    }
+
+    /// The certificates whose renewal is watched.
+    pub(crate) fn watched_certificates(&self) -> Vec<Wanted> {
+        self.callbacks().certificates()
+    }
+
+    fn drop_callbacks<T>(&self, dropping: impl FnOnce(&mut Callbacks) -> T) -> T {
+        let mut callbacks = self.callbacks();
+        let before = callbacks.topics();
+        let done = dropping(&mut callbacks);
+        let after = callbacks.topics();
+        self.host
+            .watchers
+            .remove(&self.id, before.difference(&after));
+        done
+    }
+
+    /// Delivers what these changes fire, beside the caller: whoever tells of a change tells several
+    /// services, and none may wait for one that does not read.
     pub fn fire(self: &Arc<Self>, changed: &[Changed]) {
-        let due = self.callbacks().fire(changed);
+        let due = self.drop_callbacks(|callbacks| callbacks.fire(changed));
         let link = self.runtime.borrow().clone();
         let Some(link) = link.filter(|_| !due.is_empty()) else {
             return;

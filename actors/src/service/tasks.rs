@@ -20,14 +20,20 @@ use crate::{
     problem::Problem,
 };
 
-/// Which tasks an effect names, by replay id.
+/// Which tasks an effect names, by replay id; an event id may stand beside.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(untagged)]
 pub enum TaskSelection {
     /// These.
-    Only(Vec<String>),
+    Only {
+        /// Their ids.
+        only: Vec<String>,
+    },
     /// All but these.
-    Except(Vec<String>),
+    Except {
+        /// Their ids.
+        except: Vec<String>,
+    },
 }
 
 impl TaskSelection {
@@ -35,8 +41,8 @@ impl TaskSelection {
     #[must_use]
     pub fn selects(&self, id: &str) -> bool {
         match self {
-            Self::Only(ids) => ids.iter().any(|one| one == id),
-            Self::Except(ids) => ids.iter().all(|one| one != id),
+            Self::Only { only } => only.iter().any(|one| one == id),
+            Self::Except { except } => except.iter().all(|one| one != id),
         }
     }
 }
@@ -190,12 +196,10 @@ pub fn reevaluate_later(target: &Arc<ServiceContext>, action: Option<String>) {
 
 async fn reevaluate(target: &Arc<ServiceContext>, action: Option<&str>) {
     let mut inputs: BTreeMap<String, Option<Value>> = BTreeMap::new();
-    for source in target.host.services() {
-        let Ok(entry) = source.entry() else { continue };
-        for one in entry.tasks.values() {
-            let about = one.task.package_id == target.id
-                && action.is_none_or(|id| id == one.task.action_id);
-            if about && one.task.when.is_some() && !inputs.contains_key(&one.task.action_id) {
+    for (_, tasks) in target.host.document.tasks_about(&target.id) {
+        for one in tasks.values() {
+            let asked = action.is_none_or(|id| id == one.task.action_id);
+            if asked && one.task.when.is_some() && !inputs.contains_key(&one.task.action_id) {
                 let input = current_input(target, &target.id, &one.task.action_id).await;
                 inputs.insert(one.task.action_id.clone(), input);
             }
@@ -218,15 +222,17 @@ async fn for_tasks_about(
     action: Option<&str>,
     judge: impl Fn(&Task, bool) -> Verdict,
 ) {
-    for source in target.host.services() {
-        let Ok(entry) = source.entry() else { continue };
-        let verdicts: Vec<(String, Task, Verdict)> = entry
-            .tasks
-            .iter()
-            .filter(|(_, one)| {
-                one.task.package_id == target.id && action.is_none_or(|id| id == one.task.action_id)
+    for (source, tasks) in target.host.document.tasks_about(&target.id) {
+        let Some(source) = target.host.service(&source) else {
+            continue;
+        };
+        let verdicts: Vec<(String, Task, Verdict)> = tasks
+            .into_iter()
+            .filter(|(_, one)| action.is_none_or(|id| id == one.task.action_id))
+            .map(|(id, one)| {
+                let verdict = judge(&one.task, one.active);
+                (id, one.task, verdict)
             })
-            .map(|(id, one)| (id.clone(), one.task.clone(), judge(&one.task, one.active)))
             .filter(|(_, _, verdict)| *verdict != Verdict::Unchanged)
             .collect();
         if verdicts.is_empty() {
@@ -377,9 +383,11 @@ mod tests {
 
     #[test]
     fn a_selection_names_tasks_or_all_others() {
-        let only = TaskSelection::Only(vec!["a".into()]);
+        let read = |value| serde_json::from_value::<TaskSelection>(value);
+        let only = read(json!({ "only": ["a"], "eventId": "e" })).unwrap();
         assert!(only.selects("a") && !only.selects("b"));
-        let except = TaskSelection::Except(vec!["a".into()]);
+        assert!(read(json!({ "eventId": "e" })).is_err());
+        let except = read(json!({ "except": ["a"], "eventId": "e" })).unwrap();
         assert!(!except.selects("a") && except.selects("b"));
     }
 }

@@ -14,8 +14,8 @@ use coppice_containers::{
 use tokio::runtime::Runtime;
 
 use super::{
+    house::version_in,
     puppet::{self, Manners},
-    version_in,
 };
 
 /// Containers in memory, with puppets that outlive the core.

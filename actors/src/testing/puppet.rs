@@ -1,5 +1,5 @@
 //! Who lives in a container in memory: an agent, and the runtimes it is asked to start. They speak the real
-//! protocol over the service's real socket, and redial when the core comes back.
+//! protocol over the service's socket, and redial when the core comes back.
 
 use std::{
     fs,
@@ -7,7 +7,7 @@ use std::{
     os::unix::net::UnixStream as StdStream,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicI64, Ordering},
     },
     time::Duration,
@@ -19,7 +19,8 @@ use coppice_wire::{
     runtime,
 };
 use serde_json::{Value, json};
-use tokio::net::UnixStream;
+use tokio::{io::DuplexStream, net::UnixStream};
+use tokio_util::either::Either;
 
 use super::line::Line;
 
@@ -199,7 +200,7 @@ fn migrate(place: &Place, manners: &Manners) -> Option<String> {
 }
 
 /// Asks the core; what it answers is heard with all else, and not looked at.
-async fn ask(line: &mut Line<UnixStream>, method: &str, params: Value) {
+async fn ask(line: &mut Line<Stream>, method: &str, params: Value) {
     static NUMBER: AtomicI64 = AtomicI64::new(1);
     let request = Message::Request {
         id: Id::Number(NUMBER.fetch_add(1, Ordering::Relaxed)),
@@ -209,9 +210,20 @@ async fn ask(line: &mut Line<UnixStream>, method: &str, params: Value) {
     line.say(&request).await;
 }
 
-pub(crate) async fn dial(place: &Place, role: Role, generation: Option<u64>) -> Line<UnixStream> {
+/// What connects, where sockets are in memory.
+pub(crate) static IN_MEMORY: OnceLock<fn(&Path, u32) -> Option<DuplexStream>> = OnceLock::new();
+
+/// A connection over the service's real socket, or one in memory.
+type Stream = Either<UnixStream, DuplexStream>;
+
+pub(crate) async fn dial(place: &Place, role: Role, generation: Option<u64>) -> Line<Stream> {
     loop {
-        if let Some(stream) = connect_as(place.uid, &place.socket).await
+        let memory = IN_MEMORY.get();
+        let stream = match memory.and_then(|dial| dial(&place.socket, place.uid)) {
+            Some(stream) => Some(Either::Right(stream)),
+            None => connect_as(place.uid, &place.socket).await.map(Either::Left),
+        };
+        if let Some(stream) = stream
             && let Some(line) = Line::greet(stream, &place.boot, role, generation).await
         {
             return line;

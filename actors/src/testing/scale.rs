@@ -2,8 +2,9 @@
 //!
 //! `COPPICE_SCALE=1000 cargo test -p coppice-actors --lib -- --ignored --nocapture scale` (`make bench` does it
 //! for 100, 1,000 and 10,000). What is counted is the whole process: the document on a real disk, the trees
-//! with their actors and sockets, and with them the puppets that live in the containers, each with an
-//! agent and a runtime on a connection of its own. Not included is what a container is on a machine.
+//! with their actors, and with them the puppets that live in the containers, each with an agent and a
+//! runtime on a connection of its own. Connections are in memory: each would be three files of the process
+//! on a machine. Not included is what a container is there.
 
 use std::{
     fs,
@@ -11,12 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nix::{
-    sys::resource::{Resource, setrlimit},
-    time::{ClockId, clock_gettime},
-};
+use nix::time::{ClockId, clock_gettime};
 
-use super::{ID, World};
+use super::{ID, World, exchange, puppet};
 use crate::{
     jobs::{self, Jobs, Source},
     model::{Allocation, DesiredStatus},
@@ -35,13 +33,11 @@ const CHUNK: usize = 500;
 #[test]
 #[ignore = "a measurement of minutes; `make bench` runs it"]
 fn scale() {
-    let count = std::env::var("COPPICE_SCALE").map_or(100, |count| count.parse().unwrap());
-    // A socket to listen on, two connections, and their other ends.
-    let files = 8 * count + 1_024;
-    setrlimit(Resource::RLIMIT_NOFILE, files, files).unwrap();
+    let count: usize = std::env::var("COPPICE_SCALE").map_or(100, |count| count.parse().unwrap());
+    exchange::share();
+    puppet::IN_MEMORY.get_or_init(|| exchange::dial);
     let mut world = World::new();
     let (file, containers) = (world.package(), Arc::clone(&world.containers));
-    let count = usize::try_from(count).unwrap();
     world.live(None, move |jobs| async move {
         jobs::install(&jobs, Source::File(file)).await.unwrap();
         jobs.take_down(ID).await.unwrap();

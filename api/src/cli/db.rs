@@ -13,7 +13,7 @@ use jiff::{Span, Timestamp, civil, tz::TimeZone};
 use patchdb::{Examiner, Options, Store, Why};
 use serde_json::{Value, json};
 
-use super::{Common, NotFound, client::Client, show};
+use super::{Common, NotFound, client::Client, progress::patiently, show};
 
 /// Verbs of `db`.
 #[derive(Debug, Subcommand)]
@@ -93,7 +93,8 @@ pub(super) async fn db(common: &Common, verb: Db) -> anyhow::Result<()> {
             Ok(())
         }
         Db::Compact => {
-            let done = call(common, "db.compact", json!({})).await?;
+            let compacting = call(common, "db.compact", json!({}));
+            let done = patiently(common, "compacting the store", compacting).await?;
             if common.json {
                 println!("{done}");
             } else {
@@ -112,9 +113,7 @@ pub(super) async fn db(common: &Common, verb: Db) -> anyhow::Result<()> {
 }
 
 async fn call(common: &Common, method: &str, params: Value) -> anyhow::Result<Value> {
-    Client::find(common.data_dir.as_deref())?
-        .call(method, params)
-        .await
+    Client::of(common)?.call(method, params).await
 }
 
 /// The beginning of the minute meant: of today or yesterday when it says no day.
@@ -155,8 +154,11 @@ fn row(revision: &Value) -> Vec<String> {
 }
 
 async fn check(common: &Common) -> anyhow::Result<()> {
-    let report = match Client::find(common.data_dir.as_deref()) {
-        Ok(client) => client.call("db.check", json!({})).await?,
+    let report = match Client::of(common) {
+        Ok(client) => {
+            let checking = client.call("db.check", json!({}));
+            patiently(common, "reading the store", checking).await?
+        }
         // Nobody has it open: look at the file itself.
         Err(error) => match (error.downcast_ref(), &common.data_dir) {
             (Some(NotFound::NotThere(_)), Some(data)) => {
@@ -181,7 +183,7 @@ async fn check(common: &Common) -> anyhow::Result<()> {
         report["sound"] == true,
         "the store is not sound; restart Coppice, which goes back to the newest sound copy"
     );
-    if !common.json {
+    if !common.json && !common.quiet {
         println!("the store is sound");
     }
     Ok(())

@@ -13,7 +13,7 @@ use coppice_s9pk::{
 };
 use serde_json::json;
 
-use super::Common;
+use super::{Common, progress::patiently};
 
 /// Bytes that `cat` prints at most.
 const CAT_LIMIT: u64 = 64 * 1024 * 1024;
@@ -71,7 +71,7 @@ pub enum Part {
     },
 }
 
-pub(super) fn run(common: &Common, verb: S9pk) -> anyhow::Result<()> {
+pub(super) async fn run(common: &Common, verb: S9pk) -> anyhow::Result<()> {
     match verb {
         S9pk::Pack {
             project,
@@ -94,7 +94,7 @@ pub(super) fn run(common: &Common, verb: S9pk) -> anyhow::Result<()> {
                 );
             }
             let packed = pack(&options, &mut |step| {
-                if !common.json {
+                if !common.json && !common.quiet {
                     eprintln!("{}", doing(&step));
                 }
             })?;
@@ -112,10 +112,14 @@ pub(super) fn run(common: &Common, verb: S9pk) -> anyhow::Result<()> {
         }
         S9pk::Inspect { file, part } => inspect(common, &file, part.unwrap_or(Part::Manifest))?,
         S9pk::Verify { file } => {
-            let archive = open(&file)?;
-            archive.verify_all()?;
-            let manifest = archive.manifest()?;
-            archive.contents(&manifest, None)?;
+            let verifying = tokio::task::spawn_blocking(move || {
+                let archive = open(&file)?;
+                archive.verify_all()?;
+                let manifest = archive.manifest()?;
+                archive.contents(&manifest, None)?;
+                anyhow::Ok((archive, manifest))
+            });
+            let (archive, manifest) = patiently(common, "reading every byte", verifying).await??;
             if common.json {
                 println!(
                     "{}",

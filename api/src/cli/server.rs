@@ -11,7 +11,7 @@ use clap::Subcommand;
 use coppice_actors::Kind;
 use serde_json::{Value, json};
 
-use super::{Common, client::Client, show};
+use super::{Common, access, client::Client, metrics, progress::patiently, show};
 
 /// How long a server may take to come or go.
 const SERVER_PATIENCE: Duration = Duration::from_secs(30);
@@ -27,6 +27,21 @@ pub enum Auth {
     },
     /// Who is signed in.
     Sessions,
+    /// End sessions, by id or by how it begins.
+    Kill {
+        /// Which.
+        #[arg(required = true)]
+        ids: Vec<String>,
+    },
+    /// Tokens for programs.
+    #[command(subcommand)]
+    Token(access::Token),
+    /// Keys that requests are signed with.
+    #[command(subcommand)]
+    Key(access::Key),
+    /// Two-step login with an authenticator app.
+    #[command(subcommand)]
+    Totp(access::Totp),
     /// Who asked for what, from where, and how it ended.
     Audit,
 }
@@ -36,12 +51,17 @@ pub enum Auth {
 pub enum Server {
     /// Names, addresses, versions.
     Info,
+    /// How busy the machine is: processor, memory, disk, temperature, load.
+    Metrics {
+        #[command(flatten)]
+        follow: metrics::Follow,
+    },
     /// What Coppice found, removed and changed about itself.
     Receipts,
 }
 
 pub(super) async fn auth(common: &Common, verb: Auth) -> anyhow::Result<()> {
-    let client = Client::find(common.data_dir.as_deref())?;
+    let client = Client::of(common)?;
     match verb {
         Auth::SetPassword { only_first } => {
             if std::io::stdin().is_terminal() {
@@ -91,6 +111,10 @@ pub(super) async fn auth(common: &Common, verb: Auth) -> anyhow::Result<()> {
                 );
             }
         }
+        Auth::Kill { ids } => access::kill(&client, &ids).await?,
+        Auth::Token(verb) => access::token(common, &client, verb).await?,
+        Auth::Key(verb) => access::key(common, &client, verb).await?,
+        Auth::Totp(verb) => access::totp(common, &client, verb).await?,
         Auth::Audit => {
             let rows = client.call("auth.audit", json!({})).await?;
             if common.json {
@@ -101,17 +125,29 @@ pub(super) async fn auth(common: &Common, verb: Auth) -> anyhow::Result<()> {
                         Value::Null => "this machine".to_owned(),
                         _ => show::text(row, "from"),
                     };
-                    let cells = ["at", "account", "role", "method", "object"];
+                    let cells = ["at", "account", "role"];
                     let mut cells = cells.map(|name| show::text(row, name)).to_vec();
+                    cells.push(shown_by(&row["with"]));
+                    cells.extend(["method", "object"].map(|name| show::text(row, name)));
                     cells.extend([from, outcome(&row["error"])]);
                     cells
                 });
-                let heading = ["when", "who", "as", "what", "of", "from", "outcome"];
+                let heading = ["when", "who", "as", "with", "what", "of", "from", "outcome"];
                 println!("{}", show::table(&heading, rows));
             }
         }
     }
     Ok(())
+}
+
+/// With what somebody showed who they are: of the id, as much as the lists show.
+fn shown_by(with: &Value) -> String {
+    let short: String = show::text(with, "id").chars().take(8).collect();
+    match (with["kind"].as_str(), with["scope"].as_str()) {
+        (None, _) => String::new(),
+        (Some(kind), None) => format!("{kind} {short}"),
+        (Some(kind), Some(scope)) => format!("{kind} {short} ({scope})"),
+    }
 }
 
 /// How a recorded call ended, from the number of its error.
@@ -129,9 +165,10 @@ fn outcome(error: &Value) -> String {
 }
 
 pub(super) async fn server(common: &Common, verb: Server) -> anyhow::Result<()> {
-    let client = Client::find(common.data_dir.as_deref())?;
+    let client = Client::of(common)?;
     match verb {
         Server::Info => info(common, &client).await,
+        Server::Metrics { follow } => metrics::metrics(common, &client, follow).await,
         Server::Receipts => receipts(common, &client).await,
     }
 }
@@ -205,56 +242,12 @@ async fn info(common: &Common, client: &Client) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub(super) async fn tree(common: &Common) -> anyhow::Result<()> {
-    let client = Client::find(common.data_dir.as_deref())?;
-    let tree = client.call("server.tree", json!({})).await?;
-    if common.json {
-        println!("{tree:#}");
-    } else {
-        let mut lines = Vec::new();
-        branch(&tree, "", "", &mut lines);
-        println!("{}", lines.join("\n"));
-    }
-    Ok(())
-}
-
-fn branch(node: &Value, first: &str, rest: &str, lines: &mut Vec<String>) {
-    let uptime = node["uptimeMs"]
-        .as_u64()
-        .map(|millis| format!(" for {}", show::span(millis)))
-        .unwrap_or_default();
-    let restarts = match node["restarts"].as_u64() {
-        None | Some(0) => String::new(),
-        Some(1) => ", restarted once".to_owned(),
-        Some(times) => format!(", restarted {times} times"),
-    };
-    lines.push(format!(
-        "{first}{}  {}{uptime}{restarts}",
-        show::text(node, "id"),
-        show::text(node, "state")
-    ));
-    let children: Vec<&Value> = node["children"].as_array().into_iter().flatten().collect();
-    for (index, child) in children.iter().enumerate() {
-        let (branch_line, below) = if index + 1 == children.len() {
-            ("└─ ", "   ")
-        } else {
-            ("├─ ", "│  ")
-        };
-        branch(
-            child,
-            &format!("{rest}{branch_line}"),
-            &format!("{rest}{below}"),
-            lines,
-        );
-    }
-}
-
 /// The server meant. Where a data folder is named whose server was ended and left its services
 /// running, a server is started for it: only one that adopts them can end them in good order.
 async fn find_or_start(common: &Common) -> anyhow::Result<Client> {
-    let data = match (Client::find(common.data_dir.as_deref()), &common.data_dir) {
+    let data = match (Client::of(common), &common.data_dir) {
         (Ok(client), _) => return Ok(client),
-        (Err(_), Some(data)) if data.join("id").is_file() => data,
+        (Err(_), Some(data)) if common.host.is_none() && data.join("id").is_file() => data,
         (Err(error), _) => return Err(error),
     };
     std::process::Command::new(std::env::current_exe()?)
@@ -266,11 +259,11 @@ async fn find_or_start(common: &Common) -> anyhow::Result<Client> {
         .stderr(Stdio::null())
         .spawn()
         .context("no server runs, and none could be started to end the services")?;
-    let find = || Client::find(Some(data)).is_ok();
+    let find = || Client::here(Some(data)).is_ok();
     wait(SERVER_PATIENCE, find)
         .await
         .context("no server runs, and the one started to end the services did not come up")?;
-    Client::find(Some(data))
+    Client::here(Some(data))
 }
 
 /// Waits until `holds` does, looking often.
@@ -289,22 +282,19 @@ async fn wait(
 pub(super) async fn stop(common: &Common, keep_services: bool) -> anyhow::Result<()> {
     let client = find_or_start(common).await?;
     let goes = client.clone();
-    client
-        .call("server.stop", json!({ "services": !keep_services }))
-        .await?;
+    let stopping = client.call("server.stop", json!({ "services": !keep_services }));
+    patiently(common, "ending", stopping).await?;
     wait(SERVER_PATIENCE, || !goes.answers())
         .await
         .context("the server did not end in time; see its log")?;
-    if !common.json {
-        println!(
-            "{}",
-            if keep_services {
-                "Coppice has ended; the services go on"
-            } else {
-                "Coppice and its services have ended"
-            }
-        );
-    }
+    show::done(common, &Value::Null, || {
+        let how = if keep_services {
+            "Coppice has ended; the services go on"
+        } else {
+            "Coppice and its services have ended"
+        };
+        how.to_owned()
+    });
     Ok(())
 }
 

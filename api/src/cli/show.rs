@@ -1,14 +1,42 @@
 //! Values in words and columns.
 
-use comfy_table::{Table, presets::NOTHING};
+use comfy_table::{Cell, Table, presets::NOTHING};
 use coppice_actors::{model::RestartRecord, words};
 use serde_json::{Value, json};
 
-use super::CallError;
+use super::{CallError, Common, NOT_SIGNED_IN, TOKEN, exit, paint};
+
+/// Headings of columns whose cells are states.
+const STATES: [&str; 2] = ["status", "state"];
+
+/// What was asked for: as JSON, or in words.
+pub(super) fn print(common: &Common, value: &Value, words: impl FnOnce() -> String) {
+    if common.json {
+        println!("{value:#}");
+    } else {
+        let words = words();
+        if !words.is_empty() {
+            println!("{words}");
+        }
+    }
+}
+
+/// That something is done, which nobody hears who asked to be spared.
+pub(super) fn done(common: &Common, value: &Value, words: impl FnOnce() -> String) {
+    if common.json || !common.quiet {
+        print(common, value, words);
+    }
+}
 
 /// An error with its causes, one line.
-pub(super) fn error(error: &anyhow::Error) -> String {
-    format!("{error:#}")
+pub(super) fn error(common: &Common, error: &anyhow::Error) -> String {
+    let refused = error.downcast_ref::<CallError>();
+    match (&common.host, refused) {
+        (Some(host), Some(refused)) if refused.code == NOT_SIGNED_IN => {
+            format!("{error:#} (`coppice login --host {host}`, or a token in {TOKEN})")
+        }
+        _ => format!("{error:#}"),
+    }
 }
 
 /// An error for programs.
@@ -17,18 +45,42 @@ pub(super) fn error_json(error: &anyhow::Error) -> Value {
         Some(call) => {
             json!({ "error": { "code": call.code, "message": call.message, "details": call.details } })
         }
-        None => json!({ "error": { "code": 1, "message": format!("{error:#}") } }),
+        // The server's own kinds of problems have numbers, too; of these only the exit code is known.
+        None => {
+            json!({ "error": { "code": exit::code(error), "message": format!("{error:#}"), "details": null } })
+        }
     }
 }
 
 /// Rows under a heading, as wide as they need to be.
 pub(super) fn table(heading: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    painted_table(heading, rows, paint::on())
+}
+
+fn painted_table(
+    heading: &[&str],
+    rows: impl IntoIterator<Item = Vec<String>>,
+    colour: bool,
+) -> String {
     let mut table = Table::new();
+    // Whether there is colour is decided here and nowhere else.
+    table.force_no_tty();
+    if colour {
+        table.enforce_styling();
+    }
     table
         .load_preset(NOTHING)
         .set_header(heading.iter().map(|name| name.to_uppercase()));
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.into_iter().enumerate().map(|(column, text)| {
+            let is_state = heading
+                .get(column)
+                .is_some_and(|name| STATES.contains(name));
+            match paint::of_state(&text).filter(|_| is_state) {
+                Some(colour) => Cell::new(text).fg(colour),
+                None => Cell::new(text),
+            }
+        }));
     }
     let text = table.to_string();
     text.lines()
@@ -89,6 +141,57 @@ pub(super) fn happened(service: &str, record: &RestartRecord) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn states_are_coloured_and_columns_stay_where_they_are() {
+        let rows = || {
+            vec![
+                vec!["a".to_owned(), "running".to_owned(), "x".to_owned()],
+                vec!["running".to_owned(), "stopped".to_owned(), "y".to_owned()],
+            ]
+        };
+        let heading = ["service", "status", ""];
+        let (plain, painted) = (
+            painted_table(&heading, rows(), false),
+            painted_table(&heading, rows(), true),
+        );
+        assert!(!plain.contains('\x1b'), "{plain:?}");
+        assert_eq!(painted.matches('\x1b').count(), 2, "{painted:?}");
+        let mut bare = String::new();
+        let mut pieces = painted.split('\x1b');
+        bare.push_str(pieces.next().unwrap());
+        for piece in pieces {
+            bare.push_str(piece.split_once('m').unwrap().1);
+        }
+        assert_eq!(bare, plain);
+    }
+
+    #[test]
+    fn an_error_has_the_same_members_whoever_it_is_of() {
+        let ours = error_json(&anyhow::anyhow!("a disk is away"));
+        let theirs = error_json(
+            &CallError {
+                code: 6,
+                message: "Not found".into(),
+                details: Some("no such service".into()),
+            }
+            .into(),
+        );
+        let names = |value: &Value| {
+            value["error"]
+                .as_object()
+                .unwrap()
+                .keys()
+                .cloned()
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names(&ours), ["code", "message", "details"]);
+        assert_eq!(names(&theirs), names(&ours));
+        assert_eq!(
+            (&ours["error"]["code"], &theirs["error"]["code"]),
+            (&json!(1), &json!(6))
+        );
+    }
 
     #[test]
     fn spans_are_said_in_two_units() {

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::{CallError, Common, client::Client, show};
+use super::{CallError, Common, client::Client, progress::patiently, show};
 
 /// Longer than every deadline of an upgrade together: two children, what the old core is at, and the copy of its stores.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -20,12 +20,13 @@ pub(super) async fn run(common: &Common, program: Option<PathBuf>) -> anyhow::Re
     let program = program
         .canonicalize()
         .with_context(|| format!("there is no program `{}`", program.display()))?;
-    let client = Client::find(common.data_dir.as_deref())?;
+    let client = Client::of(common)?;
     let begun = client
         .call("server.upgrade", json!({ "program": program }))
         .await?;
     let attempt = begun["attempt"].clone();
-    let ended = tokio::time::timeout(PATIENCE, receipt(&client, &attempt)).await;
+    let ending = tokio::time::timeout(PATIENCE, receipt(&client, &attempt));
+    let ended = patiently(common, "changing to the other program", ending).await;
     let receipt = ended.with_context(|| {
         format!(
             "it is not over after {} s; `coppice server receipts` will say how it ended",
@@ -33,11 +34,12 @@ pub(super) async fn run(common: &Common, program: Option<PathBuf>) -> anyhow::Re
         )
     })??;
     match receipt["problem"].as_str() {
-        None if common.json => println!("{receipt:#}"),
-        None => println!(
-            "Coppice {} runs; no service was touched",
-            show::text(&receipt, "version")
-        ),
+        None => show::done(common, &receipt, || {
+            format!(
+                "Coppice {} runs; no service was touched",
+                show::text(&receipt, "version")
+            )
+        }),
         Some(why) => anyhow::bail!(
             "the upgrade to `{}` was not done: {why}; Coppice goes on as before",
             program.display()

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::{Common, client::Client, packages::print, show};
+use super::{Common, client::Client, show, watch::Watch};
 
 /// Options of `service limits`.
 #[derive(Debug, Args)]
@@ -24,10 +24,14 @@ pub struct Limits {
     reset: bool,
 }
 
-pub(super) async fn ps(common: &Common, client: &Client, id: &str) -> anyhow::Result<()> {
-    let daemons = client.call("package.daemons", json!({ "id": id })).await?;
-    print(common, &daemons, || table(&daemons));
-    Ok(())
+pub(super) async fn ps(
+    common: &Common,
+    client: &Client,
+    id: &str,
+    watch: Watch,
+) -> anyhow::Result<()> {
+    let asked = ("package.daemons", json!({ "id": id }));
+    watch.show(common, client, asked, table).await
 }
 
 fn table(daemons: &Value) -> String {
@@ -71,7 +75,7 @@ pub(super) async fn limits(common: &Common, client: &Client, limits: Limits) -> 
         "package.limits"
     };
     let now = client.call(method, Value::Object(params)).await?;
-    print(common, &now, || limits_words(&now));
+    show::print(common, &now, || limits_words(&now));
     Ok(())
 }
 

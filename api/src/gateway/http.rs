@@ -16,18 +16,15 @@ use coppice_actors::{Kind, Problem};
 use futures_util::{FutureExt, StreamExt};
 use tokio::time::timeout;
 
-use super::{Door, Gate};
+use super::{Door, Gate, identity::Identity, origin, squeeze::squeezed};
 use crate::{
     auth::Accounts,
     caller::Caller,
-    continuations::{Continuation, Continuations},
+    continuations::{Continuation, Continuations, Open},
     rpc::{self, Answered, Context},
 };
 
-/// The edge says here who is on the other side.
-const PEER: HeaderName = HeaderName::from_static("x-coppice-peer");
 const SEQUENCE: HeaderName = HeaderName::from_static("x-patch-sequence");
-const SESSION: &str = "session";
 
 /// Bytes of a JSON-RPC request.
 const MAX_RPC_BODY: usize = 4 * 1024 * 1024;
@@ -38,60 +35,36 @@ const BODY_WITHIN: Duration = Duration::from_secs(30);
 /// A client has nothing to say on a stream but that it is there.
 const MAX_CLIENT_FRAME: usize = 64 * 1024;
 
-/// Who is on the other side, from what the socket and the cookies say.
-fn context(gate: &Gate, door: Door, headers: &HeaderMap) -> Result<Context, Problem> {
-    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let (caller, from) = match door {
-        Door::Root => (Caller::Root, None),
-        Door::Edge => {
-            let session = cookie(headers, SESSION).map(|token| gate.accounts.session(token));
-            let caller = session.transpose()?.flatten();
-            let from = text(PEER).and_then(|peer| peer.parse::<IpAddr>().ok());
-            (caller.unwrap_or(Caller::Anonymous), from)
-        }
-    };
-    Ok(Context {
+/// What the call is made with; what was signed is compared with what was sent.
+fn context(gate: &Gate, mut identity: Identity, headers: &HeaderMap, body: &[u8]) -> Context {
+    identity.compare(body);
+    let user_agent = headers.get(header::USER_AGENT);
+    let user_agent = user_agent.and_then(|value| value.to_str().ok());
+    Context {
         gate: gate.clone(),
-        caller,
-        from,
-        user_agent: text(header::USER_AGENT).map(str::to_owned),
-    })
+        caller: identity.caller,
+        refusal: identity.refusal,
+        from: identity.from,
+        device: identity.device,
+        user_agent: user_agent.map(str::to_owned),
+    }
 }
 
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let cookies = headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    cookies
-        .flat_map(|line| line.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .find_map(|(key, value)| (key == name).then_some(value))
+/// The names that requests to this server are signed for.
+fn names(gate: &Gate) -> Vec<String> {
+    let network = &gate.coppice.host().network;
+    let mut names = vec![network.server_name(), network.hostname.clone()];
+    names.push(network.bridge_address().to_string());
+    names.extend(network.lan_addresses().iter().map(IpAddr::to_string));
+    names
 }
 
-/// A page of another origin may not use the cookies of this one, whatever the browser thinks of
-/// the same site.
-fn foreign_origin(headers: &HeaderMap) -> bool {
-    let Some(origin) = headers
-        .get(header::ORIGIN)
-        .and_then(|value| value.to_str().ok())
-    else {
-        return false;
-    };
-    let host = headers
-        .get(header::HOST)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    origin
-        .split_once("://")
-        .is_none_or(|(_, origin)| !origin.eq_ignore_ascii_case(host))
-}
-
-fn of_another_origin() -> Problem {
-    Problem::new(
-        Kind::Authorization,
-        "requests from pages of other addresses are refused; open the dashboard at its own address",
-    )
+/// A page of another address may not use the door of the network.
+fn own_origin(door: Door, headers: &HeaderMap) -> Result<(), Problem> {
+    match door {
+        Door::Root => Ok(()),
+        Door::Edge => origin::own(headers),
+    }
 }
 
 /// The answer of a route that is not JSON-RPC: the same error object, under a status.
@@ -104,6 +77,11 @@ pub(super) fn refused(problem: &Problem) -> Response {
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
     (status, Json(rpc::error_object(problem))).into_response()
+}
+
+fn forbidden(problem: &Problem) -> Response {
+    let error = Json(rpc::error_object(problem));
+    (StatusCode::FORBIDDEN, error).into_response()
 }
 
 /// Reads the body of a call. What is too long is read to its end all the same, and dropped: an
@@ -154,11 +132,10 @@ async fn answered(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Answered, Problem> {
-    let context = context(gate, door, headers)?;
-    let body = whole(body, &context.caller).await?;
-    if door == Door::Edge && foreign_origin(headers) {
-        return Err(of_another_origin());
-    }
+    let identity = Identity::of(&gate.accounts, door, headers, || names(gate))?;
+    let body = whole(body, &identity.caller).await?;
+    origin::no_form(headers, &identity.caller)?;
+    let context = context(gate, identity, headers, &body);
     Ok(rpc::answer(&context, &body).await)
 }
 
@@ -168,24 +145,46 @@ pub(super) async fn rpc(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let status = if door == Door::Edge && foreign_origin(&headers) {
-        StatusCode::FORBIDDEN
-    } else {
-        StatusCode::OK
+    let (status, answered) = match own_origin(door, &headers) {
+        Ok(()) => {
+            let answered = answered(&gate, door, &headers, body).await;
+            (StatusCode::OK, answered)
+        }
+        Err(foreign) => {
+            // Its body is read all the same, or its sender would not hear why it is refused.
+            let _ = whole(body, &Caller::Anonymous).await;
+            (StatusCode::FORBIDDEN, Err(foreign))
+        }
     };
-    let answered = answered(&gate, door, &headers, body).await;
     let Answered {
         body,
         cookies,
         sequence,
     } = answered.unwrap_or_else(Answered::refused);
-    let mut response = Response::new(Body::from(body));
+    let status = match body {
+        // Notifications want no answer.
+        None => StatusCode::NO_CONTENT,
+        Some(_) => status,
+    };
+    let has_body = body.is_some();
+    // Through the root-only socket nothing gets faster by being shorter.
+    let squeezed = match body {
+        Some(body) if door == Door::Edge => squeezed(&headers, body).await,
+        body => Err(body.unwrap_or_default()),
+    };
+    let is_squeezed = squeezed.is_ok();
+    let mut response = Response::new(squeezed.map_or_else(Body::from, Body::from));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
+    if has_body {
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+    }
+    if is_squeezed {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     for cookie in cookies {
         if let Ok(value) = HeaderValue::from_str(&cookie) {
@@ -198,24 +197,34 @@ pub(super) async fn rpc(
     response
 }
 
-/// Takes what a ticket leads to, with what tells that the session it was given in has ended. The
-/// ticket of an ended session leads nowhere.
+/// What a ticket leads to.
+struct Claimed<F> {
+    leads_to: Continuation,
+    /// Kept for as long as it is open.
+    open: Open,
+    /// Tells that the session it was given in has ended.
+    ended: F,
+}
+
+/// Takes what a ticket leads to. Root's leads nowhere but through root's door, that of an ended session nowhere at all.
 fn claim(
     tickets: &Continuations,
     accounts: &Accounts,
     door: Door,
     guid: &str,
     socket: bool,
-) -> Option<(Continuation, impl Future<Output = ()> + Send + use<>)> {
-    let (caller, leads_to) = tickets.take(guid, socket)?;
-    if caller == Caller::Root && door != Door::Root {
-        return None;
-    }
-    let mut ended = Box::pin(accounts.ended(&caller));
+) -> Option<Claimed<impl Future<Output = ()> + Send + use<>>> {
+    let may = |caller: &Caller| *caller != Caller::Root || door == Door::Root;
+    let (open, leads_to) = tickets.take(guid, socket, may)?;
+    let mut ended = Box::pin(accounts.ended(open.caller()));
     if ended.as_mut().now_or_never().is_some() {
         return None;
     }
-    Some((leads_to, ended))
+    Some(Claimed {
+        leads_to,
+        open,
+        ended,
+    })
 }
 
 pub(super) async fn socket(
@@ -225,15 +234,16 @@ pub(super) async fn socket(
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    if door == Door::Edge && foreign_origin(&headers) {
-        return (
-            StatusCode::FORBIDDEN,
-            Json(rpc::error_object(&of_another_origin())),
-        )
-            .into_response();
+    if let Err(foreign) = own_origin(door, &headers) {
+        return forbidden(&foreign);
     }
     let claimed = claim(&gate.tickets, &gate.accounts, door, &guid, true);
-    let Some((Continuation::Socket(stream), ended)) = claimed else {
+    let Some(Claimed {
+        leads_to: Continuation::Socket(stream),
+        open,
+        ended,
+    }) = claimed
+    else {
         return refused(&Problem::not_found(
             "there is no such stream, or it was opened before, or its session has ended; \
              ask for a new one",
@@ -242,6 +252,7 @@ pub(super) async fn socket(
     upgrade
         .max_message_size(MAX_CLIENT_FRAME)
         .on_upgrade(move |socket| async move {
+            let _open = open;
             tokio::select! {
                 () = stream(socket) => {}
                 () = ended => {}
@@ -255,8 +266,16 @@ pub(super) async fn request(
     Path(guid): Path<String>,
     request: Request,
 ) -> Response {
+    if let Err(foreign) = own_origin(door, request.headers()) {
+        return forbidden(&foreign);
+    }
     let claimed = claim(&gate.tickets, &gate.accounts, door, &guid, false);
-    let Some((Continuation::Request(answer), ended)) = claimed else {
+    let Some(Claimed {
+        leads_to: Continuation::Request(answer),
+        open: _open,
+        ended,
+    }) = claimed
+    else {
         return refused(&Problem::not_found(
             "nothing is awaited here any more, or its session has ended; ask for a new ticket",
         ));
@@ -286,13 +305,17 @@ mod tests {
     use futures_util::stream;
 
     use super::*;
-    use crate::continuations::PATIENCE;
+    use crate::{
+        auth::Login,
+        caller::{Credential, Role},
+        continuations::PATIENCE,
+    };
 
     fn session() -> Caller {
-        Caller::Session {
-            account: "admin".into(),
-            role: crate::caller::Role::Admin,
-            id: "x".into(),
+        Caller::Account {
+            name: "admin".into(),
+            role: Role::Admin,
+            with: Credential::Session { id: "x".into() },
         }
     }
 
@@ -332,20 +355,24 @@ mod tests {
         let accounts = Accounts::new(patchdb::SecretStore::open(folder.path()).unwrap());
         let password = "correct horse battery";
         accounts.set_password(password.into()).await.unwrap();
-        let right = accounts.check_password(password.into(), None).await;
-        let token = accounts.begin(right.unwrap(), None).unwrap();
-        let caller = accounts.session(&token).unwrap().unwrap();
+        let login = Login {
+            password: password.into(),
+            code: None,
+            ephemeral: false,
+            user_agent: None,
+        };
+        let caller = accounts.sign_in(login, None).await.unwrap().caller;
         let tickets = Continuations::default();
         let claims = |guid: &str| claim(&tickets, &accounts, Door::Edge, guid, true);
         let (first, second) = (ticket(&tickets, &caller), ticket(&tickets, &caller));
-        let (_, ended) = claims(&first).unwrap();
+        let first = claims(&first).unwrap();
         accounts.set_password(password.into()).await.unwrap();
-        ended.await;
+        first.ended.await;
         assert!(claims(&second).is_none());
     }
 
     #[tokio::test]
-    async fn a_ticket_of_root_opens_nothing_at_the_door_of_the_network() {
+    async fn a_ticket_of_root_opens_nothing_through_the_other_door() {
         let folder = tempfile::tempdir().unwrap();
         let accounts = Accounts::new(patchdb::SecretStore::open(folder.path()).unwrap());
         let tickets = Continuations::default();

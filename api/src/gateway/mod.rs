@@ -13,9 +13,14 @@
 
 mod door;
 mod http;
+pub(crate) mod identity;
 mod line;
+mod origin;
+mod squeeze;
 pub(crate) mod streams;
 pub(crate) mod upload;
+#[cfg(test)]
+mod walk;
 
 use std::{
     os::unix::net::UnixListener,
@@ -35,7 +40,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use door::Entrance;
 
-use crate::{Accounts, continuations::Continuations};
+use crate::{
+    Accounts,
+    continuations::Continuations,
+    rpc::{Sparing, Turns},
+};
 
 /// Which socket a request came by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,10 +63,32 @@ pub struct Gate {
     /// Passwords and sessions.
     pub accounts: Accounts,
     pub(crate) tickets: Continuations,
+    pub(crate) turns: Turns,
+    /// How often a credential that opens nothing is recorded.
+    pub(crate) refusals: Arc<Sparing>,
     /// Ends Coppice, not the services; `true` takes the services down first.
     pub stop: Arc<dyn Fn(bool) + Send + Sync>,
     /// Changes to the program at this path, under this name of the try.
     pub upgrade: Upgrade,
+}
+
+impl Gate {
+    /// A gate of its own: nobody has a session's tickets or turns yet.
+    pub(crate) fn new(
+        coppice: Coppice,
+        stop: Arc<dyn Fn(bool) + Send + Sync>,
+        upgrade: Upgrade,
+    ) -> Self {
+        Self {
+            accounts: Accounts::new(coppice.host().secrets.clone()),
+            coppice,
+            tickets: Continuations::default(),
+            turns: Turns::default(),
+            refusals: Arc::default(),
+            stop,
+            upgrade,
+        }
+    }
 }
 
 /// Asks for another program; the first argument is the name of the try.
@@ -112,12 +143,12 @@ pub struct House {
 
 impl House {
     fn gate(&self, coppice: Coppice) -> Gate {
-        let make = || Gate {
-            accounts: Accounts::new(coppice.host().secrets.clone()),
-            coppice,
-            tickets: Continuations::default(),
-            stop: Arc::clone(&self.doors.stop),
-            upgrade: Arc::clone(&self.doors.upgrade),
+        let make = || {
+            let (stop, upgrade) = (
+                Arc::clone(&self.doors.stop),
+                Arc::clone(&self.doors.upgrade),
+            );
+            Gate::new(coppice, stop, upgrade)
         };
         self.gate.get_or_init(make).clone()
     }

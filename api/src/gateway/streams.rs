@@ -1,22 +1,31 @@
-//! What flows over a WebSocket: the document, logs, and how an upload goes.
+//! What flows over a WebSocket: the document, logs, how busy the machine is, and how an upload goes.
+//!
+//! Invariant: the next frame is made when the last was taken, but for the document's, whose number `patchdb` bounds. Who
+//! reads slowly costs no memory.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use axum::extract::ws::WebSocket;
 use coppice_actors::logs::{Cursor, ServiceLogs};
 use patchdb::{PublicEvent, PublicSubscription};
-use tokio::{sync::watch, time::MissedTickBehavior};
+use serde_json::json;
+use tokio::{
+    sync::watch,
+    time::{Instant, MissedTickBehavior, interval_at},
+};
 
 use super::{
     line::{FAILED, Line, NORMAL},
     upload::Upload,
 };
-use crate::rpc::logs::entry;
+use crate::{metrics::measure, rpc::logs::entry};
 
 /// How often a followed log is looked at.
 const LOG_POLL: Duration = Duration::from_millis(200);
 /// Lines read at a time.
 const LOG_BATCH: usize = 1000;
+/// Between two frames of metrics: a person sees a number move, and a machine that is looked at has little to do for it.
+const METRICS_EVERY: Duration = Duration::from_secs(2);
 /// Progress frames of an upload come at most this often.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
@@ -69,6 +78,30 @@ pub(crate) async fn logs(socket: WebSocket, logs: ServiceLogs, mut cursor: Curso
         };
         let why = format!("the logs cannot be read: {why}; ask for them again");
         return line.close(FAILED, &why).await;
+    }
+}
+
+/// How busy the machine is, one frame at a time. `data` is a folder on the disk that is meant.
+pub(crate) async fn metrics(socket: WebSocket, data: PathBuf) {
+    let mut line = Line::new(socket);
+    let mut tick = interval_at(Instant::now() + METRICS_EVERY, METRICS_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = line.gone() => return,
+        }
+        match measure(&data).await {
+            Ok(measured) => {
+                if line.send(&json!(measured).to_string()).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                let why = format!("the machine cannot be measured: {error}; ask again");
+                return line.close(FAILED, &why).await;
+            }
+        }
     }
 }
 

@@ -1,127 +1,189 @@
-//! Signing in and out.
+//! Signing in and out, sessions, and the password.
 
 use std::collections::BTreeMap;
 
 use coppice_actors::{Kind, Problem};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use coppice_clock::Wall;
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
 
-use super::{Call, Failure};
-use crate::caller::Caller;
+use super::{Call, Failure, shapes::Nothing};
+use crate::{
+    auth::{self, COOKIE_LIFE, SignedIn},
+    caller::Role,
+    gateway::identity::{DEVICE, SESSION},
+};
 
-#[derive(Deserialize)]
-struct Login {
+/// How long a browser is known that has signed in: a year.
+const DEVICE_LIFE: u32 = 365 * 24 * 3600;
+
+#[derive(Deserialize, TS)]
+#[ts(optional_fields = nullable)]
+pub(super) struct Login {
+    /// The password.
     password: String,
+    /// With two-step login on: the code that the app shows, or a recovery code.
+    code: Option<String>,
+    /// Whether the session ends with the browser.
+    ephemeral: Option<bool>,
 }
 
-pub(super) async fn login(call: Call) -> Result<Value, Failure> {
-    let Login { password } = call.params()?;
-    let accounts = &call.context.gate.accounts;
-    let right = accounts.check_password(password, call.context.from).await?;
-    let token = accounts.begin(right, call.context.user_agent.clone())?;
-    // Thirty days, as the session itself. The token is in the cookie only, out of reach of scripts.
-    let cookie =
-        format!("session={token}; Path=/; Max-Age=2592000; HttpOnly; Secure; SameSite=Strict");
-    // The receiver lives as long as the answer is made.
-    let _ = call.cookies.send(cookie);
-    let signed_in = accounts.session(&token)?.unwrap_or(Caller::Anonymous);
-    let id = match &signed_in {
-        Caller::Session { id, .. } => Some(id.clone()),
-        Caller::Root | Caller::Anonymous => None,
+#[derive(Serialize, TS)]
+pub(super) struct LoggedIn {
+    /// The id of the session; its token is in the cookie only.
+    session: Option<String>,
+}
+
+pub(super) async fn login(call: Call, params: Login) -> Result<LoggedIn, Failure> {
+    let ephemeral = params.ephemeral.unwrap_or_default();
+    let login = auth::Login {
+        password: params.password,
+        code: params.code,
+        ephemeral,
+        user_agent: call.context.user_agent.clone(),
     };
-    // Nobody else sets it: each call has its own.
-    let _ = call.signed_in.set(signed_in);
-    Ok(json!({ "session": id }))
+    let accounts = &call.context.gate.accounts;
+    let SignedIn { token, caller } = accounts.sign_in(login, call.context.source()).await?;
+    // As long as the session can last. The token is in the cookie only, out of reach of scripts.
+    let life = match ephemeral {
+        true => String::new(),
+        false => format!(" Max-Age={};", COOKIE_LIFE.as_secs()),
+    };
+    call.set_cookie(format!(
+        "{SESSION}={token}; Path=/;{life} HttpOnly; Secure; SameSite=Strict"
+    ));
+    if call.context.device.is_none() {
+        let device = accounts.device_cookie()?;
+        call.set_cookie(format!(
+            "{DEVICE}={device}; Path=/rpc; Max-Age={DEVICE_LIFE}; HttpOnly; Secure; SameSite=Strict"
+        ));
+    }
+    let session = caller.session().cloned();
+    call.sign_in(caller);
+    Ok(LoggedIn { session })
 }
 
-pub(super) async fn logout(call: Call) -> Result<Value, Failure> {
-    if let Caller::Session { id, .. } = &call.context.caller {
+pub(super) async fn logout(call: Call, _: Nothing) -> Result<(), Failure> {
+    if let Some(id) = call.context.caller.session() {
         call.context.gate.accounts.end(id)?;
     }
-    let _ = call
-        .cookies
-        .send("session=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict".to_owned());
-    Ok(Value::Null)
+    call.set_cookie(format!(
+        "{SESSION}=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict"
+    ));
+    Ok(())
 }
 
-pub(super) async fn list(call: Call) -> Result<Value, Failure> {
-    let current = match &call.context.caller {
-        Caller::Session { id, .. } => Some(id.clone()),
-        Caller::Root | Caller::Anonymous => None,
-    };
-    let sessions: BTreeMap<String, Value> = call
-        .context
-        .gate
-        .accounts
-        .sessions()?
-        .into_iter()
-        .map(|(id, session, active)| {
-            let shown = json!({ "account": session.account, "role": session.role, "loggedIn": session.logged_in, "lastActive": active, "userAgent": session.user_agent });
-            (id, shown)
-        })
-        .collect();
-    Ok(json!({ "current": current, "sessions": sessions }))
+/// Every session.
+#[derive(Serialize, TS)]
+pub(super) struct Sessions {
+    /// The id of the caller's own.
+    current: Option<String>,
+    /// All of them, by their ids.
+    sessions: BTreeMap<String, ShownSession>,
 }
 
-#[derive(Deserialize)]
-struct Kill {
+/// One session.
+#[derive(Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ShownSession {
+    /// Whose it is.
+    account: String,
+    /// What the account may do.
+    #[ts(type = "string")]
+    role: Role,
+    /// When it began.
+    #[ts(type = "string")]
+    logged_in: Wall,
+    /// When it was last used.
+    #[ts(type = "string")]
+    last_active: Wall,
+    /// What the browser calls itself.
+    user_agent: Option<String>,
+}
+
+pub(super) async fn list(call: Call, _: Nothing) -> Result<Sessions, Failure> {
+    let current = call.context.caller.session().cloned();
+    let sessions = call.context.gate.accounts.sessions()?;
+    let sessions = sessions.into_iter().map(|(id, session, last_active)| {
+        let shown = ShownSession {
+            account: session.account,
+            role: session.role,
+            logged_in: session.logged_in,
+            last_active,
+            user_agent: session.user_agent,
+        };
+        (id, shown)
+    });
+    Ok(Sessions {
+        current,
+        sessions: sessions.collect(),
+    })
+}
+
+#[derive(Deserialize, TS)]
+pub(super) struct KillSessions {
+    /// Which.
     ids: Vec<String>,
 }
 
-pub(super) async fn kill(call: Call) -> Result<Value, Failure> {
-    for id in call.params::<Kill>()?.ids {
+pub(super) async fn kill(call: Call, params: KillSessions) -> Result<(), Failure> {
+    for id in params.ids {
         call.context.gate.accounts.end(&id)?;
     }
-    Ok(Value::Null)
+    Ok(())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
-struct Reset {
+pub(super) struct ResetPassword {
+    /// The one that holds now.
     old_password: String,
+    /// The one that shall.
     new_password: String,
 }
 
-pub(super) async fn reset_password(call: Call) -> Result<Value, Failure> {
-    let Reset {
+pub(super) async fn reset_password(call: Call, params: ResetPassword) -> Result<(), Failure> {
+    let ResetPassword {
         old_password,
         new_password,
-    } = call.params()?;
+    } = params;
     let accounts = &call.context.gate.accounts;
-    let _ = accounts
-        .check_password(old_password, call.context.from)
+    accounts
+        .check_password(old_password, call.context.source())
         .await?;
-    accounts.set_password(new_password).await?;
-    Ok(Value::Null)
+    Ok(accounts.set_password(new_password).await?)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
-struct SetPassword {
+#[ts(optional_fields = nullable)]
+pub(super) struct SetPassword {
+    /// The password.
     password: String,
-    #[serde(default)]
-    only_first: bool,
+    /// Only if none was ever set.
+    only_first: Option<bool>,
 }
 
-pub(super) async fn set_password(call: Call) -> Result<Value, Failure> {
+pub(super) async fn set_password(call: Call, params: SetPassword) -> Result<(), Failure> {
     let SetPassword {
         password,
         only_first,
-    } = call.params()?;
+    } = params;
     let accounts = &call.context.gate.accounts;
-    if only_first && accounts.is_set_up()? {
+    if only_first.unwrap_or_default() && accounts.is_set_up()? {
         return Err(Problem::new(
             Kind::Duplicate,
             "a password is set already; to set another, run `coppice auth set-password` without --only-first",
         )
         .into());
     }
-    accounts.set_password(password).await?;
-    Ok(Value::Null)
+    Ok(accounts.set_password(password).await?)
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -130,7 +192,8 @@ mod tests {
             let SetPassword { only_first, .. } = serde_json::from_value(params).unwrap();
             only_first
         };
-        assert!(only_first(json!({ "password": "x", "onlyFirst": true })));
-        assert!(!only_first(json!({ "password": "x" })));
+        let said = only_first(json!({ "password": "x", "onlyFirst": true }));
+        assert_eq!(said, Some(true));
+        assert_eq!(only_first(json!({ "password": "x" })), None);
     }
 }

@@ -1,21 +1,32 @@
 //! The audit trail: who asked for what, from where, when, and how it ended.
 //!
 //! Invariants: a row never holds a parameter's text, but for ids; what was refused to strangers
-//! leaves no row, but for a wrong password, so that the trail cannot be flooded; a row that cannot
-//! be written does not undo what was done.
+//! leaves no row, but for wrong passwords and codes, and now and then for a token or a signature that
+//! opens nothing, so that the trail cannot be flooded; a row that cannot be written does not undo what
+//! was done.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use coppice_actors::{
     Kind,
-    model::{AuditRow, AuditTrail},
+    model::{AuditRow, AuditTrail, ShownBy},
 };
-use coppice_clock::Wall;
-use serde_json::{Value, json};
+use coppice_clock::{Mono, Wall};
+use serde_json::Value;
 
-use super::{Call, Context, Failure};
-use crate::caller::Caller;
+use super::{Call, Context, Failure, shapes::Nothing};
+use crate::caller::{Caller, Credential};
 
 /// Bytes of an id in a row.
 const LONGEST_ID: usize = 128;
+/// Ids of one list in a row.
+const IDS_SHOWN: usize = 4;
+/// One row in this time tells of tokens and signatures that open nothing: whoever has none can show as
+/// many as they like.
+const REFUSALS_EVERY: Duration = Duration::from_secs(10);
 
 /// What a call of a method leaves in the trail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +47,37 @@ impl Leaves {
         let Self::RowOf(names) = self else {
             return None;
         };
-        let ids = names.iter().map(|name| id(params.get(name)?.as_str()?));
+        let ids = names.iter().map(|name| ids(params.get(name)?));
         Some(ids.collect::<Option<Vec<_>>>()?.join("/"))
+    }
+}
+
+/// The id in a parameter, or the first few of a list of them.
+fn ids(value: &Value) -> Option<String> {
+    let Value::Array(list) = value else {
+        return Some(id(value.as_str()?)?.to_owned());
+    };
+    let shown = list.iter().take(IDS_SHOWN).map(|one| id(one.as_str()?));
+    let mut shown = shown.collect::<Option<Vec<_>>>()?;
+    if list.len() > IDS_SHOWN {
+        shown.push("…");
+    }
+    Some(shown.join(","))
+}
+
+/// Lets through one of many.
+#[derive(Default)]
+pub(crate) struct Sparing(Mutex<Option<Mono>>);
+
+impl Sparing {
+    fn lets_through(&self, now: Mono) -> bool {
+        // Nothing panics while it is held.
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let rare = last.is_none_or(|last| now.since(last) >= REFUSALS_EVERY);
+        if rare {
+            *last = Some(now);
+        }
+        rare
     }
 }
 
@@ -52,9 +92,10 @@ fn id(text: &str) -> Option<&str> {
 
 /// Which trail a row belongs to; none for most of what strangers are refused.
 fn trail(who: &Caller, error: Option<i32>) -> Option<AuditTrail> {
+    let guessed = [Kind::IncorrectPassword, Kind::CodeNeeded, Kind::WrongCode];
     match who {
-        Caller::Root | Caller::Session { .. } => Some(AuditTrail::People),
-        Caller::Anonymous if error == Some(Kind::IncorrectPassword.code()) => {
+        Caller::Root | Caller::Account { .. } => Some(AuditTrail::People),
+        Caller::Anonymous if guessed.iter().any(|kind| error == Some(kind.code())) => {
             Some(AuditTrail::Strangers)
         }
         Caller::Anonymous => None,
@@ -72,10 +113,30 @@ pub(crate) async fn record(
     let Some(trail) = trail(who, error) else {
         return;
     };
+    write(context, trail, who, method, object, error).await;
+}
+
+/// Writes a row of a token or a signature that opened nothing, now and then.
+pub(super) async fn record_refusal(context: &Context, method: &str, error: i32) {
+    if context.gate.refusals.lets_through(Mono::now()) {
+        let (trail, who) = (AuditTrail::Strangers, &context.caller);
+        write(context, trail, who, method, None, Some(error)).await;
+    }
+}
+
+async fn write(
+    context: &Context,
+    trail: AuditTrail,
+    who: &Caller,
+    method: &str,
+    object: Option<String>,
+    error: Option<i32>,
+) {
     let row = AuditRow {
         at: Wall::now(),
         account: who.account().to_owned(),
         role: who.role().to_owned(),
+        with: who.credential().map(shown_by),
         from: context.from,
         method: method.to_owned(),
         object,
@@ -87,13 +148,29 @@ pub(crate) async fn record(
     }
 }
 
-pub(super) async fn read(call: Call) -> Result<Value, Failure> {
-    Ok(json!(call.coppice().host().document.audit_rows()))
+fn shown_by(with: &Credential) -> ShownBy {
+    let kind = match with {
+        Credential::Session { .. } => "session",
+        Credential::Token { .. } => "token",
+        Credential::Key { .. } => "key",
+    };
+    ShownBy {
+        kind: kind.to_owned(),
+        id: with.id().to_owned(),
+        scope: with.scope().map(|scope| scope.name().to_owned()),
+    }
+}
+
+pub(super) async fn read(call: Call, _: Nothing) -> Result<Vec<AuditRow>, Failure> {
+    Ok(call.coppice().host().document.audit_rows())
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::{super::METHODS, *};
+    use crate::caller::Scope;
 
     #[test]
     fn what_changes_something_leaves_a_row() {
@@ -110,6 +187,13 @@ mod tests {
             "auth.session.kill",
             "auth.reset-password",
             "auth.set-password",
+            "auth.token.create",
+            "auth.token.revoke",
+            "auth.key.add",
+            "auth.key.remove",
+            "auth.totp.enrol",
+            "auth.totp.confirm",
+            "auth.totp.disable",
             "db.compact",
             "db.export",
             "package.install-file",
@@ -140,12 +224,39 @@ mod tests {
     }
 
     #[test]
-    fn of_strangers_only_wrong_passwords_are_kept_and_apart() {
-        let wrong = Some(Kind::IncorrectPassword.code());
-        assert_eq!(
-            trail(&Caller::Anonymous, wrong),
-            Some(AuditTrail::Strangers)
-        );
+    fn of_a_list_of_ids_the_first_few_are_kept() {
+        let object = |ids| Leaves::RowOf(&["ids"]).object(&json!({ "ids": ids }));
+        assert_eq!(object(json!(["a", "b"])).as_deref(), Some("a,b"));
+        let many = json!(["a", "b", "c", "d", "e", "f"]);
+        assert_eq!(object(many).as_deref(), Some("a,b,c,d,…"));
+        assert_eq!(object(json!(["a", "my secret word"])), None);
+        assert_eq!(object(json!(["a", 7])), None);
+    }
+
+    #[test]
+    fn a_flood_of_bad_tokens_leaves_a_row_now_and_then() {
+        let sparing = Sparing::default();
+        let rows = (0..60_000).filter(|now| sparing.lets_through(Mono::from_millis(*now)));
+        assert_eq!(rows.count(), 6);
+    }
+
+    #[test]
+    fn a_row_says_with_what_somebody_showed_who_they_are() {
+        let (id, scope) = ("abc".to_owned(), Scope::Services);
+        let token = shown_by(&Credential::Token { id, scope });
+        let expected = ("token", "abc", Some("services"));
+        let found = (&*token.kind, &*token.id, token.scope.as_deref());
+        assert_eq!(found, expected);
+        let session = shown_by(&Credential::Session { id: "abc".into() });
+        assert_eq!((&*session.kind, session.scope), ("session", None));
+    }
+
+    #[test]
+    fn of_strangers_only_wrong_passwords_and_codes_are_kept_and_apart() {
+        for guessed in [Kind::IncorrectPassword, Kind::CodeNeeded, Kind::WrongCode] {
+            let trail = trail(&Caller::Anonymous, Some(guessed.code()));
+            assert_eq!(trail, Some(AuditTrail::Strangers));
+        }
         let limited = Some(Kind::RateLimited.code());
         for error in [
             None,

@@ -1,58 +1,86 @@
 //! About the server.
 
-use coppice_actors::{Kind, Problem};
+use coppice_actors::{Kind, Problem, coppice::TreeNode, model::ReceiptRow};
 use coppice_clock::{Mono, Wall};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
 
-use super::{Call, Failure};
+use super::{Call, Failure, shapes::Nothing};
 
-#[derive(Deserialize)]
-struct Echo {
+#[derive(Deserialize, TS)]
+pub(super) struct Echo {
+    /// What comes back.
     message: String,
 }
 
-pub(super) async fn echo(call: Call) -> Result<Value, Failure> {
-    Ok(Value::String(call.params::<Echo>()?.message))
+pub(super) async fn echo(_: Call, params: Echo) -> Result<String, Failure> {
+    Ok(params.message)
 }
 
-pub(super) async fn state(_: Call) -> Result<Value, Failure> {
-    Ok(json!("running"))
+/// How the server is; whoever is answered knows that it is up.
+#[derive(Serialize, TS)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Phase {
+    Running,
 }
 
-pub(super) async fn version(_: Call) -> Result<Value, Failure> {
-    Ok(json!(env!("CARGO_PKG_VERSION")))
+pub(super) async fn state(_: Call, _: Nothing) -> Result<Phase, Failure> {
+    Ok(Phase::Running)
 }
 
-pub(super) async fn time(_: Call) -> Result<Value, Failure> {
-    Ok(json!({ "now": Wall::now(), "uptime": Mono::now().as_millis() / 1000 }))
+pub(super) async fn version(_: Call, _: Nothing) -> Result<String, Failure> {
+    Ok(env!("CARGO_PKG_VERSION").to_owned())
 }
 
-pub(super) async fn tree(call: Call) -> Result<Value, Failure> {
+#[derive(Serialize, TS)]
+pub(super) struct ServerTime {
+    /// The server's time.
+    #[ts(type = "string")]
+    now: Wall,
+    /// How long the machine has been up, in seconds.
+    uptime: u64,
+}
+
+pub(super) async fn time(_: Call, _: Nothing) -> Result<ServerTime, Failure> {
+    Ok(ServerTime {
+        now: Wall::now(),
+        uptime: Mono::now().as_millis() / 1000,
+    })
+}
+
+pub(super) async fn tree(call: Call, _: Nothing) -> Result<TreeNode, Failure> {
     let tree = call.coppice().tree().await;
-    let tree = tree.ok_or_else(|| {
+    Ok(tree.ok_or_else(|| {
         Problem::new(
             Kind::Cancelled,
             "the server is going down; ask again when it is back",
         )
-    })?;
-    Ok(json!(tree))
+    })?)
 }
 
-#[derive(Deserialize)]
-struct Stop {
-    #[serde(default)]
-    services: bool,
+#[derive(Deserialize, TS)]
+#[ts(optional_fields = nullable)]
+pub(super) struct StopServer {
+    /// Take the services down first.
+    services: Option<bool>,
 }
 
-#[derive(Deserialize)]
-struct Upgrade {
+#[derive(Deserialize, TS)]
+pub(super) struct UpgradeServer {
+    /// The program, with its whole path.
+    #[ts(type = "string")]
     program: std::path::PathBuf,
 }
 
+#[derive(Serialize, TS)]
+pub(super) struct UpgradeBegun {
+    /// What its receipt will name.
+    attempt: String,
+}
+
 /// Answers before it happens: the core that answers is not the one that would know how it ended.
-pub(super) async fn upgrade(call: Call) -> Result<Value, Failure> {
-    let Upgrade { program } = call.params()?;
+pub(super) async fn upgrade(call: Call, params: UpgradeServer) -> Result<UpgradeBegun, Failure> {
+    let UpgradeServer { program } = params;
     if !program.is_absolute() {
         let why = "name the program with its whole path, from `/` on";
         return Err(Problem::invalid(why).into());
@@ -60,11 +88,11 @@ pub(super) async fn upgrade(call: Call) -> Result<Value, Failure> {
     call.coppice().may_upgrade()?;
     let attempt = format!("{:016x}", rand::random::<u64>());
     (call.context.gate.upgrade)(attempt.clone(), program);
-    Ok(json!({ "attempt": attempt }))
+    Ok(UpgradeBegun { attempt })
 }
 
-pub(super) async fn receipts(call: Call) -> Result<Value, Failure> {
-    Ok(json!(call.coppice().host().document.receipts()))
+pub(super) async fn receipts(call: Call, _: Nothing) -> Result<Vec<ReceiptRow>, Failure> {
+    Ok(call.coppice().host().document.receipts())
 }
 
 /// How long the answer has to get out before the server ends.
@@ -72,8 +100,8 @@ const FAREWELL: std::time::Duration = std::time::Duration::from_millis(200);
 
 /// Answers before it happens: the answer would not get out otherwise. Who hangs up meanwhile has asked for
 /// a stop, not for half of one: like every call that leaves a row, it runs in a task of its own.
-pub(super) async fn stop(call: Call) -> Result<Value, Failure> {
-    let Stop { services } = call.params()?;
+pub(super) async fn stop(call: Call, params: StopServer) -> Result<(), Failure> {
+    let services = params.services.unwrap_or_default();
     if services {
         call.coppice().stop_everything().await;
     }
@@ -82,5 +110,5 @@ pub(super) async fn stop(call: Call) -> Result<Value, Failure> {
         tokio::time::sleep(FAREWELL).await;
         stop(services);
     });
-    Ok(Value::Null)
+    Ok(())
 }

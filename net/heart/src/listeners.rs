@@ -167,7 +167,10 @@ fn open(proto: Proto, addr: SocketAddr) -> nix::Result<OwnedFd> {
 mod tests {
     use std::{
         net::{IpAddr, TcpListener, TcpStream},
-        sync::atomic::{AtomicU8, Ordering},
+        sync::{
+            Mutex, MutexGuard, PoisonError,
+            atomic::{AtomicU8, Ordering},
+        },
     };
 
     use super::*;
@@ -178,6 +181,12 @@ mod tests {
             proto,
             addr,
         }
+    }
+
+    /// One test at a time: a socket on every address takes its port from those on addresses of their own.
+    fn alone() -> MutexGuard<'static, ()> {
+        static ALONE: Mutex<()> = Mutex::new(());
+        ALONE.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// On an address of one test's own, so that no other test takes it before it is used.
@@ -191,6 +200,7 @@ mod tests {
 
     #[test]
     fn a_listener_published_again_under_another_name_is_the_same_socket() {
+        let _alone = alone();
         let addr = free_port();
         let mut listeners = Listeners::default();
         listeners.publish(vec![listener("a", Proto::Tcp, addr)]);
@@ -203,6 +213,7 @@ mod tests {
 
     #[test]
     fn a_listener_no_longer_published_is_closed() {
+        let _alone = alone();
         let addr = free_port();
         let mut listeners = Listeners::default();
         listeners.publish(vec![listener("a", Proto::Tcp, addr)]);
@@ -213,6 +224,7 @@ mod tests {
 
     #[test]
     fn a_port_in_use_is_reported_and_opened_once_it_is_free() {
+        let _alone = alone();
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = taken.local_addr().unwrap();
         let mut listeners = Listeners::default();
@@ -235,6 +247,7 @@ mod tests {
 
     #[test]
     fn v4_and_v6_share_a_port_and_addresses_may_come_later() {
+        let _alone = alone();
         let port = free_port().port();
         let mut listeners = Listeners::default();
         listeners.publish(vec![
@@ -253,6 +266,7 @@ mod tests {
 
     #[test]
     fn a_name_or_an_address_listed_twice_is_reported_and_the_first_one_counts() {
+        let _alone = alone();
         let addr = free_port();
         let mut listeners = Listeners::default();
         listeners.publish(vec![

@@ -80,6 +80,14 @@ fn is_as_before(house: &House, heart: &mut Heart, port: std::net::SocketAddr) {
     assert!(program.ends_with("heart-puppet"), "{}", program.display());
 }
 
+/// Until the edge before it takes connections no more: it may be about to when it is told to retire.
+fn soon_served_by(port: std::net::SocketAddr, edge: (i32, u64)) {
+    let give_up = Mono::now() + PATIENCE;
+    while served_by(connect(port)) != edge {
+        assert!(Mono::now() < give_up, "the old edge goes on serving");
+    }
+}
+
 #[test]
 fn core_edge_and_the_heart_itself_become_the_new_program_and_no_socket_is_closed() {
     let (house, mut heart, port, first) = at_work();
@@ -92,16 +100,12 @@ fn core_edge_and_the_heart_itself_become_the_new_program_and_no_socket_is_closed
     assert_ne!(heart.core_pid(), core);
     let edge = heart.publish(2, &[tcp("web", port)]);
     assert_ne!(edge, first);
-    // The old one may have been about to take a connection when it was told to retire.
-    let give_up = Mono::now() + PATIENCE;
-    while served_by(connect(port)) != (edge, 2) {
-        assert!(Mono::now() < give_up, "the old edge goes on serving");
-    }
+    soon_served_by(port, (edge, 2));
     assert!(!house.data().join("upgrade").exists());
     // And it is a heart: what dies is started again, from the new program, with the last table.
     murder(edge);
     let next = heart.edge_with(2);
-    assert_eq!(served_by(connect(port)), (next, 2));
+    soon_served_by(port, (next, 2));
     murder(heart.core_pid());
     assert_eq!(heart.line("core ")[2], "newer");
     // It holds the folder.

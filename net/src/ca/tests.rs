@@ -186,3 +186,33 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_leaf_of_the_authority_below_the_root_is_trusted_by_who_trusts_the_root() {
+    let root = Authority::create("Coppice abc234", Wall::now()).unwrap();
+    let below = root
+        .subordinate("Coppice abc234 services", Wall::now())
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("root"), root.cert_pem()).unwrap();
+    for kind in [KeyKind::Ecdsa, KeyKind::Ed25519] {
+        let hosts = names(&["lnd.startos"]);
+        let leaf = below.issue_of(kind, &hosts, &[], Wall::now()).unwrap();
+        std::fs::write(path("chain"), &leaf.chain_pem).unwrap();
+        std::fs::write(path("below"), below.cert_pem()).unwrap();
+        let verify = |untrusted: &str| {
+            let mut openssl = Command::new("openssl");
+            openssl
+                .args(["verify", "-x509_strict", "-CAfile"])
+                .arg(path("root"));
+            openssl
+                .arg("-untrusted")
+                .arg(path(untrusted))
+                .arg(path("chain"));
+            openssl.output().unwrap().status.success()
+        };
+        assert!(verify("below"), "{kind:?}");
+        assert!(!verify("root"), "the chain needs its middle");
+    }
+}

@@ -15,6 +15,7 @@ test('an install declares the page and the action, and prunes what a former vers
     'export-service-interface',
     'clear-bindings',
     'clear-service-interfaces',
+    'set-dependencies',
     'action.export',
     'action.clear',
   ]);
@@ -28,10 +29,10 @@ test('an install declares the page and the action, and prunes what a former vers
 test('an install writes the default greeting, and a later init keeps the chosen one', async () => {
   const host = new Host(hello);
   await host.init('install');
-  assert.equal(host.read('main', 'hello.conf'), 'greeting=Hello from Coppice');
+  assert.equal(host.read('main', 'hello.conf'), 'greeting=Hello from Coppice\n');
   await host.run('set-greeting', { greeting: 'Good morning = good day' });
   await host.init(null);
-  assert.equal(host.read('main', 'hello.conf'), 'greeting=Good morning = good day');
+  assert.equal(host.read('main', 'hello.conf'), 'greeting=Good morning = good day\n');
 });
 
 test('the form of the action shows the greeting that is set', async () => {
@@ -46,7 +47,7 @@ test('a greeting of two lines is refused and changes nothing', async () => {
   const host = new Host(hello);
   await host.init('install');
   await assert.rejects(host.run('set-greeting', { greeting: 'Hi\ngreeting=Ho' }));
-  assert.equal(host.read('main', 'hello.conf'), 'greeting=Hello from Coppice');
+  assert.equal(host.read('main', 'hello.conf'), 'greeting=Hello from Coppice\n');
 });
 
 test('a settings file broken by hand is mended', async () => {
@@ -54,6 +55,27 @@ test('a settings file broken by hand is mended', async () => {
   host.write('main', 'hello.conf', 'gibberish\n');
   await host.init(null);
   assert.match(host.read('main', 'hello.conf'), /^greeting=Hello from Coppice$/m);
+});
+
+test('the server is handed to Coppice as data, and a changed greeting asks for a restart', async () => {
+  const host = new Host(hello);
+  await host.init('install');
+  await host.running(async () => {
+    holds(host.asked('set-daemons'), [
+      {
+        daemons: [
+          {
+            id: 'server',
+            command: ['/usr/bin/hello', '/data/hello.conf'],
+            cwd: '/',
+            image: { id: 'hello', user: 'hello', mounts: [{ volume: 'main', mountpoint: '/data', readonly: true }] },
+          },
+        ],
+      },
+    ]);
+    await host.run('set-greeting', { greeting: 'Hi' });
+    await host.until(() => host.restarts === 1);
+  });
 });
 
 test('an uninstall forgets the data version', async () => {

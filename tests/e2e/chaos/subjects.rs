@@ -5,7 +5,12 @@ use std::{fs, path::PathBuf};
 use serde_json::json;
 
 use super::model::{Fate, Model};
-use crate::{clones::renamed, processes::Process, server::Server, world::World};
+use crate::{
+    clones::renamed,
+    processes::{Process, number_inside},
+    server::Server,
+    world::World,
+};
 
 /// Names for copies.
 const TREES: [&str; 4] = ["aspen", "birch", "cedar", "douglas"];
@@ -73,7 +78,8 @@ impl Population {
             ..Self::default()
         };
         for process in server.processes(id) {
-            let place = if process.name == "coppice-agent" {
+            // The agent itself; what it keeps ready for a daemon's next start is called so, too.
+            let place = if process.name == "coppice-agent" && number_inside(&process) == Some(1) {
                 &mut found.agents
             } else if process.name == "node" {
                 &mut found.nodes

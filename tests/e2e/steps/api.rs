@@ -40,7 +40,8 @@ pub(super) fn a_wrong_password_opens_nothing(world: &mut World) {
 }
 
 pub(super) fn of_passwords_tried_at_once_from_one_machine_one_is_looked_at(world: &mut World) {
-    let calls: Vec<Value> = (0..64)
+    // As many as one caller may have under way; the rest of a longer batch would wait for its turn.
+    let calls: Vec<Value> = (0..16)
         .map(|id| {
             let params = json!({ "password": format!("a birch, an alder and oak {id}") });
             json!({ "jsonrpc": "2.0", "id": id, "method": "auth.login", "params": params })
@@ -58,7 +59,7 @@ pub(super) fn of_passwords_tried_at_once_from_one_machine_one_is_looked_at(world
     };
     assert_eq!(
         (of_kind(INCORRECT_PASSWORD), of_kind(RATE_LIMITED)),
-        (1, 63),
+        (1, 15),
         "{answers:#?}"
     );
     // Whoever knows the password gets in all the same.

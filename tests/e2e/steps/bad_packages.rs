@@ -209,7 +209,7 @@ pub(super) fn packages_that_are_not_for_here_are_refused_and_leave_nothing(world
         ),
         (
             "a later system",
-            good().os_version("9.0.0"),
+            good().member("osVersion", json!("9.0.0")),
             &[ID, "9.0.0"],
             "update Coppice",
         ),

@@ -90,7 +90,7 @@ pub(super) fn a_daemon_that_runs_out_of_memory_is_named(world: &mut World) {
     drop(glutton);
     assert_eq!(record["cause"]["kind"], "oom", "{record:#}");
     assert!(record["cause"]["kills"].as_u64() >= Some(1), "{record:#}");
-    assert_eq!(record["by"]["who"], "package", "{record:#}");
+    assert_eq!(record["by"]["who"], "coppice", "{record:#}");
     let said = world.server.cli(&["service", "why", "hello"]);
     assert!(
         said.contains("daemon server: it ended: out of memory after "),

@@ -110,11 +110,11 @@ pub(super) fn declared_daemons_run_and_are_shown_with_what_they_use(world: &mut 
         tree.contains("hosted") && tree.contains("stubborn"),
         "{tree}"
     );
-    // Hello's, which its JavaScript starts, is shown as the package's.
+    // So is hello's, which the SDK declares for it.
     let hello = world.server.json(&["service", "ps", "hello"]);
     let mut daemons = hello.as_object().unwrap().values();
-    let of_package = |one: &Value| one["name"] == "server" && one["owner"] == "package";
-    assert!(daemons.any(of_package), "{hello:#}");
+    let of_host = |one: &Value| one["name"] == "server" && one["owner"] == "host";
+    assert!(daemons.any(of_host), "{hello:#}");
     // Its image's root has the volume.
     let imaged = runs(world, IMAGED);
     let marker = world

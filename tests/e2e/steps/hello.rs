@@ -339,7 +339,7 @@ pub(super) fn the_tree_shows_the_actors_of_the_service(world: &mut World) {
         &["services", "hello", "work", "runtime"],
         &["services", "hello", "work", "health"],
         &["services", "hello", "work", "tasks"],
-        &["services", "hello", "work", "daemons", "server"],
+        &["services", "hello", "work", "hosted", "server"],
         &["gateway"],
     ] {
         let found =

@@ -29,7 +29,7 @@ fn successor(world: &World, of: &Process, within: Duration, every: Duration) -> 
 }
 
 pub(super) fn a_killed_daemon_has_a_successor_within_100_ms(world: &mut World) {
-    // The package waits longer after every crash in a row, so this is the first one.
+    // Coppice waits longer after every crash in a row, so this is the first one.
     world.server.cli(&["service", "stop", "hello"]);
     world.wait_status("hello", "stopped");
     world.server.cli(&["service", "start", "hello"]);
@@ -105,8 +105,7 @@ pub(super) fn a_killed_runtime_comes_back_under_its_living_neighbours(world: &mu
         page(world).contains("<h1>").then_some(())
     });
     world.healthy("hello");
-    // One daemon, not two: those of the old runtime are gone before the new one starts its own. So is
-    // what it ran in.
+    // One daemon, not two: what the new runtime declares is what the old one did, and runs already.
     world.server.process("hello", "hello");
     let roots = world.server.data.join("services/hello/sub");
     assert_eq!(roots.read_dir().unwrap().count(), 1, "{}", roots.display());

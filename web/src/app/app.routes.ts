@@ -16,5 +16,10 @@ export const routes: Routes = [
     loadComponent: () => import('./service/service.page').then(m => m.ServicePage),
     loadChildren: () => import('./service/service.routes').then(m => m.serviceRoutes),
   },
+  {
+    path: 'access',
+    title: 'Access – Coppice',
+    loadComponent: () => import('./access/access.page').then(m => m.AccessPage),
+  },
   { path: '**', redirectTo: 'services' },
 ];

@@ -19,12 +19,18 @@ pub(crate) fn run(checkout: &Checkout, steps: &mut Steps) -> Result<()> {
     steps.always("house rules", || rules::check(checkout, &files))?;
     steps.always("format", || {
         command::run(cargo(checkout).args(["fmt", "--all", "--check"]))?;
-        // Compiled by its package's recipe, so no member of the workspace.
-        let server = "sdk/examples/hello/server/main.rs";
+        // Compiled by a package's recipe or by `make fuzz`, so no members of the workspace.
+        let outside = [
+            "sdk/examples/hello/server/main.rs",
+            "fuzz/targets/patch.rs",
+            "fuzz/targets/rpc.rs",
+            "fuzz/targets/store.rs",
+        ];
         command::run(
             command::as_user("rustfmt")
                 .current_dir(&checkout.root)
-                .args(["--check", "--edition", "2024", server]),
+                .args(["--check", "--edition", "2024"])
+                .args(outside),
         )
     })?;
     steps.always("shell scripts", || {

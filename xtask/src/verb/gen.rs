@@ -1,6 +1,6 @@
-//! `make gen`: writes what is generated from Rust. The only such thing is TypeScript types, made by `ts-rs`.
+//! `make gen`: writes what is generated from Rust: TypeScript types, made by `ts-rs`, and the manual.
 //!
-//! A test of the crate that has the types compares them with the committed file; told to, it writes them instead.
+//! A test beside what they are made of compares them with the committed files; told to, it writes them instead.
 //! So a stale file fails `make test` without a rule of its own.
 
 use anyhow::Result;
@@ -15,8 +15,17 @@ pub(crate) fn run(checkout: &Checkout, steps: &mut Steps) -> Result<()> {
         let mut write = cargo(checkout);
         write
             .env("COPPICE_GEN", "1")
-            .args(["test", "--quiet", "--package", "coppice-actors"])
-            .args(["--test", "generated_types"]);
+            // As `make test` builds it: another choice of crates would build all anew.
+            .args(["test", "--quiet", "--workspace", "--lib", "--"])
+            .arg("schema::generated");
+        command::run(&mut write)
+    })?;
+    steps.always("manual", || {
+        let mut write = cargo(checkout);
+        write
+            .env("COPPICE_GEN", "1")
+            .args(["test", "--quiet", "--workspace"])
+            .args(["--bin", "coppice", "--", "manual"]);
         command::run(&mut write)
     })
 }

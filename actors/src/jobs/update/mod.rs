@@ -74,7 +74,7 @@ pub(super) async fn update(
         Ok(journal) => journal,
         Err(problem) => {
             let to = opened.manifest.version.to_string();
-            rollback::note(&jobs.host, package, &to, &problem.details).await;
+            rollback::refused(&jobs.host, package, &to, &problem.details).await;
             return Err(problem);
         }
     };
@@ -328,6 +328,7 @@ impl Run<'_> {
                     update.before = Some(Before {
                         entry: before,
                         pending_init: transaction.private(id)?.pending_init,
+                        plugged: hosts::plugged::of(transaction, id)?,
                     });
                 }
                 transaction.put_job(&written.id, &written.record);

@@ -1,23 +1,34 @@
 //! An update's two ends: the version before is put back, or what it left is tidied away.
 //!
 //! Invariant: putting back may be run twice and be cut anywhere; the write that ends it gives everything back that
-//! the document holds of the service (tasks, addresses, interfaces, actions, what is wanted of it) and says why.
+//! the document holds of the service (tasks, addresses, interfaces, actions, what is wanted of it), and tells people
+//! why.
 
 use super::{
     super::{Jobs, finish, journal::Journal},
     called_off::CalledOff,
     snapshot,
 };
+use coppice_clock::Wall;
+
 use crate::{
+    document::Transaction,
     host::Host,
-    hosts,
-    model::{Cause, DesiredStatus, JobKind, StateInfo, Update},
+    hosts::{self, plugged},
+    model::{
+        Cause, DesiredStatus, JobKind, Notification, NotificationLevel, PackageEntry, StateInfo,
+        Update,
+    },
+    notifications,
     problem::{Kind, Problem},
     service::{Event, records},
+    text,
 };
 
 /// The step in which the new version is kept already.
 pub(super) const TIDY: &str = "tidy";
+/// Bytes of the reason that people are told.
+const WHY_BYTES: usize = 4096;
 /// Why an update failed that nobody was at any more.
 const INTERRUPTED: &str = "Coppice ended while it was under way";
 
@@ -54,7 +65,7 @@ pub(in crate::jobs) async fn resume(jobs: &Jobs, journal: Journal) -> Result<(),
     if journal.record.step == TIDY {
         return tidy_up(jobs, &journal).await;
     }
-    roll_back(jobs, &journal, INTERRUPTED, false).await
+    roll_back(jobs, &journal, INTERRUPTED, None).await
 }
 
 /// Rolls back after a failure; gives what whoever asked for the update is told.
@@ -70,8 +81,7 @@ pub(super) async fn after(
     let (id, why) = (&journal.record.instance, &problem.details);
     journal.trace("failed", "rolling back");
     tracing::warn!(package = id, step = journal.record.step, %problem, "update failed; rolling back");
-    let stop = called_off.is_some_and(|how| how.stop);
-    let details = match roll_back(jobs, journal, why, stop).await {
+    let details = match roll_back(jobs, journal, why, called_off.as_ref()).await {
         Ok(()) => {
             jobs.come_back(id).await;
             format!("`{id}` was not updated to {to}: {why}; {from} is back, on its data as it was")
@@ -91,7 +101,12 @@ pub(super) async fn after(
 ///
 /// # Errors
 /// When something could not be removed or put back; the journal's row stays.
-async fn roll_back(jobs: &Jobs, journal: &Journal, why: &str, stop: bool) -> Result<(), Problem> {
+async fn roll_back(
+    jobs: &Jobs,
+    journal: &Journal,
+    why: &str,
+    called_off: Option<&CalledOff>,
+) -> Result<(), Problem> {
     let (host, id) = (&jobs.host, journal.record.instance.clone());
     let update = update(journal)?.clone();
     if update.before.is_some() {
@@ -101,7 +116,16 @@ async fn roll_back(jobs: &Jobs, journal: &Journal, why: &str, stop: bool) -> Res
     if update.archive != update.old_archive {
         host.packages.remove(&update.archive.root).await?;
     }
-    let (row, failed) = (journal.id.clone(), failure(&update.from, &update.to, why));
+    let failed = Failed {
+        to: update.to.clone(),
+        why: why.to_owned(),
+        state: format!("{} is back, on its data as it was", update.from),
+        level: match called_off {
+            None => NotificationLevel::Error,
+            Some(_) => NotificationLevel::Info,
+        },
+    };
+    let (row, stop) = (journal.id.clone(), called_off.is_some_and(|how| how.stop));
     host.document
         .transact("jobs", "roll-back", move |transaction| {
             let now = transaction.package(&id)?;
@@ -110,6 +134,8 @@ async fn roll_back(jobs: &Jobs, journal: &Journal, why: &str, stop: bool) -> Res
             kept.archive = update.old_archive;
             if let Some(before) = update.before {
                 entry = before.entry;
+                plugged::carry(&now.hosts, &id, &mut entry.hosts);
+                plugged::put_back(transaction, &id, &before.plugged)?;
                 entry.restarts = now.restarts;
                 entry.parked = None;
                 entry.held = None;
@@ -127,7 +153,7 @@ async fn roll_back(jobs: &Jobs, journal: &Journal, why: &str, stop: bool) -> Res
             if stop {
                 entry.status_info.desired = entry.status_info.desired.stop();
             }
-            records::note(&mut entry, failed);
+            failed.tell(transaction, &id, &mut entry)?;
             let mut server = transaction.server()?;
             hosts::free_unused(&mut server.ports, &id, &entry.hosts);
             transaction.put_server(&server);
@@ -141,31 +167,62 @@ async fn roll_back(jobs: &Jobs, journal: &Journal, why: &str, stop: bool) -> Res
     Ok(())
 }
 
-fn failure(from: &str, to: &str, why: &str) -> Event {
-    let cause = Cause::UpdateFailed {
-        to: to.to_owned(),
-        message: why.to_owned(),
-    };
-    Event::new(
-        "update",
-        cause,
-        format!("{from} is back, on its data as it was"),
-    )
+/// That a service was not updated.
+struct Failed {
+    to: String,
+    why: String,
+    /// How it is now.
+    state: String,
+    level: NotificationLevel,
 }
 
-/// Puts a refused update on record.
-pub(super) async fn note(host: &Host, id: &str, to: &str, why: &str) {
-    let cause = Cause::UpdateFailed {
+impl Failed {
+    /// Puts it on record, and tells the people who look after this server.
+    fn tell(
+        self,
+        transaction: &mut Transaction<'_>,
+        id: &str,
+        entry: &mut PackageEntry,
+    ) -> Result<(), Problem> {
+        let Self {
+            to,
+            mut why,
+            state,
+            level,
+        } = self;
+        text::cut(&mut why, WHY_BYTES);
+        let told = Notification {
+            package_id: Some(id.to_owned()),
+            created_at: Wall::now(),
+            level,
+            title: format!("Not updated to {to}"),
+            message: format!("{why}; {state}."),
+            data: None,
+            seen: false,
+        };
+        let cause = Cause::UpdateFailed { to, message: why };
+        records::note(entry, Event::new("update", cause, state));
+        notifications::tell(transaction, &told)
+    }
+}
+
+/// Tells of an update that was refused.
+pub(super) async fn refused(host: &Host, id: &str, to: &str, why: &str) {
+    let failed = Failed {
         to: to.to_owned(),
-        message: why.to_owned(),
+        why: why.to_owned(),
+        state: "the installed version was not touched".to_owned(),
+        level: NotificationLevel::Error,
     };
-    let event = Event::new("update", cause, "the installed version was not touched");
-    let noted = host.document.update_package(id, "update-refused", |entry| {
-        records::note(entry, event);
-        Ok(())
+    let id = id.to_owned();
+    let (package, change) = (id.clone(), "update-refused");
+    let told = host.document.transact("jobs", change, move |transaction| {
+        let mut entry = transaction.package(&id)?;
+        failed.tell(transaction, &id, &mut entry)?;
+        transaction.put_package(&id, &entry)
     });
-    if let Err(problem) = noted.await {
-        tracing::warn!(package = id, %problem, "a refused update was not put on record");
+    if let Err(problem) = told.await {
+        tracing::warn!(package, %problem, "nobody was told of a refused update");
     }
 }
 

@@ -139,16 +139,26 @@ fn state(world: &mut World) -> Value {
     world.live(None, read).unwrap()
 }
 
-/// Why the last update failed, as the document tells people.
+/// Why the last update failed, as the document tells people: once on record, once as a notification.
 fn told(jobs: &Jobs) -> Option<String> {
     let entry = jobs.host.document.package(ID)?;
-    entry.restarts.into_values().rev().find_map(|record| {
+    let failed = entry.restarts.into_values().rev().find_map(|record| {
         assert!(!record.action.is_empty());
         match record.cause {
-            Cause::UpdateFailed { message, .. } => Some(message),
+            Cause::UpdateFailed { to, message } => Some((to, message)),
             _ => None,
         }
-    })
+    });
+    let notified = jobs.host.document.notifications().into_values().next_back();
+    let Some((to, message)) = failed else {
+        assert_eq!(notified, None);
+        return None;
+    };
+    let notified = notified.unwrap();
+    assert_eq!(notified.package_id.as_deref(), Some(ID));
+    assert!(notified.title.contains(&to), "{notified:?}");
+    assert!(notified.message.contains(&message), "{notified:?}");
+    Some(message)
 }
 
 /// The old version runs, or rests, as before; with the reason.

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::{
-    AddSsl, AddressInfo, Addresses, BindNet, BindOptions, Host, InterfaceType, ServiceInterface,
-    StateInfo,
+    AddSsl, AddressInfo, Addresses, BindNet, BindOptions, Host, InterfaceType, Secure,
+    ServiceInterface, StateInfo,
 };
 
 const HTTPS: u16 = 8443;
@@ -120,6 +120,34 @@ fn a_service_on_coppices_own_port_keeps_its_name_and_costs_nobody_anything() {
     assert!(ports.into_iter().any(|port| port == 9443));
     assert_eq!(built.left_out.len(), 1, "{:?}", built.left_out);
     assert!(built.left_out[0].contains("Port 8443 of `greedy`"));
+}
+
+#[test]
+fn a_port_whose_protection_coppice_cannot_give_stays_closed_and_that_is_said() {
+    let network = network("coppice");
+    let mut services = [
+        service("locked", 9443),
+        service("sealed", 9444),
+        service("hello", 9445),
+    ];
+    let bound = |service: &mut Service, change: fn(&mut BindOptions)| {
+        let host = service.entry.hosts.get_mut("main").unwrap();
+        change(&mut host.bindings.get_mut(&80).unwrap().options);
+    };
+    bound(&mut services[0], |options| {
+        let auth = serde_json::json!({ "type": "bearer", "tokens": ["x"], "realm": null });
+        options.add_ssl.as_mut().unwrap().auth = Some(auth);
+    });
+    bound(&mut services[1], |options| {
+        options.secure = Some(Secure { ssl: true })
+    });
+    let built = built(&network, &services, &[]);
+    assert_eq!(built.table.check(), Ok(()));
+    let ports: Vec<u16> = built.listeners.iter().map(|one| one.addr.port()).collect();
+    assert!(!ports.contains(&9443) && !ports.contains(&9444) && ports.contains(&9445));
+    assert!(!leads_somewhere(&built, "locked-coppice.local"));
+    assert!(built.left_out[0].contains("`locked`") && built.left_out[0].contains("addSsl.auth"));
+    assert!(built.left_out[1].contains("`sealed`") && built.left_out[1].contains("secure.ssl"));
 }
 
 #[test]

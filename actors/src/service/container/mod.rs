@@ -188,9 +188,7 @@ impl ContainerShell {
             Effect::Announce => {
                 self.service.container.send_replace(ContainerPhase::Up);
                 let up = Changed::One(Watched::ContainerIp(self.service.id.clone()));
-                for other in self.service.host.services() {
-                    other.fire(std::slice::from_ref(&up));
-                }
+                self.service.host.tell_watchers(&[up]);
                 answer(myself, async move {
                     Input::Ended {
                         how: watch_end(&service).await,
@@ -267,6 +265,7 @@ impl ContainerShell {
         service.reports.clear();
         let noted = Arc::clone(&service);
         tokio::spawn(async move { note_down(&noted).await });
+        // One that could not be looked at may run, with a runtime in it that thinks so: all is begun anew.
         let is_making = matches!(failure, Failure::Create(_));
         let (cause, ran, text) = told(failure);
         // An install waits for its init: one whose container does not come up must not wait for ever.
@@ -310,7 +309,7 @@ fn told(failure: Failure) -> (Cause, Option<std::time::Duration>, String) {
             };
             (cause, Some(ran), text)
         }
-        Failure::Create(message) => {
+        Failure::Look(message) | Failure::Create(message) => {
             let cause = Cause::StartFailed {
                 message: message.clone(),
             };

@@ -8,6 +8,7 @@ use coppice_wire::{
 };
 use futures_util::{FutureExt, future::BoxFuture};
 use serde_json::Value;
+use tokio_util::task::TaskTracker;
 
 use super::super::{ProcessEvent, ProcessReport, ServiceContext};
 use crate::link::{Accepted, Handler, Peer};
@@ -64,11 +65,12 @@ impl AgentReports {
     fn send(&self, agent: &Peer, event: ProcessEvent) {
         // Nobody listens while the work below is restarted; it asks for the list when it is back,
         // and what was not acknowledged comes again with the next connection.
-        let _ = self.service.processes.send(ProcessReport {
+        let _ = self.service.processes.send(Arc::new(ProcessReport {
             life: Arc::clone(&self.life),
             agent: agent.clone(),
-            event: Arc::new(event),
-        });
+            event,
+            told: TaskTracker::new().token(),
+        }));
     }
 }
 

@@ -103,6 +103,8 @@ pub enum Failure {
         /// How long it had been up.
         ran: Duration,
     },
+    /// It could not be looked at, so it may well run.
+    Look(String),
     /// It could not be made.
     Create(String),
     /// It did not do this in time.
@@ -234,8 +236,10 @@ impl State {
                     vec![Effect::Create, Effect::WakeAt(deadline)],
                 )
             }
-            (Self::Looking { .. }, Input::Looked(Err(why)))
-            | (Self::Creating { .. }, Input::Created(Err(why))) => {
+            (Self::Looking { .. }, Input::Looked(Err(why))) => {
+                (Self::Failed(Failure::Look(why)), vec![])
+            }
+            (Self::Creating { .. }, Input::Created(Err(why))) => {
                 (Self::Failed(Failure::Create(why)), vec![])
             }
             (Self::Up { since }, Input::Ended { how }) => (

@@ -64,10 +64,10 @@ async fn a_runtime_that_does_not_read_keeps_nobody_waiting_and_is_closed() {
     }
     let watched = Watched::Status("c".into());
     for service in [&stuck, &well] {
-        let registered = service.callbacks().register(watched.clone(), 7);
+        let registered = service.watch(watched.clone(), 7);
         registered.unwrap();
-        service.fire(&[Changed::One(watched.clone())]);
     }
+    stuck.host.tell_watchers(&[Changed::One(watched.clone())]);
     let params = json!({ "id": 7, "args": [] });
     let method = coppice_wire::runtime::CALLBACK.to_owned();
     assert_eq!(
@@ -78,6 +78,27 @@ async fn a_runtime_that_does_not_read_keeps_nobody_waiting_and_is_closed() {
     tokio::time::sleep(DELIVERY_PATIENCE + Duration::from_secs(1)).await;
     assert!(full.has_ended());
     assert!(!peer(&well).has_ended());
+}
+
+#[tokio::test]
+async fn a_service_is_asked_for_as_long_as_it_watches_something() {
+    let at = testing::host();
+    let service = at.installed("a").await;
+    let changed = |package: &str| Changed::One(Watched::Status(package.into()));
+    let asked = |package: &str| service.host.watchers.of(&[changed(package)]).contains("a");
+    for (id, package) in (0..).zip(["b", "c", "d", "e"]) {
+        service.watch(Watched::Status(package.into()), id).unwrap();
+        assert!(asked(package));
+    }
+    service.fire(&[changed("b")]);
+    assert!(!asked("b"), "what fired is not waited for any more");
+    service.unwatch(&Clear::Only { only: [1].into() });
+    assert!(!asked("c") && asked("d"));
+    service.watch(Watched::Hosts("d".into()), 9).unwrap();
+    service.unwatch(&Clear::Only { only: [2].into() });
+    assert!(asked("d"), "it watches something else of it");
+    service.begin_watching(2);
+    assert!(!asked("d") && !asked("e"));
 }
 
 #[tokio::test]

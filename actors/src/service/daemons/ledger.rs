@@ -19,7 +19,7 @@ use super::super::ProcessEvent;
 
 /// Reports kept until the first list, and ends remembered while a list is on its way. Ten seconds
 /// of a busy container; what is beyond is not shown right until the next list.
-const KEPT: usize = 4096;
+pub(super) const KEPT: usize = 4096;
 
 /// What follows from what was told, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]

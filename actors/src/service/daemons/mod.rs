@@ -24,10 +24,11 @@ use coppice_wire::agent::{
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, mpsc};
+use tokio_util::task::TaskTracker;
 
 pub use self::shown::Shown;
 
-use self::ledger::{Change, Ledger};
+use self::ledger::{Change, KEPT, Ledger};
 use super::{ContainerPhase, Event, ProcessReport, RuntimePhase, ServiceContext};
 use crate::{
     link::Peer,
@@ -40,6 +41,10 @@ const LIST_PATIENCE: Duration = Duration::from_secs(10);
 /// Between two tries to get the list from an agent that is still connected.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
+/// How long a record of what the host starts again waits: where there are few processors, writing it down
+/// would stand in the way of that start.
+const SUCCESSOR_FIRST: Duration = Duration::from_millis(25);
+
 /// Messages of the actor that keeps the daemons' actors.
 #[derive(Debug)]
 pub enum DaemonsMsg {
@@ -48,7 +53,7 @@ pub enum DaemonsMsg {
     /// What lives now; `None` when the agent hung up before it answered.
     Listed(Option<ProcessList>),
     /// A report.
-    Report(Box<ProcessReport>),
+    Report(Arc<ProcessReport>),
 }
 
 /// Keeps one actor per process; see the module.
@@ -68,6 +73,8 @@ pub struct DaemonsState {
     /// The connection that the last report came on: where acknowledgements go, and nowhere else,
     /// because another container numbers its reports anew.
     reporter: Option<Peer>,
+    /// Reports that are not acknowledged yet, by number, and who still writes about them.
+    open: BTreeMap<u64, TaskTracker>,
     work: mpsc::UnboundedSender<Task>,
 }
 
@@ -76,7 +83,14 @@ enum Task {
     Add(ChildSpec),
     Remove(String),
     Record(Event),
-    Acknowledge { agent: Peer, seq: u64 },
+    /// When its successor has had the machine for a moment.
+    RecordSoon(Event),
+    Acknowledge {
+        agent: Peer,
+        seq: u64,
+        /// Who still writes about what is acknowledged.
+        open: Vec<TaskTracker>,
+    },
 }
 
 impl Actor for DaemonsActor {
@@ -94,7 +108,7 @@ impl Actor for DaemonsActor {
         tokio::spawn(async move {
             loop {
                 let message = match reports.recv().await {
-                    Ok(report) => DaemonsMsg::Report(Box::new(report)),
+                    Ok(report) => DaemonsMsg::Report(report),
                     Err(broadcast::error::RecvError::Lagged(_)) => DaemonsMsg::Ask,
                     Err(broadcast::error::RecvError::Closed) => break,
                 };
@@ -125,6 +139,7 @@ impl Actor for DaemonsActor {
             names: BTreeMap::new(),
             inner_ends: BTreeMap::new(),
             reporter: None,
+            open: BTreeMap::new(),
             work,
         })
     }
@@ -140,14 +155,20 @@ impl Actor for DaemonsActor {
             DaemonsMsg::Listed(None) => state.ledger.unanswered(),
             DaemonsMsg::Listed(Some(list)) => {
                 let changes = state.ledger.listed(list);
-                state.follow(changes, &myself);
+                state.follow(changes, &myself).await;
             }
             DaemonsMsg::Report(report) => {
-                let changes = state
-                    .ledger
-                    .reported(&report.life, Arc::unwrap_or_clone(report.event));
-                state.reporter = Some(report.agent);
-                state.follow(changes, &myself);
+                let open = report.told.task_tracker().clone();
+                state.open.insert(report.event.seq(), open);
+                if state.open.len() > KEPT {
+                    state.open.pop_first();
+                }
+                let (life, agent) = (Arc::clone(&report.life), report.agent.clone());
+                let event = report.event.clone();
+                drop(report);
+                let changes = state.ledger.reported(&life, event);
+                state.reporter = Some(agent);
+                state.follow(changes, &myself).await;
             }
         }
         Ok(())
@@ -178,7 +199,7 @@ impl DaemonsState {
         });
     }
 
-    fn follow(&mut self, changes: Vec<Change>, myself: &ActorRef<DaemonsMsg>) {
+    async fn follow(&mut self, changes: Vec<Change>, myself: &ActorRef<DaemonsMsg>) {
         for change in changes {
             match change {
                 Change::Began(process) => self.began(process),
@@ -186,10 +207,13 @@ impl DaemonsState {
                     self.service.hosted.vanished(&id);
                     self.forget(&id);
                 }
-                Change::Died { exit, watched } => self.died(exit, watched),
+                Change::Died { exit, watched } => self.died(exit, watched).await,
                 Change::Safe { seq } => {
+                    let later = self.open.split_off(&seq.saturating_add(1));
+                    let open = std::mem::replace(&mut self.open, later);
                     if let Some(agent) = self.reporter.clone() {
-                        self.then(Task::Acknowledge { agent, seq });
+                        let open = open.into_values().collect();
+                        self.then(Task::Acknowledge { agent, seq, open });
                     }
                 }
                 Change::Ask => self.ask(myself),
@@ -230,9 +254,9 @@ impl DaemonsState {
         Some(name)
     }
 
-    fn died(&mut self, exit: ProcessExited, watched: bool) {
+    async fn died(&mut self, exit: ProcessExited, watched: bool) {
         match exit.kind {
-            ProcessKind::Host => return self.hosted_died(exit, watched),
+            ProcessKind::Host => return self.hosted_died(exit, watched).await,
             ProcessKind::Runtime => return self.runtime_died(&exit),
             ProcessKind::Leader | ProcessKind::Exec => {}
         }
@@ -271,12 +295,14 @@ impl DaemonsState {
     }
 
     /// A process that the host keeps running. Its actor hears of it before anything is written down.
-    fn hosted_died(&mut self, mut exit: ProcessExited, watched: bool) {
+    async fn hosted_died(&mut self, mut exit: ProcessExited, watched: bool) {
         let name = hosted_name(&exit.id).to_owned();
         if let Some(inner) = self.inner_ends.remove(&daemon_leaf(&name, None)) {
             (exit.code, exit.signal) = (inner.code, inner.signal);
         }
         let kept = self.service.hosted.exited(&exit);
+        // Its turn on this thread, before what is below takes it.
+        tokio::task::yield_now().await;
         // One that died while no core was there is kept by nobody yet, but still declared.
         let expected = kept.unwrap_or_else(|| !hosted::is_declared(&self.service, &exit.id));
         self.forget(&exit.id);
@@ -293,7 +319,7 @@ impl DaemonsState {
         let cause = cause(&exit).unwrap_or(Cause::Exit { code: 0 });
         let event = Event::new(format!("daemon {name}"), cause, action)
             .after(Some(Duration::from_millis(exit.ran_ms)));
-        self.then(Task::Record(event));
+        self.then(Task::RecordSoon(event));
     }
 
     /// The Node process ended while nobody watched.
@@ -348,8 +374,19 @@ async fn perform(
             // Gone already when the supervisor was restarted in between.
             Task::Remove(child) => drop(supervisor.terminate(child).await),
             Task::Record(event) => service.record(event).await,
-            // One that is lost is made good by the next: it covers all before it.
-            Task::Acknowledge { agent, seq } => agent.mention(ACK, json!({ "seq": seq })),
+            Task::RecordSoon(event) => {
+                tokio::time::sleep(SUCCESSOR_FIRST).await;
+                service.record(event).await;
+            }
+            Task::Acknowledge { agent, seq, open } => {
+                for one in open {
+                    one.close();
+                    // The disk's time; whoever writes ends, and with it its part in this.
+                    one.wait().await;
+                }
+                // One that is lost is made good by the next: it covers all before it.
+                agent.mention(ACK, json!({ "seq": seq }));
+            }
         }
     }
 }

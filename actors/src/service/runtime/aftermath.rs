@@ -1,6 +1,6 @@
 //! What follows when a runtime, or its `main`, has failed: it is held, or it is told and tried again.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use coppice_clock::Mono;
 use coppice_supervision::ExitReason;
@@ -75,17 +75,26 @@ impl RuntimeShell {
                 self.hold(event, obstacle, myself);
                 return Ok(());
             }
-            self.service.record_later(event);
+            self.tell(event);
         }
         self.state = None;
         Err(ExitReason::Abnormal(coppice_supervision::Failure::text(words)).into())
+    }
+
+    /// Writes it down, beside the caller. The report it comes from is not acknowledged before.
+    fn tell(&mut self, event: Event) {
+        let (service, told) = (Arc::clone(&self.service), self.told.take());
+        tokio::spawn(async move {
+            service.record(event).await;
+            drop(told);
+        });
     }
 
     /// Keeps what failed from being tried again, with a record of why.
     fn hold(&mut self, event: Event, obstacle: hold::Obstacle, myself: &ActorRef<RuntimeMsg>) {
         self.step(Input::Hold, myself);
         let (action, because) = (hold::action(&obstacle), obstacle.because.clone());
-        self.service.record_later(Event {
+        self.tell(Event {
             action,
             because,
             ..event

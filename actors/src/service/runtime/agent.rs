@@ -48,7 +48,7 @@ pub(super) async fn find_runtime(
 ) -> Result<Input, String> {
     let live = live_runtime(&ask_list(agent).await?);
     if let Some(generation) = live {
-        service.callbacks().begin(generation);
+        service.begin_watching(generation);
     }
     let next = match live {
         Some(generation) => generation,

@@ -50,6 +50,8 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 pub enum RuntimeMsg {
     /// Something for the machine.
     Input(Input),
+    /// A runtime ended, as a report says that is not acknowledged before this is dropped.
+    Ended(Input, Arc<ProcessReport>),
     /// The agent's connection came or went.
     Agent(Option<Peer>),
     /// Something may have been missed: ask the agent whether the runtime still lives.
@@ -76,6 +78,8 @@ pub struct RuntimeShell {
     hold: Option<Hold>,
     /// A failed `start` is on record; it is tried for ever, and told once.
     start_failed: bool,
+    /// There while an end is handled: kept until what is written about it is durable.
+    told: Option<Arc<ProcessReport>>,
 }
 
 impl Actor for RuntimeActor {
@@ -110,6 +114,7 @@ impl Actor for RuntimeActor {
             since: Mono::now(),
             hold: None,
             start_failed: false,
+            told: None,
         })
     }
 
@@ -132,6 +137,10 @@ impl Actor for RuntimeActor {
                     }
                 }
             }
+            RuntimeMsg::Ended(input, told) => {
+                shell.told = Some(told);
+                shell.step(input, &myself);
+            }
             RuntimeMsg::Input(input) => {
                 let started = match &input {
                     Input::StartDone(result) => Some(result.clone()),
@@ -144,10 +153,12 @@ impl Actor for RuntimeActor {
                 }
             }
         }
-        match &shell.state {
+        let done = match &shell.state {
             Some(State::Failed(failure)) => shell.failed(failure.clone(), &myself),
             _ => Ok(()),
-        }
+        };
+        shell.told = None;
+        done
     }
 }
 
@@ -201,11 +212,17 @@ impl RuntimeShell {
             State::Exited => RuntimePhase::Exited,
             State::Failed(failure) => RuntimePhase::Failed(failure.words()),
         };
+        let mut initialised = false;
         self.service.phase.send_if_modified(|now| {
             let changed = *now != phase;
+            initialised = *now == RuntimePhase::Booting && phase == RuntimePhase::Idle;
             *now = phase;
             changed
         });
+        // After the phase says so: only then are forms asked for.
+        if initialised {
+            super::tasks::reevaluate_later(&self.service, None);
+        }
     }
 
     fn perform(
@@ -229,7 +246,7 @@ impl RuntimeShell {
             Effect::AskDesired => tell(myself, RuntimeMsg::Wish { again: true }),
             Effect::Spawn { generation } => {
                 service.forms.forget();
-                service.callbacks().begin(generation);
+                service.begin_watching(generation);
                 answer(myself, async move {
                     spawn(&service, generation)
                         .await
@@ -472,7 +489,6 @@ async fn call_init(
     if result.is_err() {
         return Some(result);
     }
-    super::tasks::reevaluate_later(service, None);
     let noted = service.host.document.init_done(&service.id).await;
     Some(noted.map_err(|error| error.to_string()))
 }
@@ -513,11 +529,14 @@ fn watch_links(service: &Arc<ServiceContext>, myself: &ActorRef<RuntimeMsg>) {
     });
 }
 
-fn watch_processes(mut events: broadcast::Receiver<ProcessReport>, actor: ActorRef<RuntimeMsg>) {
+fn watch_processes(
+    mut events: broadcast::Receiver<Arc<ProcessReport>>,
+    actor: ActorRef<RuntimeMsg>,
+) {
     tokio::spawn(async move {
         loop {
-            let event = match events.recv().await {
-                Ok(report) => report.event,
+            let report = match events.recv().await {
+                Ok(report) => report,
                 // The runtime's own end may be among what was missed in a storm of processes.
                 Err(broadcast::error::RecvError::Lagged(_)) => {
                     if actor.send_message(RuntimeMsg::Look).is_err() {
@@ -527,7 +546,7 @@ fn watch_processes(mut events: broadcast::Receiver<ProcessReport>, actor: ActorR
                 }
                 Err(broadcast::error::RecvError::Closed) => break,
             };
-            let ProcessEvent::Exited(exit) = &*event else {
+            let ProcessEvent::Exited(exit) = &report.event else {
                 continue;
             };
             let (ProcessKind::Runtime, Some(generation)) = (exit.kind, exit.generation) else {
@@ -539,7 +558,10 @@ fn watch_processes(mut events: broadcast::Receiver<ProcessReport>, actor: ActorR
                 signal: exit.signal,
                 oom_kills: exit.oom_kills,
             };
-            if actor.send_message(RuntimeMsg::Input(input)).is_err() {
+            if actor
+                .send_message(RuntimeMsg::Ended(input, report))
+                .is_err()
+            {
                 break;
             }
         }

@@ -15,7 +15,7 @@ use coppice_containers::{
 };
 
 use super::{
-    super::version_in,
+    super::house::version_in,
     chance::{Chance, Weather},
     inhabitant::Inhabitant,
     recorder::Recorder,

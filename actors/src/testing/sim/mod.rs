@@ -324,7 +324,7 @@ impl World {
     /// Waits until every service is at rest, and checks it.
     async fn come_to_rest(&mut self, core: &Arc<Core>, since: Mono) -> Result<(), String> {
         let mut wait = Duration::from_millis(100);
-        let mut rested = false;
+        let mut rested = None;
         loop {
             sleep(wait).await;
             wait = (wait * 2).min(Duration::from_secs(60));
@@ -343,13 +343,14 @@ impl World {
                 }
             }
             let took = Mono::now().since(since);
-            if moving.is_empty() && !rested {
+            let failures = Some(self.witness.failures());
+            if moving.is_empty() && rested != failures {
                 // A rest lasts, and what is told of the way to it is on the disk by then.
-                rested = true;
+                rested = failures;
                 wait = SETTLING;
                 continue;
             }
-            rested = false;
+            rested = None;
             if moving.is_empty() {
                 self.outcome.slowest = self.outcome.slowest.max(took.as_secs());
                 for (id, rest) in rests {

@@ -103,10 +103,7 @@ impl Storm<'_> {
             fill_disk(true);
         }
         let host = Arc::clone(&self.core.host);
-        let send = move |id: &str, removal: &str| {
-            let send = |_| stray::send(&host, (machine, state), id, removal);
-            (0..1 + below(4)).filter_map(send).collect()
-        };
+        let send = move |id: &str, removal: &str| stray::send(&host, (machine, state), id, removal);
         let struck = self.recorder.ambush(machine, state, Box::new(send));
         let struck = timeout(STEP_PATIENCE, struck).await;
         // Somebody may lose patience with what is held.

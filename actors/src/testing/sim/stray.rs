@@ -67,17 +67,31 @@ pub(super) const STATES: [(&str, &str); 30] = [
     ("runtime", "Held"),
 ];
 
-/// Sends one to an actor of a service in `state`; gives its name.
-pub(super) fn send(
+/// Sends some to an actor of a service in `state`, or one of each; gives their names.
+pub(super) fn send(host: &Host, at: (&str, &str), id: &str, removal: &str) -> Vec<&'static str> {
+    let kinds = if at.0 == "container" { 8 } else { 13 };
+    let mut which: Vec<u64> = (0..kinds).collect();
+    for last in (1..which.len()).rev() {
+        which.swap(last, below(last as u64 + 1) as usize);
+    }
+    if below(2) == 0 {
+        which.truncate(1 + below(4) as usize);
+    }
+    let send = |which| send_one(host, at, id, removal, which);
+    which.into_iter().filter_map(send).collect()
+}
+
+fn send_one(
     host: &Host,
     (machine, state): (&str, &str),
     id: &str,
     removal: &str,
+    which: u64,
 ) -> Option<&'static str> {
     let service = host.service(id)?;
     let failed = || "stray".to_owned();
     if machine == "container" {
-        let input = match below(7) {
+        let input = match which {
             0 => container::Input::Looked(Err(failed())),
             1 => container::Input::Cleared(Err(failed())),
             2 => container::Input::Created(Err(failed())),
@@ -97,14 +111,8 @@ pub(super) fn send(
         return sent.then_some(name);
     }
     // Asked by a removal that thinks it is up, or asked again.
-    let removing = removal == "exit";
-    let exits = removing || matches!(state, "Exiting" | "Exited");
-    let chosen = if removing && below(2) == 0 {
-        9
-    } else {
-        below(13)
-    };
-    let input = match chosen {
+    let exits = removal == "exit" || matches!(state, "Exiting" | "Exited");
+    let input = match which {
         0 if state != "Waiting" => runtime::Input::AgentUp {
             live: Some(0),
             next: 0,

@@ -37,6 +37,11 @@ impl Witness {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many failures were seen that must be on record, since each service was at rest last.
+    pub(super) fn failures(&self) -> u64 {
+        self.seen().values().map(|seen| seen.failures).sum()
+    }
+
     /// Looks at this life of the core.
     pub(super) fn begin(&self, host: &Arc<Host>, recorder: &Recorder) {
         // A record that was on its way when the core was cut is lost.

@@ -273,18 +273,23 @@ impl Agent {
         let leaf = &process.started.leaf;
         let oom = self.cgroups.oom_kills(leaf);
         let hosted = process.started.kind == ProcessKind::Host;
-        let standby = self.standbys.pid(leaf);
-        let left = |pid: &i32| Some(*pid) != standby;
-        if hosted && self.cgroups.pids(leaf).iter().any(left) {
-            // Its successor must not meet what it left behind, which nobody looks after any more.
-            self.standbys.forget(leaf);
-            self.cgroups.kill(leaf);
-        }
         self.journal.push(|seq| {
             let exited = process.exited(seq, end, now, oom);
             let message = Message::notification(PROCESS_EXITED, &exited).ok()?;
             link::line(&message)
         });
+        if hosted {
+            // Looking takes longer than telling, and the host has something to do meanwhile. It can start a
+            // successor in the next turn at the earliest.
+            self.pump(now);
+            let standby = self.standbys.pid(leaf);
+            let left = |pid: &i32| Some(*pid) != standby;
+            if self.cgroups.pids(leaf).iter().any(left) {
+                // The successor must not meet what it left behind, which nobody looks after any more.
+                self.standbys.forget(leaf);
+                self.cgroups.kill(leaf);
+            }
+        }
         if !leaf.is_empty() && !self.processes.uses_leaf(leaf) {
             let wait = if hosted { LEAF_RETRY } else { Duration::ZERO };
             self.idle_leaves.insert(leaf.clone(), now + wait);

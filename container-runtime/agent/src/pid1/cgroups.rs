@@ -118,18 +118,22 @@ impl Cgroups {
 
     /// Out-of-memory kills counted in a leaf; `None` where nothing counts them.
     pub(super) fn oom_kills(&self, leaf: &str) -> Option<u64> {
-        self.hierarchies.iter().find_map(|hierarchy| {
-            let file = match hierarchy.v1 {
-                Some(_) => "memory.oom_control",
-                None => "memory.events",
-            };
-            let text = fs::read_to_string(hierarchy.root.join(leaf).join(file)).ok()?;
-            text.lines()
-                .find_map(|line| line.strip_prefix("oom_kill "))?
-                .trim()
-                .parse()
-                .ok()
-        })
+        let counting = |one: &&Hierarchy| one.v1.is_none() || one.controls("memory");
+        self.hierarchies
+            .iter()
+            .filter(counting)
+            .find_map(|hierarchy| {
+                let file = match hierarchy.v1 {
+                    Some(_) => "memory.oom_control",
+                    None => "memory.events",
+                };
+                let text = fs::read_to_string(hierarchy.root.join(leaf).join(file)).ok()?;
+                text.lines()
+                    .find_map(|line| line.strip_prefix("oom_kill "))?
+                    .trim()
+                    .parse()
+                    .ok()
+            })
     }
 
     /// Every process in a leaf or below it.

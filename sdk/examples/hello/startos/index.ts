@@ -1,23 +1,17 @@
-/** What the host calls: see `service-abi`, "The package module's exports". */
-import { buildManifest } from '@start9labs/start-sdk';
+/** What the host calls. */
+import { backup, versions } from '@coppice/sdk';
 import { config } from './config';
-import { setInterfaces } from './interfaces';
-import { manifest as ownManifest } from './manifest';
-import { sdk } from './sdk';
+import { page } from './interfaces';
+import { daemons } from './main';
+import { hello } from './package';
 import { setGreeting } from './setGreeting';
-import { versions } from './versions';
 
-export const manifest = buildManifest(versions, ownManifest);
-export const actions = sdk.Actions.of().addAction(setGreeting);
-export { main } from './main';
-
-const { createBackup, restoreInit } = sdk.setupBackups(async () => sdk.Backups.ofVolumes('main'));
-export { createBackup };
-
-// Writes the file with its default where there is none yet.
-const seed = sdk.setupOnInit(async effects => {
-  await config.merge(effects, {});
+export const { manifest, init, uninit, main, createBackup, actions } = hello.build({
+  versions: versions({ current: '1.0.0:0', releaseNotes: 'The first version.' }),
+  // Writes the file with its default where there is none yet.
+  setup: async () => void (await config.merge({})),
+  interfaces: [page],
+  daemons,
+  actions: [setGreeting],
+  backup: backup({ volumes: [hello.volume('main')] }),
 });
-
-export const init = sdk.setupInit(restoreInit, versions, seed, setInterfaces, actions);
-export const uninit = sdk.setupUninit(versions);

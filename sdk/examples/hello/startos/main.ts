@@ -1,33 +1,23 @@
+import { daemon, entrypoint, portListening, units, use, type Effects, type Units } from '@coppice/sdk';
 import { config } from './config';
 import { port } from './interfaces';
-import { sdk } from './sdk';
+import { hello } from './package';
 
-/** Runs on every start. */
-export const main = sdk.setupMain(async ({ effects }) => {
-  // The server reads its file once. Reading it here with `const` restarts this function, and so the server,
-  // whenever the file changes.
-  await config.read().const(effects);
+/** What runs. */
+export async function daemons(effects: Effects): Promise<Units> {
+  // The server reads its file once. Using it here restarts the service whenever the file changes.
+  await use(effects, config);
 
-  const mounts = sdk.Mounts.of().mountVolume({
-    volumeId: 'main',
-    subpath: null,
-    mountpoint: '/data',
-    readonly: true,
+  return units({
+    server: daemon({
+      in: hello.subcontainer({ image: 'hello', mounts: [hello.volume('main').at('/data', { readonly: true })] }),
+      command: entrypoint(),
+      // It has nothing to save and no handler for SIGTERM, which as the first process of its image it would need.
+      graceMs: 500,
+      ready: {
+        name: 'Page',
+        check: portListening(port, { well: 'The page is ready', unwell: 'The page is not ready' }),
+      },
+    }),
   });
-
-  return sdk.Daemons.of(effects).addDaemon('server', {
-    subcontainer: sdk.SubContainer.of(effects, { imageId: 'hello' }, mounts, 'server'),
-    exec: { command: sdk.useEntrypoint() },
-    ready: {
-      display: 'Page',
-      fn: () =>
-        sdk.healthCheck.checkPortListening(effects, port, {
-          successMessage: 'The page is ready',
-          errorMessage: 'The page is not ready',
-        }),
-      // The server is up within milliseconds; the SDK would look for the first time after a second.
-      trigger: sdk.trigger.statusTrigger(5_000, { starting: 50, waiting: 50, failure: 50 }),
-    },
-    requires: [],
-  });
-});
+}

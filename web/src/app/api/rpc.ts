@@ -6,6 +6,7 @@
  * Nothing here depends on Angular; `fetch` is handed in.
  */
 import * as z from 'zod/mini';
+import type { Methods } from './generated/methods';
 
 /** The code the server answers with when the session is missing or has ended. */
 export const LOGGED_OUT = 34;
@@ -60,6 +61,19 @@ function detailsOf(error: ErrorBody): string {
   return given || error.message || `The server answered with error ${error.code}.`;
 }
 
+export type Method = keyof Methods;
+export type Params<M extends Method> = Methods[M]['params'];
+
+/**
+ * A schema that takes all that the server may answer; `never` for one that does not. So a result that Rust
+ * changes fails the build here. Where the server promises nothing (`unknown`), the schema is what checks.
+ */
+export type Taking<M extends Method, S extends z.ZodMiniType> = unknown extends Methods[M]['result']
+  ? S
+  : Methods[M]['result'] extends z.input<S>
+    ? S
+    : never;
+
 /** A call's checked result and the state revision that already contains its effect, if any. */
 export interface Answer<T> {
   readonly result: T;
@@ -74,7 +88,11 @@ export class RpcClient {
    * @throws {UnreachableError} when no JSON-RPC answer arrives.
    * @throws {ProtocolError} when the answer does not fit `schema`.
    */
-  async call<T>(method: string, params: object, schema: z.ZodMiniType<T>): Promise<Answer<T>> {
+  async call<M extends Method, S extends z.ZodMiniType>(
+    method: M,
+    params: Params<M>,
+    schema: S & Taking<M, S>,
+  ): Promise<Answer<z.output<S>>> {
     let body: unknown;
     let sequence: number | null;
     try {

@@ -11,7 +11,7 @@ import * as z from 'zod/mini';
 import type * as sent from './generated/document';
 
 /** What comes out of a schema that takes all that the server may send as `_Sent`. */
-type Read<S extends z.ZodMiniType, _Sent extends z.input<S>> = z.output<S>;
+export type Read<S extends z.ZodMiniType, _Sent extends z.input<S>> = z.output<S>;
 
 /** For what the server only passes on: nothing is promised about it. */
 const passedOn = <S extends z.ZodMiniType>(schema: S) => z.pipe(z.unknown(), schema);

@@ -1,9 +1,9 @@
-import { afterNextRender, ChangeDetectionStrategy, Component, ElementRef, inject, signal, viewChild } from '@angular/core';
+import { afterNextRender, ChangeDetectionStrategy, Component, effect, ElementRef, inject, signal, viewChild } from '@angular/core';
 import { TuiButton } from '@taiga-ui/core';
 import { TuiButtonLoading } from '@taiga-ui/kit';
 import { Server } from '../state/server';
 import { Mark } from '../ui/mark';
-import { loginSentence } from '../words/errors';
+import { loginSentence, needsCode } from '../words/errors';
 
 @Component({
   selector: 'cop-login-page',
@@ -33,6 +33,23 @@ import { loginSentence } from '../words/errors';
             (input)="error.set(null)"
           />
         </label>
+        @if (wantsCode()) {
+          <label>
+            <span>Code</span>
+            <input
+              #code
+              class="control"
+              type="text"
+              name="code"
+              autocomplete="one-time-code"
+              autocapitalize="characters"
+              spellcheck="false"
+              aria-describedby="code-help login-error"
+              (input)="error.set(null)"
+            />
+          </label>
+          <p id="code-help" class="small muted">From your authenticator app, or a recovery code.</p>
+        }
         <p id="login-error" class="error" role="alert">{{ error() }}</p>
         <button tuiButton type="submit" [loading]="busy()">Log in</button>
         <p class="small muted">
@@ -84,12 +101,15 @@ import { loginSentence } from '../words/errors';
 export class LoginPage {
   private readonly server = inject(Server);
   private readonly password = viewChild.required<ElementRef<HTMLInputElement>>('password');
+  private readonly code = viewChild<ElementRef<HTMLInputElement>>('code');
+  protected readonly wantsCode = signal(false);
   protected readonly host = location.hostname;
   protected readonly busy = signal(false);
   protected readonly error = signal<string | null>(null);
 
   constructor() {
     afterNextRender(() => this.password().nativeElement.focus());
+    effect(() => this.code()?.nativeElement.focus());
   }
 
   protected async login(event: Event): Promise<void> {
@@ -103,10 +123,12 @@ export class LoginPage {
     this.busy.set(true);
     this.error.set(null);
     try {
-      await this.server.login(field.value);
+      await this.server.login(field.value, this.code()?.nativeElement.value.trim() || null);
     } catch (error) {
-      this.error.set(loginSentence(error));
-      field.select();
+      // The field that then appears says what is wanted.
+      if (needsCode(error) && !this.wantsCode()) return this.wantsCode.set(true);
+      this.error.set(needsCode(error) ? 'Type the code, too.' : loginSentence(error));
+      (this.code() ?? this.password()).nativeElement.select();
     } finally {
       this.busy.set(false);
     }

@@ -27,6 +27,7 @@ import { Mark } from '../ui/mark';
         >
           {{ dark() ? 'Use light colours' : 'Use dark colours' }}
         </button>
+        <a tuiIconButton size="s" appearance="flat-grayscale" iconStart="@tui.key-round" routerLink="/access">Who has access</a>
         <button
           tuiButton
           type="button"

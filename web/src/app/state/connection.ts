@@ -1,7 +1,7 @@
 import { computed, Injectable, signal } from '@angular/core';
 import { PatchDb, type Status, type Transport } from '@coppice/patch-db';
 import * as z from 'zod/mini';
-import { LOGGED_OUT, RpcClient, RpcError } from '../api/rpc';
+import { LOGGED_OUT, RpcClient, RpcError, type Method, type Params, type Taking } from '../api/rpc';
 
 /**
  * ```text
@@ -69,9 +69,13 @@ export class Connection {
    *
    * @throws what `RpcClient.call` throws.
    */
-  async call<T>(method: string, params: object, schema: z.ZodMiniType<T>): Promise<T> {
+  async call<M extends Method, S extends z.ZodMiniType>(
+    method: M,
+    params: Params<M>,
+    schema: S & Taking<M, S>,
+  ): Promise<z.output<S>> {
     try {
-      const { result, sequence } = await this.rpc.call(method, params, schema);
+      const { result, sequence } = await this.rpc.call<M, S>(method, params, schema);
       if (sequence !== null) await this.reached(sequence);
       return result;
     } catch (error) {

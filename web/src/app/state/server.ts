@@ -12,8 +12,9 @@ const nothing = z.unknown();
 export class Server {
   private readonly connection = inject(Connection);
 
-  async login(password: string): Promise<void> {
-    await this.connection.call('auth.login', { password }, nothing);
+  /** `code` is of two-step login; null where none was asked for. */
+  async login(password: string, code: string | null): Promise<void> {
+    await this.connection.call('auth.login', { password, code }, nothing);
     this.connection.resume();
   }
 

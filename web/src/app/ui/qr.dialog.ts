@@ -1,30 +1,18 @@
-import { ChangeDetectionStrategy, Component, computed } from '@angular/core';
+import { ChangeDetectionStrategy, Component } from '@angular/core';
 import type { TuiDialogContext } from '@taiga-ui/core';
 import { injectContext } from '@taiga-ui/polymorpheus';
-import { encode } from 'uqr';
+import { QrCode } from './qr-code';
 
-/** Black on white whatever the theme: cameras expect it. */
+/** A text as a QR code, and as a text. */
 @Component({
   selector: 'cop-qr-dialog',
+  imports: [QrCode],
   changeDetection: ChangeDetectionStrategy.OnPush,
   template: `
-    @if (code(); as code) {
-      <svg role="img" aria-label="QR code" shape-rendering="crispEdges" [attr.viewBox]="'0 0 ' + code.size + ' ' + code.size">
-        <rect width="100%" height="100%" fill="#fff" />
-        <path fill="#000" [attr.d]="code.path" />
-      </svg>
-      <p class="mono muted">{{ context.data }}</p>
-    } @else {
-      <p>This text is too long for a QR code. Copy it instead.</p>
-    }
+    <cop-qr-code [text]="context.data" />
+    <p class="mono muted">{{ context.data }}</p>
   `,
   styles: `
-    svg {
-      display: block;
-      inline-size: 100%;
-      border-radius: 0.75rem;
-    }
-
     p {
       margin-block-start: 0.75rem;
       text-align: center;
@@ -34,13 +22,4 @@ import { encode } from 'uqr';
 })
 export class QrDialog {
   protected readonly context = injectContext<TuiDialogContext<void, string>>();
-  protected readonly code = computed(() => {
-    try {
-      const { data, size } = encode(this.context.data, { border: 2 });
-      const path = data.flatMap((row, y) => row.flatMap((on, x) => (on ? [`M${x} ${y}h1v1h-1z`] : []))).join('');
-      return { size, path };
-    } catch {
-      return null;
-    }
-  });
 }

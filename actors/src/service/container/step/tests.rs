@@ -110,6 +110,15 @@ fn a_stop_while_the_condemned_container_is_removed_makes_no_new_one() {
 }
 
 #[test]
+fn what_could_not_be_looked_at_may_run_and_is_never_held() {
+    let looking = State::begin(false, NOW).0;
+    let (failed, _) = looking.step(Input::Looked(Err("busy".into())), NOW);
+    let (still, _) = failed.clone().step(Input::Hold, NOW);
+    assert_eq!(failed, State::Failed(Failure::Look("busy".into())));
+    assert_eq!(still, failed);
+}
+
+#[test]
 fn what_could_not_be_made_is_held_and_looked_at_anew_when_it_is_released() {
     let (failed, _) = creating().step(Input::Created(Err("no room".into())), NOW);
     let (held, effects) = failed.step(Input::Hold, NOW);

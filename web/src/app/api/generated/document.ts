@@ -1,4 +1,4 @@
-// Written by `make gen` from Rust types of the crate `coppice-actors`; change those instead.
+// Written by `make gen` from Rust types; change those instead.
 
 /**
  * Who besides the user may run an action.
@@ -620,6 +620,44 @@ free: number, };
 export type NextStop = "start" | "stop";
 
 /**
+ * One message to the people who look after this server.
+ */
+export type Notification = { 
+/**
+ * Who says it; null is the server itself.
+ */
+packageId: string | null, 
+/**
+ * When it was said.
+ */
+createdAt: string, 
+/**
+ * How urgent it is.
+ */
+level: NotificationLevel, 
+/**
+ * What it is about.
+ */
+title: string, 
+/**
+ * One paragraph.
+ */
+message: string, 
+/**
+ * More, as Markdown.
+ */
+data: string | null, 
+/**
+ * Whether somebody has seen it.
+ */
+seen: boolean, };
+
+/**
+ * How urgent a notification is.
+ */
+export type NotificationLevel = "success" | "info" | "warning" | "error";
+
+/**
  * One service, from the moment its installation begins until it is gone.
  */
 export type PackageEntry = { 
@@ -664,6 +702,10 @@ hosts: { [key in string]: Host },
  */
 outboundGateway: string | null, 
 /**
+ * What it adds to other services.
+ */
+plugin: Plugins, 
+/**
  * The newest restart records, by their number; at most 50.
  */
 restarts: { [key in string]: RestartRecord }, 
@@ -706,6 +748,15 @@ because: Array<Link>,
 nextProbe: string, };
 
 /**
+ * What a package adds to other services.
+ */
+export type Plugins = { 
+/**
+ * That it gives their interfaces more addresses.
+ */
+url: UrlPlugin | null, };
+
+/**
  * A forward that a router needs for a public address.
  */
 export type PortForward = { 
@@ -738,6 +789,10 @@ serverInfo: ServerInfo,
  * Every service, by instance id.
  */
 packageData: { [key in string]: PackageEntry }, 
+/**
+ * What packages and the server tell people, by number; the newest have the largest.
+ */
+notifications: { [key in string]: Notification }, 
 /**
  * Free-form state that belongs to the web UI.
  */
@@ -939,40 +994,6 @@ addressInfo: AddressInfo,
 type: InterfaceType, };
 
 /**
- * How a service is, in one word with its reason.
- */
-export type ServiceSummary = { 
-/**
- * Its id.
- */
-id: string, 
-/**
- * Its name for people.
- */
-title: string, 
-/**
- * Its version.
- */
-version: string, 
-/**
- * One of `stopped`, `starting`, `running`, `stopping`, `restarting`, `unhealthy`, `error`,
- * `parked`, `held`, `installing`, `removing`, `needs-task`.
- */
-status: string, 
-/**
- * Why, when there is something to say.
- */
-detail: string | null, 
-/**
- * Since when it runs.
- */
-started: string | null, 
-/**
- * Its own HTTPS address, when it has an interface for a browser.
- */
-address: string | null, };
-
-/**
  * How urgently a task is asked.
  */
 export type Severity = "critical" | "important" | "optional";
@@ -1092,33 +1113,13 @@ condition: TaskCondition,
 once: boolean, };
 
 /**
- * One actor of the live tree.
+ * That a package gives other services' interfaces more addresses.
  */
-export type TreeNode = { 
+export type UrlPlugin = { 
 /**
- * Its name.
+ * The action of its that adds one; offered in every table of addresses.
  */
-id: string, 
-/**
- * Whether it supervises others.
- */
-supervisor: boolean, 
-/**
- * What it is doing, in a word or two.
- */
-state: string, 
-/**
- * How long it has been up, in milliseconds; null while it is not.
- */
-uptimeMs: number | null, 
-/**
- * How often it was restarted.
- */
-restarts: number, 
-/**
- * What is below it.
- */
-children: Array<TreeNode>, };
+tableAction: string, };
 
 /**
  * Whether an action is shown and may run.
