@@ -11,7 +11,7 @@ use coppice_containers::{
     Backend, Check, ContainerSpec, CreateError, Exit, ExitStatus, InMemoryBackend, Inspection,
     Limits, OpError, Pending, Receipt, Running, Segment, Usage, VolumeMount,
 };
-use tokio::runtime::Runtime;
+use tokio::{runtime::Runtime, sync::mpsc, task::AbortHandle};
 
 use super::{
     house::version_in,
@@ -21,11 +21,24 @@ use super::{
 /// Containers in memory, with puppets that outlive the core.
 pub(crate) struct Inhabited {
     containers: Arc<InMemoryBackend>,
-    puppets: Mutex<BTreeMap<Segment, tokio::task::AbortHandle>>,
+    puppets: Mutex<BTreeMap<Segment, Puppet>>,
     /// By version; those of `` are everybody else's.
     manners: Mutex<BTreeMap<String, Manners>>,
     /// Not the core's: containers go on when it ends.
     runtime: Option<Runtime>,
+}
+
+/// Who lives in a container.
+struct Puppet {
+    pid_1: AbortHandle,
+    /// Ends when nothing in there lives any more.
+    lives: mpsc::Receiver<()>,
+}
+
+impl Drop for Puppet {
+    fn drop(&mut self) {
+        self.pid_1.abort();
+    }
 }
 
 impl Inhabited {
@@ -63,7 +76,7 @@ impl Inhabited {
 
     /// kill -9 of a container's pid 1.
     pub(crate) fn shoot(&self, instance: &Segment) {
-        self.desert(instance);
+        drop(self.puppet(instance));
         self.containers.crash(instance, ExitStatus::Signal(9));
     }
 
@@ -85,17 +98,26 @@ impl Inhabited {
             volumes: spec.volumes.first().map(|one| one.dir.clone()),
         };
         let Some(runtime) = &self.runtime else { return };
-        let puppet = runtime.spawn(puppet::play(place, manners, ended));
+        let (alive, lives) = mpsc::channel(1);
+        let pid_1 = runtime.spawn(puppet::play(place, manners, alive, ended));
+        let puppet = Puppet {
+            pid_1: pid_1.abort_handle(),
+            lives,
+        };
         let mut puppets = self.puppets.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(before) = puppets.insert(instance, puppet.abort_handle()) {
-            before.abort();
-        }
+        puppets.insert(instance, puppet);
     }
 
-    fn desert(&self, instance: &Segment) {
+    fn puppet(&self, instance: &Segment) -> Option<Puppet> {
         let mut puppets = self.puppets.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(puppet) = puppets.remove(instance) {
-            puppet.abort();
+        puppets.remove(instance)
+    }
+
+    /// Kills all in a container: as with a real one, nobody in there writes anything when this returns.
+    async fn desert(&self, instance: &Segment) {
+        if let Some(mut puppet) = self.puppet(instance) {
+            puppet.pid_1.abort();
+            while puppet.lives.recv().await.is_some() {}
         }
     }
 }
@@ -134,18 +156,24 @@ impl Backend for Inhabited {
         instance: &'a Segment,
         grace: Duration,
     ) -> Pending<'a, Result<(), OpError>> {
-        self.desert(instance);
-        self.containers.stop(instance, grace)
+        Box::pin(async move {
+            self.desert(instance).await;
+            self.containers.stop(instance, grace).await
+        })
     }
 
     fn kill<'a>(&'a self, instance: &'a Segment) -> Pending<'a, Result<(), OpError>> {
-        self.desert(instance);
-        self.containers.kill(instance)
+        Box::pin(async move {
+            self.desert(instance).await;
+            self.containers.kill(instance).await
+        })
     }
 
     fn destroy<'a>(&'a self, instance: &'a Segment) -> Pending<'a, Result<(), OpError>> {
-        self.desert(instance);
-        self.containers.destroy(instance)
+        Box::pin(async move {
+            self.desert(instance).await;
+            self.containers.destroy(instance).await
+        })
     }
 
     fn create_subcontainer_fs<'a>(

@@ -19,6 +19,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
+    time::Duration,
 };
 
 use coppice_containers::{Backend, HostLayout, Segment};
@@ -39,6 +40,9 @@ use crate::{boot, document::Document, host::Host, jobs::Jobs};
 
 /// The id of the package that tests install.
 pub(crate) const ID: &str = "seedling";
+
+/// How long a thread may be at its last work when a life ends.
+const LAST_BREATH: Duration = Duration::from_secs(30);
 
 /// What outlives a life of the core: the disk and the containers.
 pub(crate) struct World {
@@ -99,19 +103,27 @@ impl World {
             .enable_all()
             .build()
             .unwrap();
-        let outcome = runtime.block_on(async {
+        let (outcome, host) = runtime.block_on(async {
             let fuse = Fuse::new();
             let jobs = self.core(Arc::clone(&fuse)).await;
+            let host = Arc::clone(&jobs.host);
             boot::tidy(&jobs.host).await;
             boot::bring_up(&jobs).await;
             fuse.light(writes);
             let work = tokio::spawn(work(jobs));
-            tokio::select! {
+            let outcome = tokio::select! {
                 done = work => Some(done.unwrap()),
                 () = fuse.blown() => None,
-            }
+            };
+            (outcome, host)
         });
-        runtime.shutdown_background();
+        // What a thread is at it ends, and nothing after it.
+        runtime.shutdown_timeout(LAST_BREATH);
+        // Services and the server know one another: nothing of either would ever go.
+        for service in host.services() {
+            host.remove_service(&service.id);
+        }
+        drop(host);
         self.next_disk();
         outcome
     }

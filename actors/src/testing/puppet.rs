@@ -7,7 +7,7 @@ use std::{
     os::unix::net::UnixStream as StdStream,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, OnceLock,
+        Arc, OnceLock,
         atomic::{AtomicI64, Ordering},
     },
     time::Duration,
@@ -19,7 +19,7 @@ use coppice_wire::{
     runtime,
 };
 use serde_json::{Value, json};
-use tokio::{io::DuplexStream, net::UnixStream};
+use tokio::{io::DuplexStream, net::UnixStream, sync::mpsc, task::JoinHandle};
 use tokio_util::either::Either;
 
 use super::line::Line;
@@ -62,42 +62,67 @@ pub(crate) struct Place {
     pub(crate) volumes: Option<PathBuf>,
 }
 
-/// The generation of the runtime that lives, and its task.
-type Living = Arc<Mutex<Option<(u64, tokio::task::AbortHandle)>>>;
+/// The runtime that lives. It ends with pid 1.
+struct Living {
+    generation: u64,
+    task: JoinHandle<()>,
+}
 
-/// Plays pid 1 until it is told to end; `ended` then ends the container.
-pub(super) async fn play(place: Place, manners: Manners, ended: impl Fn() + Send + Sync + 'static) {
+impl Living {
+    /// Ends it; nothing of it goes on when this returns.
+    async fn end(mut self) {
+        self.task.abort();
+        // That it was aborted is no news.
+        let _ = (&mut self.task).await;
+    }
+}
+
+impl Drop for Living {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Plays pid 1 until it is told to end; `ended` then ends the container. `alive` is held as long as anything in
+/// the container lives.
+pub(super) async fn play(
+    place: Place,
+    manners: Manners,
+    alive: mpsc::Sender<()>,
+    ended: impl Fn() + Send + Sync + 'static,
+) {
     let ended: Arc<dyn Fn() + Send + Sync> = Arc::new(ended);
-    let living: Living = Arc::default();
+    let mut living: Option<Living> = None;
     loop {
         let mut line = dial(&place, Role::Agent, None).await;
         while let Some((id, method, params)) = line.heard().await {
             let answer = match method.as_str() {
-                agent::LIST => json!(list(&living)),
+                agent::LIST => json!(list(living.as_ref())),
                 agent::SPAWN => {
                     let spawn: Spawn = serde_json::from_value(params).unwrap();
                     let generation = spawn.generation.unwrap_or_default();
                     let (place, manners) = (place.clone(), manners.clone());
-                    let ended = Arc::clone(&ended);
-                    let task = tokio::spawn(run(place, manners, generation, ended));
-                    *living.lock().unwrap() = Some((generation, task.abort_handle()));
+                    let (ended, alive) = (Arc::clone(&ended), alive.clone());
+                    let task = tokio::spawn(async move {
+                        run(place, manners, generation, ended).await;
+                        drop(alive);
+                    });
+                    living = Some(Living { generation, task });
                     json!(Spawned { pid: 2 })
                 }
                 agent::KILL_GENERATION => {
                     let which: agent::KillGeneration = serde_json::from_value(params).unwrap();
-                    let mut living = living.lock().unwrap();
-                    let hit = living.take_if(|(generation, _)| *generation == which.generation);
-                    if let Some((_, task)) = &hit {
-                        task.abort();
+                    let hit = living.take_if(|one| one.generation == which.generation);
+                    let killed = u64::from(hit.is_some());
+                    if let Some(hit) = hit {
+                        hit.end().await;
                     }
-                    json!(Killed {
-                        killed: u64::from(hit.is_some())
-                    })
+                    json!(Killed { killed })
                 }
                 agent::SHUTDOWN => {
                     line.answer(id, Ok(Value::Null)).await;
-                    if let Some((_, task)) = living.lock().unwrap().take() {
-                        task.abort();
+                    if let Some(living) = living.take() {
+                        living.end().await;
                     }
                     ended();
                     return;
@@ -109,20 +134,21 @@ pub(super) async fn play(place: Place, manners: Manners, ended: impl Fn() + Send
     }
 }
 
-fn list(living: &Living) -> ProcessList {
-    let living = living.lock().unwrap();
-    let processes = living.iter().map(|(generation, _)| ProcessStarted {
-        seq: 1,
-        id: format!("runtime-{generation}"),
-        pid: 2,
-        kind: ProcessKind::Runtime,
-        generation: Some(*generation),
-        leaf: format!("runtime-{generation}"),
-        root: None,
-        argv: vec!["node".to_owned()],
-        daemon: false,
-        at_ms: 0,
-    });
+fn list(living: Option<&Living>) -> ProcessList {
+    let processes = living
+        .iter()
+        .map(|Living { generation, .. }| ProcessStarted {
+            seq: 1,
+            id: format!("runtime-{generation}"),
+            pid: 2,
+            kind: ProcessKind::Runtime,
+            generation: Some(*generation),
+            leaf: format!("runtime-{generation}"),
+            root: None,
+            argv: vec!["node".to_owned()],
+            daemon: false,
+            at_ms: 0,
+        });
     ProcessList {
         processes: processes.collect(),
         seq: 1,
@@ -155,7 +181,7 @@ async fn run(place: Place, manners: Manners, generation: u64, ended: Arc<dyn Fn(
                     for (method, params) in manners.asks.clone() {
                         ask(&mut line, method, params).await;
                     }
-                    let full = migrate(&place, &manners);
+                    let full = migrate(&place, &manners).await;
                     if manners.init_hangs {
                         continue;
                     }
@@ -183,7 +209,7 @@ async fn run(place: Place, manners: Manners, generation: u64, ended: Arc<dyn Fn(
 }
 
 /// What an `init` does to the data; why it failed, if the disk was full.
-fn migrate(place: &Place, manners: &Manners) -> Option<String> {
+async fn migrate(place: &Place, manners: &Manners) -> Option<String> {
     let volume = place.volumes.as_ref()?;
     if let Some(text) = &manners.writes {
         fs::write(volume.join("kept"), text).unwrap();
@@ -194,6 +220,8 @@ fn migrate(place: &Place, manners: &Manners) -> Option<String> {
             if let Err(error) = file.write_all(&[1; 65_536]) {
                 return Some(error.to_string());
             }
+            // It may be killed here.
+            tokio::task::yield_now().await;
         }
     }
     None

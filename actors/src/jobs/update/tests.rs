@@ -8,7 +8,6 @@ use std::{
     process::{Command, Stdio},
 };
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::{Value, json};
 
 use super::*;
@@ -82,9 +81,6 @@ fn with_old(running: bool) -> World {
 }
 
 fn with_old_of(running: bool, changed: impl FnOnce(&mut Value)) -> World {
-    // Every life of a core keeps some open until the process ends.
-    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-    setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
     let mut world = World::new();
     let old = Manners {
         asks: vec![bind(8080, 20080, false)],
