@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf, process::Stdio};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{bad_packages::folder, daemons::plant};
 use crate::{
@@ -97,6 +97,12 @@ fn is_back(world: &World, why: &str) {
         .rev()
         .find(|line| line.contains("update: it did not go to"));
     assert!(told.is_some_and(|line| line.contains(why)), "{why}: {said}");
+    let notifications = json!({ "pointer": "/public/notifications" }).to_string();
+    let notified = world.server.cli(&["call", "db.dump", &notifications]);
+    let notified: Value = serde_json::from_str(&notified).unwrap();
+    let last = notified["value"].as_object().unwrap().values().next_back();
+    let message = last.unwrap()["message"].as_str().unwrap();
+    assert!(message.contains(why), "{why}: {message}");
 }
 
 /// The update is refused with its reason, and goes back.
