@@ -172,7 +172,9 @@ const ELSEWHERE: &[(&str, &str, &[&str])] = &[
     (
         "supervisor",
         "Booting",
-        &["Ignored", "Unsteady", "Timer", "TryAgain", "Command", "Shutdown"],
+        &[
+            "Ignored", "Unsteady", "Timer", "TryAgain", "Command", "Shutdown",
+        ],
     ),
     ("supervisor", "Running", &["Ignored"]),
     (
