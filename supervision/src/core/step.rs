@@ -31,6 +31,7 @@ impl State {
             // The start was cancelled meanwhile; the shell has seen to what came of it.
             Input::Started(..) | Input::Ignored(..) | Input::StartFailed(..) => {}
             Input::Exited(key, start, reason) => self.exited(key, start, reason, turn),
+            Input::Unsteady(key, start) => self.unsteady(key, start, turn),
             Input::Timer(key) => self.timer(key, turn),
             Input::TryAgain(key) if self.is_busy() => {
                 self.deferred.push_back(Deferred::TryAgain(key));
@@ -123,6 +124,7 @@ impl State {
                 }
             }
         }
+        child.steady_since = turn.now;
         child.life = Life::Running {
             start,
             since: turn.now,
@@ -236,7 +238,7 @@ impl State {
                 } else if matches!(self.phase, Phase::Ending { .. }) {
                     self.stopped(key, reason, Vec::new(), turn);
                 } else {
-                    self.decide(key, reason, turn.now.since(since), turn);
+                    self.decide(key, reason, (since, turn.now), turn);
                 }
             }
             Life::Stopping {
@@ -271,17 +273,50 @@ impl State {
         } = &child.life
             && *current == start
         {
-            let (reason, uptime) = (reason.clone(), at.since(*since));
-            self.decide(key, reason, uptime, turn);
+            let (reason, life) = (reason.clone(), (*since, *at));
+            self.decide(key, reason, life, turn);
         }
     }
 
-    /// A child ended by itself: what now?
-    fn decide(&mut self, key: Key, reason: ExitReason, uptime: Duration, turn: &mut Turn) {
+    /// A failure below is none of this supervisor's business, but as long as they go on the child
+    /// has not proved itself. The same holds for this supervisor, unless it is one that parks: its
+    /// children's failures stay its own.
+    fn unsteady(&mut self, key: Key, start: StartId, turn: &mut Turn) {
+        let proven = self.parking().map(|parking| parking.proven);
+        let Some(child) = self.children.get_mut(&key) else {
+            return;
+        };
+        match child.life {
+            Life::Running {
+                start: current,
+                parole,
+                ..
+            } if current == start => {
+                child.steady_since = turn.now;
+                if let (Some(proven), Some(_)) = (proven, parole) {
+                    let at = turn.now + proven;
+                    turn.push(Effect::Timer { key, at });
+                }
+                self.tell_above(turn);
+            }
+            _ => {}
+        }
+    }
+
+    fn tell_above(&self, turn: &mut Turn) {
+        if self.parking().is_none() {
+            turn.push(Effect::Unsteady);
+        }
+    }
+
+    /// A child that came up and ended at these times did so by itself: what now?
+    fn decide(&mut self, key: Key, reason: ExitReason, (since, at): (Mono, Mono), turn: &mut Turn) {
+        let uptime = at.since(since);
+        let steady = at.since(self.child(key).steady_since);
         let proven = self
             .rules
             .forget_after
-            .is_some_and(|enough| uptime >= enough);
+            .is_some_and(|enough| steady >= enough);
         if proven {
             self.restarts.forget(key);
         }
@@ -366,6 +401,9 @@ impl State {
 
     /// Counts a restart and says what comes of it.
     fn account(&mut self, key: Key, reason: &ExitReason, turn: &mut Turn) -> Verdict {
+        self.tell_above(turn);
+        let in_a_row = self.child(key).streak;
+        let row_is_over = self.rules.in_a_row.is_some_and(|most| in_a_row >= most);
         let granted = if let Some(parking) = self.parking() {
             self.child_mut(key)
                 .window
@@ -373,7 +411,7 @@ impl State {
         } else {
             self.restarts.admit(self.rules.intensity, key, turn.now)
         };
-        if !granted {
+        if row_is_over || !granted {
             if self.parking().is_some() {
                 return Verdict::Park {
                     next_probe: self.park(key, None, reason.clone(), turn),
@@ -464,6 +502,7 @@ impl State {
         let name = child.id.clone();
         // A timer that came early (clocks differ) is set again; one for a state that has passed
         // finds nothing to do.
+        let steady_since = child.steady_since;
         let due = match &child.life {
             Life::Waiting { until } => Some(*until),
             Life::Parked { next, .. } => Some(*next),
@@ -472,10 +511,8 @@ impl State {
                 StopStage::Killed { abandon_at } => Some(*abandon_at),
             },
             Life::Running {
-                since,
-                parole: Some(_),
-                ..
-            } => proven.map(|proven| *since + proven),
+                parole: Some(_), ..
+            } => proven.map(|proven| steady_since + proven),
             Life::Running { parole: None, .. }
             | Life::Down
             | Life::Starting { .. }
