@@ -129,7 +129,7 @@ mod tests {
     use super::*;
     use crate::{
         document::Document,
-        model::{Addresses, PackageEntry, StateInfo},
+        model::{Addresses, BindInfo, PackageEntry, StateInfo},
     };
 
     fn address(name: &str, plugin: Option<&str>) -> HostnameInfo {
@@ -155,17 +155,19 @@ mod tests {
 
     /// A host whose one binding has these addresses.
     fn host(available: Vec<HostnameInfo>) -> BTreeMap<String, Host> {
-        let mut host: Host = serde_json::from_value(json!({
-            "bindings": { "80": {
-                "enabled": true,
-                "options": { "preferredExternalPort": 80, "addSsl": null, "secure": null },
-                "net": { "assignedPort": 20080, "assignedSslPort": null },
-                "addresses": Addresses::default(),
-                "interfaces": {},
-            } },
+        let mut bound: BindInfo = serde_json::from_value(json!({
+            "enabled": true,
+            "options": { "preferredExternalPort": 80, "addSsl": null, "secure": null },
+            "net": { "assignedPort": 20080, "assignedSslPort": null },
+            "addresses": Addresses::default(),
+            "interfaces": {},
         }))
         .unwrap();
-        host.bindings.get_mut(&80).unwrap().addresses.available = available;
+        bound.addresses.available = available;
+        let host = Host {
+            bindings: BTreeMap::from([(80, bound)]),
+            ..Host::default()
+        };
         BTreeMap::from([("main".to_owned(), host)])
     }
 

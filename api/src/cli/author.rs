@@ -11,8 +11,9 @@ use std::{
 use anyhow::{Context as _, ensure};
 use clap::{Args, Subcommand};
 use coppice_s9pk::PackageId;
+use serde_json::json;
 
-use super::Common;
+use super::{Common, client::Client};
 
 include!(concat!(env!("OUT_DIR"), "/project.rs"));
 
@@ -131,7 +132,7 @@ fn make_executable(file: &Path) -> io::Result<()> {
 async fn dev(common: &Common, Dev { project }: Dev) -> anyhow::Result<()> {
     let mut seen = Tree::of(&project)?;
     loop {
-        let following = match round(common, &project) {
+        let following = match round(common, &project).await {
             Ok(following) => Some(following),
             Err(error) => {
                 eprintln!("coppice: {error:#}\nwaiting for a change");
@@ -150,7 +151,7 @@ async fn dev(common: &Common, Dev { project }: Dev) -> anyhow::Result<()> {
 }
 
 /// Builds, packs, installs and starts; gives what follows the log.
-fn round(common: &Common, project: &Path) -> anyhow::Result<Following> {
+async fn round(common: &Common, project: &Path) -> anyhow::Result<Following> {
     let built = Command::new("make").current_dir(project).status();
     let built = built.context("`make` cannot be run; install it")?;
     ensure!(built.success(), "the build failed, see above");
@@ -163,7 +164,7 @@ fn round(common: &Common, project: &Path) -> anyhow::Result<Following> {
     )?;
     let archive = coppice_s9pk::Archive::open(fs::File::open(&file)?, None)?;
     let id = archive.manifest()?.id;
-    install(common, id.as_str(), &file)?;
+    install(common, id.as_str(), &file).await?;
     must(verb(common)?.args(["service", "start", id.as_str()]))?;
     let following = verb(common)?
         .args(["service", "logs", "--follow", "-n", "20", id.as_str()])
@@ -171,18 +172,15 @@ fn round(common: &Common, project: &Path) -> anyhow::Result<Following> {
     Ok(Following(following))
 }
 
-/// Installs it; where the server takes none in the place of another, that one is removed first. The data stays.
-fn install(common: &Common, id: &str, file: &Path) -> anyhow::Result<()> {
-    let mut install = verb(common)?;
-    let said = install.args(["package", "install"]).arg(file).output()?;
-    let words = String::from_utf8_lossy(&said.stderr);
-    if !said.status.success() && words.contains("is already installed") {
+/// Installs it anew, on the data that is there. As an update it would have to prove itself for half a minute each
+/// time, and what its author wants to look at would be taken back.
+async fn install(common: &Common, id: &str, file: &Path) -> anyhow::Result<()> {
+    let client = Client::of(common)?;
+    let there = client.call("package.installed-version", json!({ "id": id }));
+    if !there.await?.is_null() {
         must(verb(common)?.args(["package", "uninstall", "--soft", id]))?;
-        return must(verb(common)?.args(["package", "install"]).arg(file));
     }
-    ensure!(said.status.success(), "{}", words.trim());
-    print!("{}", String::from_utf8_lossy(&said.stdout));
-    Ok(())
+    must(verb(common)?.args(["package", "install"]).arg(file))
 }
 
 /// A verb of this program, for the same server.

@@ -244,11 +244,11 @@ fn sound(answer: &Answer, asked: &str) {
     }
 }
 
-/// Whether a call may hash a password, or end the session.
+/// Whether a call may hash a password, end the session, or make a container.
 fn is_slow(name: &str) -> bool {
     name.contains("password")
         || name.starts_with("auth.totp.")
-        || matches!(name, "auth.login" | "auth.logout")
+        || matches!(name, "auth.login" | "auth.logout" | "package.rebuild")
 }
 
 /// Who calls.

@@ -271,7 +271,15 @@ export type Installed = {
 /**
  * The id of the package.
  */
-id: string, };
+id: string, 
+/**
+ * Its version.
+ */
+version: string, 
+/**
+ * The version that was there before, if one was.
+ */
+from: string | null, };
 
 /**
  * Any JSON.
@@ -669,7 +677,7 @@ title: string,
 version: string, 
 /**
  * One of `stopped`, `starting`, `running`, `stopping`, `restarting`, `unhealthy`, `error`,
- * `parked`, `held`, `installing`, `removing`, `needs-task`.
+ * `parked`, `held`, `installing`, `updating`, `removing`, `needs-task`.
  */
 status: string, 
 /**
@@ -1074,10 +1082,14 @@ export interface Methods {
   'package.status': { params: ById; result: PackageStatus };
   /** Gives the version of a package, or null. */
   'package.installed-version': { params: ById; result: string | null };
-  /** Installs the .s9pk at `path` on this machine. */
+  /** Installs the .s9pk at `path` on this machine, or updates what is there to it. */
   'package.install-file': { params: InstallFile; result: Installed };
   /** Gives tickets for sending a .s9pk and for watching it. */
   'package.sideload': { params: Nothing; result: SideloadTickets };
+  /** Calls the update of a package off; the version before is put back. */
+  'package.cancel-install': { params: ById; result: null };
+  /** Makes the container of a service anew. */
+  'package.rebuild': { params: ById; result: null };
   /** Removes a package; `soft` keeps its volumes. */
   'package.uninstall': { params: UninstallPackage; result: null };
   /** Wants a service running. */
