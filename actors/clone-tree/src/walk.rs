@@ -155,6 +155,10 @@ fn measure_folder(
         match kind(&stat) {
             SFlag::S_IFREG => {
                 // Each of a file's names has its share.
+                #[allow(
+                    clippy::unnecessary_cast,
+                    reason = "on other kinds of machine it is a narrower number"
+                )]
                 let names = (stat.st_nlink as u64).max(1);
                 measured.bytes += size(&stat) / names;
                 let blocks = u64::try_from(stat.st_blocks).unwrap_or_default();
