@@ -147,6 +147,7 @@ fn list(living: Option<&Living>) -> ProcessList {
             root: None,
             argv: vec!["node".to_owned()],
             daemon: false,
+            grace_ms: None,
             at_ms: 0,
         });
     ProcessList {

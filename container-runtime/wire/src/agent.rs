@@ -49,6 +49,10 @@ pub struct Spawn {
     /// Directory to start in; `/` when absent.
     #[serde(default)]
     pub cwd: Option<String>,
+    /// Milliseconds between SIGTERM and SIGKILL when the host ends it. The agent only keeps it, for a
+    /// core that finds the process and knows nothing else of it.
+    #[serde(default)]
+    pub grace_ms: Option<u64>,
 }
 
 /// Answer to [`Spawn`]: the program has been executed.
@@ -136,6 +140,9 @@ pub struct ProcessStarted {
     /// output of a mere question is read by whoever asked it.
     #[serde(default)]
     pub daemon: bool,
+    /// As in [`Spawn::grace_ms`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace_ms: Option<u64>,
     /// Milliseconds since 1970 by the container's clock.
     pub at_ms: i64,
 }

@@ -97,6 +97,7 @@ pub(super) async fn spawn(service: &Arc<ServiceContext>, generation: u64) -> Res
         .map(|(name, value)| (name.to_owned(), value))
         .into(),
         cwd: None,
+        grace_ms: None,
     };
     agent
         .call(SPAWN, json!(request), AGENT_PATIENCE)

@@ -199,6 +199,7 @@ impl Inhabitant {
             root: None,
             argv: vec!["/bin/it".to_owned()],
             daemon: kind == ProcessKind::Exec,
+            grace_ms: None,
             at_ms: 0,
         };
         self.report(agent::PROCESS_STARTED, |seq| {

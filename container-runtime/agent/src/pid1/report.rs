@@ -130,6 +130,7 @@ impl Agent {
             root: Some(root.to_owned()),
             argv,
             daemon: self.shares_output(caller_pid),
+            grace_ms: None,
             at_ms: 0,
             leaf,
         };

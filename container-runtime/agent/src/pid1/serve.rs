@@ -149,6 +149,7 @@ impl Agent {
             root: None,
             argv: spawn.argv.clone(),
             daemon: true,
+            grace_ms: spawn.grace_ms,
             at_ms: 0,
         };
         let process = Process::begin(started, None, oom_before);

@@ -137,6 +137,7 @@ impl Container {
             argv: vec!["/bin/sh".into(), "-c".into(), script.into()],
             env,
             cwd: None,
+            grace_ms: None,
         }
     }
 

@@ -289,6 +289,7 @@ fn request(daemon: &Declared, lang: String) -> Spawn {
         argv,
         env,
         cwd,
+        grace_ms: Some(spec.grace_ms),
     }
 }
 

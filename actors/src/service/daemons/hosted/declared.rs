@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use coppice_wire::agent::{daemon_leaf, is_safe_name};
+use coppice_wire::agent::{ProcessStarted, daemon_leaf, is_safe_name};
 use patchdb::{Secret, SecretStore};
 use serde::{Deserialize, Serialize};
 
@@ -169,16 +169,17 @@ impl Declared {
         Duration::from_millis(self.spec.grace_ms)
     }
 
-    /// A process of the host's that nothing declares any more: it can only be ended.
+    /// A process of the host's that nothing declares any more: it can only be ended, with the patience
+    /// that it was started with.
     #[must_use]
-    pub fn stray(process: &str) -> Option<Self> {
-        let (id, revision) = process.rsplit_once('.')?;
+    pub fn stray(process: &ProcessStarted) -> Option<Self> {
+        let (id, revision) = process.id.rsplit_once('.')?;
         let spec = DaemonSpec {
             id: id.to_owned(),
             command: Vec::new(),
             env: BTreeMap::new(),
             cwd: None,
-            grace_ms: GRACE_MS,
+            grace_ms: process.grace_ms.unwrap_or(GRACE_MS).min(LONGEST_GRACE_MS),
             image: None,
         };
         let revision = revision.parse().ok()?;
@@ -354,6 +355,8 @@ fn check_one(
 
 #[cfg(test)]
 mod tests {
+    use coppice_wire::agent::ProcessKind;
+
     use super::*;
 
     fn spec(id: &str) -> DaemonSpec {
@@ -405,11 +408,31 @@ mod tests {
 
     #[test]
     fn a_process_tells_its_daemon_and_another_name_does_not() {
-        let stray = Declared::stray("web-1.7").unwrap();
-        assert_eq!((stray.spec.id.as_str(), stray.revision), ("web-1", 7));
-        assert_eq!(stray.process(), "web-1.7");
-        assert_eq!(Declared::stray("exec-1"), None);
-        assert_eq!(Declared::stray("web.x"), None);
+        let stray = |id: &str, grace_ms| {
+            Declared::stray(&ProcessStarted {
+                seq: 1,
+                id: id.to_owned(),
+                pid: 2,
+                kind: ProcessKind::Host,
+                generation: None,
+                leaf: "d-web-host".to_owned(),
+                root: None,
+                argv: Vec::new(),
+                daemon: true,
+                grace_ms,
+                at_ms: 0,
+            })
+        };
+        let web = stray("web-1.7", None).unwrap();
+        assert_eq!((web.spec.id.as_str(), web.revision), ("web-1", 7));
+        assert_eq!(web.process(), "web-1.7");
+        assert_eq!(stray("exec-1", None), None);
+        assert_eq!(stray("web.x", None), None);
+        let graces = [None, Some(500), Some(u64::MAX)].map(|grace_ms| {
+            let web = stray("web-1.7", grace_ms).unwrap();
+            web.grace().as_millis()
+        });
+        assert_eq!(graces, [60_000, 500, 120_000]);
     }
 
     #[test]

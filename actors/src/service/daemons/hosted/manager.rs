@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use coppice_supervision::{ChildSpec, CommandError, Shutdown, Supervisor};
-use coppice_wire::agent::{LIST, ProcessKind, ProcessList};
+use coppice_wire::agent::{LIST, ProcessKind, ProcessList, ProcessStarted};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -31,7 +31,7 @@ pub enum HostingMsg {
     /// The agent is there; asked once, for what an earlier core left.
     Agent,
     /// The host's processes that live, oldest first.
-    Living(Vec<String>),
+    Living(Vec<ProcessStarted>),
     /// A daemon runs.
     Up(String),
     /// A daemon was ended.
@@ -130,15 +130,15 @@ impl HostingState {
 
     /// What lives and is neither kept nor declared is a stray of an earlier core: it is kept, as
     /// something to be ended.
-    fn begin(&mut self, processes: Vec<String>) {
+    fn begin(&mut self, processes: Vec<ProcessStarted>) {
         if self.plan.is_some() {
             return;
         }
         let service = Arc::clone(&self.service);
         self.declared = self.wanted();
         for process in processes {
-            let known = service.hosted.daemon(&process).is_some()
-                || self.declared.iter().any(|one| one.process() == process);
+            let known = service.hosted.daemon(&process.id).is_some()
+                || self.declared.iter().any(|one| one.process() == process.id);
             let stray = Declared::stray(&process).filter(|_| !known).map(Arc::new);
             if let Some(stray) = stray {
                 service.hosted.add(Arc::clone(&stray), Stage::Stopping);
@@ -239,14 +239,13 @@ impl HostingState {
 }
 
 /// The host's processes that live, oldest first.
-async fn living(agent: &Peer) -> Result<Vec<String>, String> {
+async fn living(agent: &Peer) -> Result<Vec<ProcessStarted>, String> {
     let list = agent.call(LIST, Value::Null, LIST_PATIENCE).await;
     let list: ProcessList = serde_json::from_value(list.map_err(|error| error.to_string())?)
         .map_err(|error| error.to_string())?;
     let hosts = list.processes.into_iter();
     Ok(hosts
         .filter(|process| process.kind == ProcessKind::Host)
-        .map(|process| process.id)
         .collect())
 }
 

@@ -38,7 +38,8 @@ const STUBBORN: &str = "stubborn";
 /// Pid 1 of the container, as far as the host's own processes go.
 #[derive(Default)]
 struct Agent {
-    alive: Vec<(String, i32)>,
+    /// Names, pids and how much patience they were started with.
+    alive: Vec<(String, i32, Option<u64>)>,
     pids: i32,
     seq: u64,
     said: Vec<String>,
@@ -54,18 +55,19 @@ impl Agent {
                 if spawn.generation.is_some() {
                     return (Ok(json!({ "pid": 2 })), reports);
                 }
-                let known = self.alive.iter().find(|(id, _)| *id == spawn.id);
+                let known = self.alive.iter().find(|(id, ..)| *id == spawn.id);
                 let pid = match known {
-                    Some((_, pid)) => {
+                    Some((_, pid, _)) => {
                         self.said.push(format!("found {}", spawn.id));
                         *pid
                     }
                     None => {
                         self.said.push(format!("start {}", spawn.id));
                         self.pids += 1;
-                        self.alive.push((spawn.id.clone(), self.pids));
+                        self.alive
+                            .push((spawn.id.clone(), self.pids, spawn.grace_ms));
                         self.seq += 1;
-                        let started = self.started(&spawn.id, self.pids);
+                        let started = self.started(&spawn.id, self.pids, spawn.grace_ms);
                         reports.push(Message::notification(PROCESS_STARTED, &started).unwrap());
                         self.pids
                     }
@@ -75,7 +77,7 @@ impl Agent {
             SIGNAL => {
                 let Signal { id, signal } = serde_json::from_value(params).unwrap();
                 self.said.push(format!("signal {signal} {id}"));
-                if !self.alive.iter().any(|(other, _)| *other == id) {
+                if !self.alive.iter().any(|(other, ..)| *other == id) {
                     let gone = RpcError::new(codes::NOT_FOUND, "gone");
                     return (Err(gone), reports);
                 }
@@ -90,7 +92,7 @@ impl Agent {
         (answer, reports)
     }
 
-    fn started(&self, id: &str, pid: i32) -> ProcessStarted {
+    fn started(&self, id: &str, pid: i32, grace_ms: Option<u64>) -> ProcessStarted {
         ProcessStarted {
             seq: self.seq,
             id: id.to_owned(),
@@ -101,12 +103,14 @@ impl Agent {
             root: None,
             argv: vec!["/bin/true".to_owned()],
             daemon: true,
+            grace_ms,
             at_ms: 0,
         }
     }
 
     fn list(&self) -> ProcessList {
-        let all = self.alive.iter().map(|(id, pid)| self.started(id, *pid));
+        let all = self.alive.iter();
+        let all = all.map(|(id, pid, grace_ms)| self.started(id, *pid, *grace_ms));
         ProcessList {
             processes: all.collect(),
             seq: self.seq,
@@ -115,8 +119,8 @@ impl Agent {
 
     /// A process ends by a signal; what is reported of it.
     fn die(&mut self, id: &str, signal: i32) -> Option<Message> {
-        let at = self.alive.iter().position(|(other, _)| other == id)?;
-        let (id, pid) = self.alive.remove(at);
+        let at = self.alive.iter().position(|(other, ..)| other == id)?;
+        let (id, pid, _) = self.alive.remove(at);
         self.seq += 1;
         let exited = ProcessExited {
             seq: self.seq,
@@ -368,6 +372,25 @@ async fn one_that_does_not_end_when_it_is_asked_is_killed() {
 }
 
 #[tokio::test]
+async fn the_next_core_ends_what_is_not_declared_with_the_patience_it_was_started_with() {
+    let Some((grown, life)) = Grown::begin().await else {
+        return;
+    };
+    declare(&life.service, specs(&[STUBBORN])).await.unwrap();
+    grown.said(&["start stubborn.1"]).await;
+    // A core that was killed as soon as it had taken the declaration back has left it like this.
+    let left = lock(&grown.agent).alive.clone();
+    withdraw(&life.service).await.unwrap();
+    life.service.hosted.emptied().await;
+    lock(&grown.agent).alive = left;
+    lock(&grown.agent).said.clear();
+    grown.next_life(life).await;
+    grown
+        .said(&["signal 15 stubborn.1", "signal 9 stubborn.1"])
+        .await;
+}
+
+#[tokio::test]
 async fn the_next_core_adopts_what_is_declared_and_ends_what_is_not() {
     let Some((grown, life)) = Grown::begin().await else {
         return;
@@ -383,7 +406,7 @@ async fn the_next_core_adopts_what_is_declared_and_ends_what_is_not() {
     })
     .await;
     // A core that was killed between two steps has left this one.
-    lock(&grown.agent).alive.push(("x.9".to_owned(), 99));
+    lock(&grown.agent).alive.push(("x.9".to_owned(), 99, None));
     lock(&grown.agent).said.clear();
     let life = grown.next_life(life).await;
     grown

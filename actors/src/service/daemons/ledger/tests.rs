@@ -15,6 +15,7 @@ fn started(seq: u64, id: &str) -> ProcessStarted {
         root: None,
         argv: vec!["/bin/server".into()],
         daemon: true,
+        grace_ms: None,
         at_ms: 0,
     }
 }

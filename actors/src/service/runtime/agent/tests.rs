@@ -13,6 +13,7 @@ fn process(id: &str, kind: ProcessKind, generation: Option<u64>) -> ProcessStart
         root: None,
         argv: Vec::new(),
         daemon: false,
+        grace_ms: None,
         at_ms: 0,
     }
 }
