@@ -218,18 +218,18 @@ mod tests {
 
     #[test]
     fn the_committed_manual_is_that_of_this_program() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/man");
+        let folder = Path::new("docs/man");
         let now = pages();
         if std::env::var_os("COPPICE_GEN").is_some_and(|value| value == "1") {
             // A noun that is gone takes its page with it.
-            let _ = fs::remove_dir_all(&folder);
-            fs::create_dir_all(&folder).unwrap();
+            let _ = fs::remove_dir_all(folder);
+            fs::create_dir_all(folder).unwrap();
             for (name, page) in &now {
                 fs::write(folder.join(name), page).unwrap();
             }
         }
         let mut was = BTreeMap::new();
-        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let name = entry.file_name().into_string().unwrap();
             was.insert(name, fs::read_to_string(entry.path()).unwrap());
         }

@@ -124,6 +124,8 @@ pub fn services() -> SupervisorSpec {
         proven: Duration::from_secs(120),
     };
     SupervisorSpec::parking(SERVICES, parking)
+        .forget_after(Duration::from_secs(600))
+        .in_a_row(2)
 }
 
 /// The supervisor of jobs under way.

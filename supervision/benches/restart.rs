@@ -126,7 +126,7 @@ struct Otp {
 
 impl Otp {
     fn start() -> Self {
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/restart.erl");
+        let source = "benches/restart.erl";
         let code = erlang_base::compile(Path::new(source));
         let mut node = erlang_base::program("erl", |erl| {
             erl.args(["-noshell", "-pa"])

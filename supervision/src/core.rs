@@ -34,6 +34,7 @@
 mod child;
 mod command;
 mod counting;
+mod deciding;
 mod ending;
 mod group;
 mod rules;

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use coppice_clock::Mono;
-use ractor::{ActorCell, ActorRef, RpcReplyPort, rpc::CallResult};
+use ractor::{ActorCell, ActorId, ActorRef, RpcReplyPort, rpc::CallResult};
 use tokio::task::JoinHandle;
 
 use crate::{
@@ -98,6 +98,11 @@ impl Supervisor {
     #[must_use]
     pub fn actor(&self) -> &ActorRef<SupervisorMsg> {
         &self.actor
+    }
+
+    /// Tells it that something was restarted below one of its children, if it still lives.
+    pub(crate) fn unsteady(&self, child: ActorId) {
+        let _ = self.actor.cast(SupervisorMsg(Msg::Unsteady(child)));
     }
 
     /// Adds a child after the others and starts it. `None` if the child chose not to run.

@@ -52,7 +52,9 @@
 //! All of it is off unless asked for.
 //!
 //! - [`Backoff`]: waits between restarts that grow, with jitter.
-//! - `forget_after`: a child that was up long enough has a clean record.
+//! - `forget_after`: a child that was up long enough, with nothing restarted below it, has a clean
+//!   record.
+//! - `in_a_row`: failures that are too far apart for the intensity are too many at some time, too.
 //! - [`Parking`]: a dynamic supervisor keeps a child that fails too often aside, with its reason,
 //!   tries it again at growing distance, and takes no harm itself.
 //! - Typed reasons ([`ExitReason`]) with the error inside, through every level of escalation.

@@ -147,6 +147,7 @@ impl SupervisorSpec {
                 auto_shutdown: AutoShutdown::default(),
                 backoff: None,
                 forget_after: None,
+                in_a_row: None,
             },
             children: Vec::new(),
             observer: None,
@@ -207,10 +208,19 @@ impl SupervisorSpec {
         self
     }
 
-    /// Forgets a child's earlier restarts once it has been up for this long.
+    /// Forgets a child's earlier restarts once it has been up for this long without a restart below
+    /// it.
     #[must_use]
     pub fn forget_after(mut self, uptime: Duration) -> Self {
         self.rules.forget_after = Some(uptime);
+        self
+    }
+
+    /// Gives up, or parks, also when one child needs more restarts in a row than this, however slowly
+    /// they follow each other. Wants [`Self::forget_after`], which ends a row.
+    #[must_use]
+    pub fn in_a_row(mut self, restarts: u32) -> Self {
+        self.rules.in_a_row = Some(restarts);
         self
     }
 

@@ -40,6 +40,8 @@ pub(crate) enum Msg {
     StartDone(Key, StartId, Result<ActorCell, StartError>),
     Timer(Key),
     TryAgain(Key),
+    /// Something was restarted below this child, a supervisor.
+    Unsteady(ActorId),
     /// An actor that was linked late has ended; its event may have been lost.
     Vanished(ActorId),
     Add(
@@ -107,6 +109,7 @@ pub(crate) async fn spawn(
     let arguments = Arguments {
         spec,
         path,
+        parent: parent.as_ref().and_then(Supervisor::from_cell),
         up: up_sender,
         ended: ended.clone(),
     };
@@ -128,6 +131,7 @@ struct Shell;
 struct Arguments {
     spec: SupervisorSpec,
     path: TreePath,
+    parent: Option<Supervisor>,
     up: oneshot::Sender<Result<(), Failure>>,
     ended: Arc<OnceLock<ExitReason>>,
 }
@@ -137,6 +141,7 @@ struct Running {
     core: Option<State>,
     spec: SupervisorSpec,
     path: TreePath,
+    parent: Option<Supervisor>,
     clock: Clock,
     started_at: Mono,
     factories: HashMap<Key, StartFn>,
@@ -171,6 +176,7 @@ impl Actor for Shell {
         let Arguments {
             spec,
             path,
+            parent,
             up,
             ended,
         } = arguments;
@@ -190,6 +196,7 @@ impl Actor for Shell {
                 .collect(),
             next_key: spec.children.len() as u64,
             path,
+            parent,
             clock,
             spec,
             starts: HashMap::new(),
@@ -215,6 +222,11 @@ impl Actor for Shell {
             Msg::StartDone(key, start, result) => state.start_done(&myself, key, start, result),
             Msg::Timer(key) => state.feed(&myself, Input::Timer(key)),
             Msg::TryAgain(key) => state.feed(&myself, Input::TryAgain(key)),
+            Msg::Unsteady(actor) => match state.actors.get(&actor) {
+                Some((key, start)) => state.feed(&myself, Input::Unsteady(*key, *start)),
+                // It has ended meanwhile.
+                None => Ok(()),
+            },
             Msg::Vanished(actor) => {
                 let unseen = Failure::text("ended before it was supervised");
                 state.actor_ended(&myself, actor, ExitReason::Abnormal(unseen))
@@ -358,6 +370,11 @@ impl Running {
                 let wait = at.since(now);
                 let task = send_after(myself, wait, Msg::Timer(key));
                 self.timers.insert(key, task);
+            }
+            Effect::Unsteady => {
+                if let Some(parent) = &self.parent {
+                    parent.unsteady(myself.get_id());
+                }
             }
             Effect::TryAgain { key } => myself.cast(SupervisorMsg(Msg::TryAgain(key)))?,
             Effect::Reply { command, result } => self.reply(command, result),

@@ -5,7 +5,7 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::command;
 
@@ -28,12 +28,16 @@ impl Checkout {
                 .map(PathBuf::from)
                 .with_context(|| format!("{name} is not set: call this through `make`"))
         };
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let root = manifest
-            .parent()
-            .context("xtask is not below the checkout")?;
+        // Not where xtask was compiled: checkouts share what is built.
+        let root = env::current_dir().context("there is no working directory")?;
+        let here = root.join("xtask/Cargo.toml");
+        ensure!(
+            here.is_file(),
+            "{} is missing: call this through `make`, in the checkout",
+            here.display()
+        );
         Ok(Self {
-            root: root.to_owned(),
+            root,
             cache: folder("COPPICE_CACHE")?,
             target: folder("CARGO_TARGET_DIR")?,
         })

@@ -201,12 +201,7 @@ async fn finish(jobs: &Jobs, journal: Journal) -> Result<(), Problem> {
 /// Waits until the package's `init` is done; `Err` with the runtime's words at its first failure.
 async fn wait_initialised(service: &ServiceContext, patience: Duration) -> Result<(), Problem> {
     let (mut phase, mut failures) = (service.phase.subscribe(), service.failures.subscribe());
-    let up = phase.wait_for(|phase| {
-        matches!(
-            phase,
-            RuntimePhase::Idle | RuntimePhase::Running | RuntimePhase::Changing
-        )
-    });
+    let up = phase.wait_for(RuntimePhase::is_initialised);
     // A count, because a failed runtime's phase is soon its successor's.
     let failed = failures.wait_for(|(count, _)| *count > 0);
     tokio::select! {

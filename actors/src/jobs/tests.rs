@@ -3,9 +3,15 @@
 
 use std::fs;
 
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+
 use super::*;
 use crate::{
-    model::{PackageEntry, StateInfo},
+    model::{Cause, PackageEntry, StateInfo},
+    service::{
+        RuntimePhase, ServiceContext,
+        runtime::{RuntimeMsg, step::Input},
+    },
     testing::{ID, Manners, World, files},
 };
 
@@ -172,6 +178,59 @@ fn an_uninstall_whose_uninit_fails_gives_the_service_back() {
         .unwrap()
         .unwrap();
     assert!(found(&mut world).is_none());
+}
+
+/// A runtime whose `uninit` fails, and whose successor is up before anybody has looked.
+struct Quick;
+
+impl Actor for Quick {
+    type Msg = RuntimeMsg;
+    type State = Arc<ServiceContext>;
+    type Arguments = Arc<ServiceContext>;
+
+    async fn pre_start(
+        &self,
+        _myself: ActorRef<RuntimeMsg>,
+        service: Arc<ServiceContext>,
+    ) -> Result<Arc<ServiceContext>, ActorProcessingErr> {
+        Ok(service)
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<RuntimeMsg>,
+        message: RuntimeMsg,
+        service: &mut Arc<ServiceContext>,
+    ) -> Result<(), ActorProcessingErr> {
+        if matches!(message, RuntimeMsg::Input(Input::Exit)) {
+            let why = "rooted".to_owned();
+            let message = why.clone();
+            service.note_failure("uninit", Cause::StopFailed { message }, &why);
+            service.phase.send_replace(RuntimePhase::Failed(why));
+            service.phase.send_replace(RuntimePhase::Idle);
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_failed_uninit_is_heard_also_when_the_next_runtime_is_up_at_once() {
+    let mut world = World::new();
+    let install = install_from(&world);
+    let ended = world.live(None, |jobs| async move {
+        install(jobs.clone()).await.unwrap();
+        let service = jobs.host.service(ID).unwrap();
+        let (quick, task) = Actor::spawn(None, Quick, Arc::clone(&service))
+            .await
+            .unwrap();
+        service.runtime_slot.set(quick.clone());
+        let ended = uninstall::exit(&jobs, ID, Duration::from_secs(20)).await;
+        quick.stop(None);
+        task.await.unwrap();
+        ended
+    });
+    let problem = ended.unwrap().unwrap_err();
+    assert!(problem.details.contains("rooted"), "{problem}");
 }
 
 #[test]

@@ -120,6 +120,7 @@ pub(crate) async fn exit(jobs: &Jobs, id: &str, patience: Duration) -> Result<()
         return Ok(());
     }
     let (mut phase, mut container) = (service.phase.subscribe(), service.container.subscribe());
+    let mut failures = service.failures.subscribe();
     // A core that has just come back has met neither the container nor the runtime yet, and it may meet
     // the runtime first: a container that is not found yet must not be taken for one that ended.
     let found = container.wait_for(|phase| *phase == ContainerPhase::Up);
@@ -128,6 +129,8 @@ pub(crate) async fn exit(jobs: &Jobs, id: &str, patience: Duration) -> Result<()
     {
         return Ok(());
     }
+    // A count, because a failed runtime's phase is soon its successor's.
+    let before = failures.borrow_and_update().0;
     if !service.runtime_slot.cast(RuntimeMsg::Input(Input::Exit)) {
         return Ok(());
     }
@@ -139,12 +142,12 @@ pub(crate) async fn exit(jobs: &Jobs, id: &str, patience: Duration) -> Result<()
     };
     tokio::select! {
         biased;
-        ended = phase.wait_for(|phase| matches!(phase, RuntimePhase::Exited | RuntimePhase::Failed(_))) => {
-            match ended.as_deref() {
-                Ok(RuntimePhase::Failed(why)) => failed(why),
-                _ => Ok(()),
-            }
-        }
+        _ = phase.wait_for(|phase| *phase == RuntimePhase::Exited) => Ok(()),
+        failure = failures.wait_for(|(count, _)| *count > before) => match failure.as_deref() {
+            Ok((_, why)) => failed(why),
+            // Its tree is gone, and with it what could run `uninit`.
+            Err(_) => Ok(()),
+        },
         _ = container.wait_for(|phase| *phase != ContainerPhase::Up) => {
             failed("its container ended meanwhile")
         }

@@ -55,6 +55,7 @@ pub fn instance_spec(service: &Arc<ServiceContext>) -> SupervisorSpec {
             Duration::from_secs(30),
         ))
         .forget_after(Duration::from_secs(300))
+        .in_a_row(3)
         .child(container)
         .child(ChildSpec::supervisor(work_spec(service)))
 }
@@ -84,6 +85,7 @@ fn work_spec(service: &Arc<ServiceContext>) -> SupervisorSpec {
             Duration::from_secs(10),
         ))
         .forget_after(Duration::from_secs(120))
+        .in_a_row(5)
         .auto_shutdown(AutoShutdown::AnySignificant)
         .child(runtime)
         .child(ChildSpec::supervisor(SupervisorSpec::dynamic(

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    Event, RuntimePhase, ServiceContext, actions,
+    Event, ServiceContext, actions,
     matching::{conflicts, is_met},
     records,
 };
@@ -172,11 +172,7 @@ pub async fn create(
 /// The present input of an action, when it can be had without waiting for somebody's `init`.
 async fn current_input(asking: &Arc<ServiceContext>, package: &str, action: &str) -> Option<Value> {
     let target = asking.host.service(package)?;
-    let ready = matches!(
-        *target.phase.borrow(),
-        RuntimePhase::Idle | RuntimePhase::Changing | RuntimePhase::Running
-    );
-    if !ready {
+    if !target.phase.borrow().is_initialised() {
         return None;
     }
     let input = actions::get_input(&target, action, None, None).await.ok()?;

@@ -100,7 +100,7 @@ fn systemd_sees_an_upgrade_as_a_reload_of_the_same_process() {
 
 #[test]
 fn the_unit_is_one_that_systemd_takes() {
-    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../image/systemd/coppice.service");
+    let unit = Path::new("../../image/systemd/coppice.service");
     let unit = fs::read_to_string(unit).unwrap();
     // The heart is the main process and speaks for itself.
     for line in ["Type=notify", "NotifyAccess=main", "WatchdogSec=90"] {

@@ -1,6 +1,6 @@
 //! Small packages, made by code.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use coppice_s9pk::{Archive, Content, Draft};
 use ed25519_dalek::SigningKey;
@@ -12,9 +12,7 @@ pub(crate) fn key() -> SigningKey {
 }
 
 pub(crate) fn vector(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/vectors")
-        .join(name)
+    Path::new("tests/vectors").join(name)
 }
 
 /// A manifest with every required field and nothing else.

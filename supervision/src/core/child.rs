@@ -63,6 +63,8 @@ pub(super) struct Child {
     pub(super) streak: u32,
     /// Its own restarts, counted only under parking.
     pub(super) window: Window,
+    /// Since when nothing has failed in it: its start, or the last restart below it.
+    pub(super) steady_since: Mono,
     pub(super) life: Life,
 }
 
@@ -151,6 +153,7 @@ impl Child {
             starts: 0,
             streak: 0,
             window: Window::default(),
+            steady_since: Mono::default(),
             life: Life::Down,
         }
     }

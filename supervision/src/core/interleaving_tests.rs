@@ -49,6 +49,8 @@ enum Act {
     Die(usize, ExitReason),
     /// The n-th child asked to stop ends.
     Obey(usize),
+    /// Something below the n-th living child is restarted.
+    Stumble(usize),
     Wait(u64),
     Add(usize, Restart, Shutdown),
     Terminate(usize),
@@ -128,6 +130,13 @@ impl World {
                     self.actors.remove(&key);
                     let reason = ExitReason::Shutdown(ShutdownDetail::Requested);
                     self.feed(Input::Exited(key, start, reason));
+                }
+            }
+            Act::Stumble(n) => {
+                if let Some((key, Actor::Up(start))) =
+                    self.nth(*n, |actor| matches!(actor, Actor::Up(_)))
+                {
+                    self.feed(Input::Unsteady(key, start));
                 }
             }
             Act::Wait(millis) => {
@@ -236,7 +245,7 @@ impl World {
                     assert!(self.actors.is_empty(), "ended before its children");
                     self.ended = true;
                 }
-                Effect::Event(_) | Effect::Booted => {}
+                Effect::Event(_) | Effect::Booted | Effect::Unsteady => {}
             }
         }
         if self.ended {
@@ -352,14 +361,16 @@ fn any_rules() -> impl AnyOf<Value = Rules> {
         0u32..6,
         proptest::option::of(Just(backoff)),
         proptest::option::of(Just(Duration::from_millis(700))),
+        proptest::option::of(0u32..4),
     )
         .prop_map(
-            |(shape, auto_shutdown, restarts, backoff, forget_after)| Rules {
+            |(shape, auto_shutdown, restarts, backoff, forget_after, in_a_row)| Rules {
                 shape,
                 intensity: Intensity::new(restarts, Duration::from_millis(2_000)),
                 auto_shutdown,
                 backoff,
                 forget_after,
+                in_a_row,
             },
         )
 }
@@ -376,6 +387,7 @@ fn any_act() -> impl AnyOf<Value = Act> {
         1 => (0usize..6).prop_map(Act::Ignore),
         6 => (0usize..6, reason).prop_map(|(n, reason)| Act::Die(n, reason)),
         6 => (0usize..6).prop_map(Act::Obey),
+        2 => (0usize..6).prop_map(Act::Stumble),
         6 => (0u64..900).prop_map(Act::Wait),
         2 => (0usize..6, any_restart(), any_shutdown())
             .prop_map(|(n, restart, shutdown)| Act::Add(n, restart, shutdown)),

@@ -183,7 +183,7 @@ impl Ours {
             }
             Effect::End(_) => self.seen.push(Seen::Ended),
             // Stops are obeyed at once, and there is no backoff: no timer has work to do.
-            Effect::Timer { .. } | Effect::Event(_) | Effect::Booted => {}
+            Effect::Timer { .. } | Effect::Event(_) | Effect::Booted | Effect::Unsteady => {}
             Effect::CancelStart { .. } | Effect::Kill { .. } | Effect::Abandon { .. } => {
                 panic!("not in this world: {effect:?}")
             }
@@ -255,6 +255,7 @@ proptest! {
             auto_shutdown,
             backoff: None,
             forget_after: None,
+            in_a_row: None,
         };
         let mut otp = Otp::start(
             (strategy, auto_shutdown), (intensity, 1_000), &children, outcomes.clone(),

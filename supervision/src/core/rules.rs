@@ -118,7 +118,7 @@ impl Default for Intensity {
 ///
 /// The first restart in a row is immediate, the second waits `first`, each further one `factor`
 /// times longer than the one before, up to `max`. A child proves itself by staying up for the
-/// supervisor's `forget_after`; then the row starts anew.
+/// supervisor's `forget_after`, without a restart below it; then the row starts anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Backoff {
     /// The wait before the second restart in a row.
@@ -159,8 +159,8 @@ impl Backoff {
 ///
 /// Each child has an intensity of its own. A child that exceeds it is parked with its reason: it
 /// is not running, its supervisor goes on, and it is tried again at growing distance (half-open)
-/// for ever. A tried child that stays up for `proven` is unparked; one that falls before is parked
-/// again, further away.
+/// for ever. A tried child that stays up for `proven` without a restart below it is unparked; one
+/// that falls before is parked again, further away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Parking {
     /// The intensity of each child.
@@ -192,8 +192,12 @@ pub struct Rules {
     pub auto_shutdown: AutoShutdown,
     /// Waiting before restarts.
     pub backoff: Option<Backoff>,
-    /// After this long without an exit a child's earlier restarts count no more.
+    /// After this long without an exit, and without a restart below it, a child's earlier restarts
+    /// count no more.
     pub forget_after: Option<Duration>,
+    /// More restarts of one child in a row than this are too many, however far apart. A row ends
+    /// with `forget_after`.
+    pub in_a_row: Option<u32>,
 }
 
 /// What holds for one child.

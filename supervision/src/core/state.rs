@@ -33,6 +33,8 @@ pub(crate) enum Input {
     StartFailed(Key, StartId, Failure),
     /// An incarnation ended.
     Exited(Key, StartId, ExitReason),
+    /// Something below this child was restarted, or is about to be.
+    Unsteady(Key, StartId),
     /// The time asked for by [`Effect::Timer`] has come.
     Timer(Key),
     /// The message asked for by [`Effect::TryAgain`] has come round.
@@ -63,6 +65,8 @@ pub(crate) enum Effect {
     Abandon { key: Key },
     /// Send [`Input::Timer`] at this time.
     Timer { key: Key, at: Mono },
+    /// Send [`Input::Unsteady`] to the supervisor above.
+    Unsteady,
     /// Send [`Input::TryAgain`], after everything that is already waiting.
     TryAgain { key: Key },
     /// Answer a command.
@@ -80,7 +84,9 @@ pub(crate) enum Effect {
     End(ExitReason),
 }
 
-variants!(Input: Boot, Started, Ignored, StartFailed, Exited, Timer, TryAgain, Command, Shutdown);
+variants!(
+    Input: Boot, Started, Ignored, StartFailed, Exited, Unsteady, Timer, TryAgain, Command, Shutdown
+);
 
 /// The effects of one step, and its time.
 pub(super) struct Turn {

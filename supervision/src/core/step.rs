@@ -2,17 +2,15 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use coppice_clock::Mono;
-
 use super::{
     child::{Child, Key, Life, Parole, StartId, StopStage, Why},
     command::CommandError,
-    rules::{AutoShutdown, Parking, Shape, Strategy},
+    rules::{Parking, Shape, Strategy},
     state::{Deferred, Effect, GroupStage, Input, KILL_GRACE, Phase, State, Turn},
 };
 use crate::{
     event::{Decision, What},
-    exit::{ExitReason, Failure, ShutdownDetail},
+    exit::{ExitReason, Failure},
 };
 
 impl State {
@@ -31,6 +29,7 @@ impl State {
             // The start was cancelled meanwhile; the shell has seen to what came of it.
             Input::Started(..) | Input::Ignored(..) | Input::StartFailed(..) => {}
             Input::Exited(key, start, reason) => self.exited(key, start, reason, turn),
+            Input::Unsteady(key, start) => self.unsteady(key, start, turn),
             Input::Timer(key) => self.timer(key, turn),
             Input::TryAgain(key) if self.is_busy() => {
                 self.deferred.push_back(Deferred::TryAgain(key));
@@ -123,6 +122,7 @@ impl State {
                 }
             }
         }
+        child.steady_since = turn.now;
         child.life = Life::Running {
             start,
             since: turn.now,
@@ -236,7 +236,7 @@ impl State {
                 } else if matches!(self.phase, Phase::Ending { .. }) {
                     self.stopped(key, reason, Vec::new(), turn);
                 } else {
-                    self.decide(key, reason, turn.now.since(since), turn);
+                    self.decide(key, reason, (since, turn.now), turn);
                 }
             }
             Life::Stopping {
@@ -271,188 +271,40 @@ impl State {
         } = &child.life
             && *current == start
         {
-            let (reason, uptime) = (reason.clone(), at.since(*since));
-            self.decide(key, reason, uptime, turn);
+            let (reason, life) = (reason.clone(), (*since, *at));
+            self.decide(key, reason, life, turn);
         }
     }
 
-    /// A child ended by itself: what now?
-    fn decide(&mut self, key: Key, reason: ExitReason, uptime: Duration, turn: &mut Turn) {
-        let proven = self
-            .rules
-            .forget_after
-            .is_some_and(|enough| uptime >= enough);
-        if proven {
-            self.restarts.forget(key);
-        }
-        let child = self.child_mut(key);
-        if proven {
-            child.streak = 0;
-            child.window.clear();
-        }
-        let name = child.id.clone();
-        let restart = child.rules.restart;
-        let parole = match child.life {
-            Life::Running { parole, .. } => parole,
-            _ => None,
-        };
-        let exited = |decision| What::Exited {
-            child: name.clone(),
-            reason: reason.clone(),
-            uptime,
-            decision,
-        };
-        if restart.wants_restart(reason.class()) {
-            if parole.is_some() {
-                let next_probe = self.park(key, parole, reason.clone(), turn);
-                turn.event(exited(Decision::Park { next_probe }));
-                return;
-            }
-            match self.account(key, &reason, turn) {
-                Verdict::Restart { delay } => {
-                    turn.event(exited(Decision::Restart { delay }));
-                    self.restart_after(key, delay, turn);
-                }
-                Verdict::Park { next_probe } => {
-                    turn.event(exited(Decision::Park { next_probe }));
-                }
-                Verdict::GiveUp => {
-                    turn.event(exited(Decision::GiveUp));
-                    self.give_up(key, reason, turn);
-                }
-            }
-            return;
-        }
-        let gone = restart.is_temporary() || !self.is_ordered();
-        self.lay_down(key, turn);
-        if restart.is_significant() && self.significance_ends_it() {
-            turn.event(exited(Decision::AutoShutdown));
-            let detail = ShutdownDetail::Significant {
-                child: name.clone(),
-                last: Box::new(reason),
-            };
-            self.begin_ending(ExitReason::Shutdown(detail), turn);
-        } else if gone {
-            turn.event(exited(Decision::Remove));
-        } else {
-            turn.event(exited(Decision::StayDown));
-        }
-    }
-
-    /// Whether the end of a significant child, already laid down, ends the supervisor.
-    fn significance_ends_it(&self) -> bool {
-        match self.rules.auto_shutdown {
-            AutoShutdown::Never => false,
-            AutoShutdown::AnySignificant => true,
-            AutoShutdown::AllSignificant => !self.children.values().any(|child| {
-                child.rules.restart.is_significant() && !matches!(child.life, Life::Down)
-            }),
-        }
-    }
-
-    fn try_again(&mut self, key: Key, turn: &mut Turn) {
-        // Terminated or restarted with its group meanwhile: nothing to try.
-        let Some(Life::Retry { reason, .. }) = self.children.get(&key).map(|child| &child.life)
-        else {
+    /// A failure below is none of this supervisor's business, but as long as they go on the child
+    /// has not proved itself. The same holds for this supervisor, unless it is one that parks: its
+    /// children's failures stay its own.
+    fn unsteady(&mut self, key: Key, start: StartId, turn: &mut Turn) {
+        let proven = self.parking().map(|parking| parking.proven);
+        let Some(child) = self.children.get_mut(&key) else {
             return;
         };
-        let reason = reason.clone();
-        match self.account(key, &reason, turn) {
-            Verdict::Restart { delay } => self.restart_after(key, delay, turn),
-            Verdict::Park { .. } => {}
-            Verdict::GiveUp => self.give_up(key, reason, turn),
+        match child.life {
+            Life::Running {
+                start: current,
+                parole,
+                ..
+            } if current == start => {
+                child.steady_since = turn.now;
+                if let (Some(proven), Some(_)) = (proven, parole) {
+                    let at = turn.now + proven;
+                    turn.push(Effect::Timer { key, at });
+                }
+                self.tell_above(turn);
+            }
+            _ => {}
         }
     }
 
-    /// Counts a restart and says what comes of it.
-    fn account(&mut self, key: Key, reason: &ExitReason, turn: &mut Turn) -> Verdict {
-        let granted = if let Some(parking) = self.parking() {
-            self.child_mut(key)
-                .window
-                .admit(parking.intensity, key, turn.now)
-        } else {
-            self.restarts.admit(self.rules.intensity, key, turn.now)
-        };
-        if !granted {
-            if self.parking().is_some() {
-                return Verdict::Park {
-                    next_probe: self.park(key, None, reason.clone(), turn),
-                };
-            }
-            return Verdict::GiveUp;
+    pub(super) fn tell_above(&self, turn: &mut Turn) {
+        if self.parking().is_none() {
+            turn.push(Effect::Unsteady);
         }
-        let backoff = self.rules.backoff;
-        let child = self.child_mut(key);
-        let row = child.streak;
-        child.streak += 1;
-        let delay = match backoff {
-            Some(backoff) if row > 0 => self
-                .jitter
-                .shorten(backoff.step(row - 1), backoff.jitter_percent),
-            _ => Duration::ZERO,
-        };
-        Verdict::Restart { delay }
-    }
-
-    fn restart_after(&mut self, key: Key, delay: Duration, turn: &mut Turn) {
-        let until = turn.now + delay;
-        self.child_mut(key).life = Life::Waiting { until };
-        match self.rules.shape {
-            Shape::Dynamic(_) | Shape::Ordered(Strategy::OneForOne) if delay.is_zero() => {
-                self.begin_start(key, Why::Again, turn);
-            }
-            Shape::Dynamic(_) | Shape::Ordered(Strategy::OneForOne) => {
-                turn.push(Effect::Timer { key, at: until });
-            }
-            // The siblings cannot do without the child: they stop now, not when the wait is over.
-            Shape::Ordered(Strategy::OneForAll | Strategy::RestForOne) => {
-                self.phase = Phase::Regrouping {
-                    cause: key,
-                    stage: GroupStage::Stopping,
-                };
-            }
-        }
-    }
-
-    fn give_up(&mut self, key: Key, reason: ExitReason, turn: &mut Turn) {
-        let child = self.child_mut(key);
-        child.life = Life::Down;
-        let detail = ShutdownDetail::Intensity {
-            child: child.id.clone(),
-            last: Box::new(reason),
-        };
-        self.begin_ending(ExitReason::Shutdown(detail), turn);
-    }
-
-    fn park(
-        &mut self,
-        key: Key,
-        parole: Option<Parole>,
-        reason: ExitReason,
-        turn: &mut Turn,
-    ) -> Mono {
-        let probes = parole.map_or(0, |parole| parole.probes);
-        let wait = self.parking().map_or(Duration::ZERO, |parking| {
-            self.jitter
-                .shorten(parking.probe.step(probes), parking.probe.jitter_percent)
-        });
-        let next = turn.now + wait;
-        let child = self.child_mut(key);
-        child.window.clear();
-        child.streak = 0;
-        turn.event(What::Parked {
-            child: child.id.clone(),
-            reason: reason.clone(),
-            next_probe: next,
-        });
-        child.life = Life::Parked {
-            since: parole.map_or(turn.now, |parole| parole.parked_since),
-            reason,
-            probes,
-            next,
-        };
-        turn.push(Effect::Timer { key, at: next });
-        next
     }
 
     fn timer(&mut self, key: Key, turn: &mut Turn) {
@@ -464,6 +316,7 @@ impl State {
         let name = child.id.clone();
         // A timer that came early (clocks differ) is set again; one for a state that has passed
         // finds nothing to do.
+        let steady_since = child.steady_since;
         let due = match &child.life {
             Life::Waiting { until } => Some(*until),
             Life::Parked { next, .. } => Some(*next),
@@ -472,10 +325,8 @@ impl State {
                 StopStage::Killed { abandon_at } => Some(*abandon_at),
             },
             Life::Running {
-                since,
-                parole: Some(_),
-                ..
-            } => proven.map(|proven| *since + proven),
+                parole: Some(_), ..
+            } => proven.map(|proven| steady_since + proven),
             Life::Running { parole: None, .. }
             | Life::Down
             | Life::Starting { .. }
@@ -555,11 +406,4 @@ impl State {
         };
         self.children.range(from..).map(|(key, _)| *key).collect()
     }
-}
-
-/// What the accounting says about a restart.
-enum Verdict {
-    Restart { delay: Duration },
-    Park { next_probe: Mono },
-    GiveUp,
 }

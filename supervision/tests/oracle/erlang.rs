@@ -23,7 +23,7 @@ pub(crate) struct Erlang {
 
 impl Erlang {
     pub(crate) fn start() -> Self {
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/oracle/oracle.erl");
+        let source = "tests/oracle/oracle.erl";
         let code = erlang_base::compile(Path::new(source));
         let mut node = erlang_base::program("erl", |erl| {
             // One scheduler: see `oracle.erl`.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use coppice_supervision::{
-    Backoff, ChildState, CommandError, Decision, ExitReason, Intensity, Parking, ShutdownDetail,
-    Supervisor, SupervisorSpec, What,
+    Backoff, ChildSpec, ChildState, CommandError, Decision, ExitReason, Intensity, Parking,
+    ShutdownDetail, Supervisor, SupervisorSpec, What,
 };
 
 use super::kit::{Do, Stage, Start, exited, failure, is_start_of, settle};
@@ -138,6 +138,41 @@ async fn a_probed_child_that_stays_up_is_unparked_with_a_clean_record() {
     settle().await;
     let state = state_of(&supervisor, "a").await;
     assert!(matches!(state, ChildState::Running { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probed_supervisor_is_not_unparked_while_something_below_it_keeps_failing() {
+    let stage = Stage::default();
+    let (supervisor, _ended) = stage.up(SupervisorSpec::parking("root", parking())).await;
+    let below = SupervisorSpec::one_for_one("below")
+        .intensity(100, Duration::from_secs(3600))
+        .child(stage.child("a"));
+    supervisor.add(ChildSpec::supervisor(below)).await.unwrap();
+    for _ in 0..2 {
+        let seen = stage.seen();
+        supervisor.child("below").await.unwrap().unwrap().kill();
+        stage
+            .after(seen, |what| exited(what) == Some("below"))
+            .await;
+        settle().await;
+    }
+    let seen = stage.seen();
+    stage.after(seen, is_start_of("a")).await;
+    let unparked = |stage: &Stage| {
+        let events = stage.events();
+        events
+            .iter()
+            .any(|what| matches!(what, What::Unparked { .. }))
+    };
+    for _ in 0..4 {
+        tokio::time::sleep(MINUTE / 2).await;
+        stage.exit("a", failure("again")).await;
+    }
+    settle().await;
+    assert!(!unparked(&stage));
+    tokio::time::sleep(MINUTE + Duration::from_secs(1)).await;
+    settle().await;
+    assert!(unparked(&stage));
 }
 
 #[tokio::test(start_paused = true)]

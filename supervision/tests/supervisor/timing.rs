@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use coppice_supervision::{Backoff, Decision, SupervisorSpec, What};
+use coppice_supervision::{
+    Backoff, ChildSpec, Decision, ExitReason, Shutdown, ShutdownDetail, Supervisor, SupervisorSpec,
+    What,
+};
+
+use tokio::task::JoinHandle;
 
 use super::kit::{Do, Stage, exited, failure, is_start_of, settle};
 
@@ -85,6 +90,81 @@ async fn proven_uptime_takes_a_childs_restarts_off_the_intensity() {
         tokio::time::sleep(Duration::from_secs(60)).await;
     }
     assert!(supervisor.which_children().await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_too_far_apart_for_the_intensity_are_too_many_in_a_row() {
+    let stage = Stage::default();
+    let spec = SupervisorSpec::one_for_one("root")
+        .intensity(2, Duration::from_secs(10))
+        .forget_after(Duration::from_secs(60))
+        .in_a_row(2)
+        .child(stage.child("a"));
+    let (_supervisor, ended) = stage.up(spec).await;
+    for _ in 0..2 {
+        tokio::time::sleep(Duration::from_secs(59)).await;
+        delay_after_exit(&stage, "a").await;
+    }
+    tokio::time::sleep(Duration::from_secs(59)).await;
+    stage.tell("a", Do::Exit(failure("slow")));
+    let gave_up = ShutdownDetail::Intensity {
+        child: "a".into(),
+        last: Box::new(failure("slow")),
+    };
+    assert_eq!(end_of(ended).await, ExitReason::Shutdown(gave_up));
+}
+
+async fn end_of(supervisor: JoinHandle<ExitReason>) -> ExitReason {
+    let ended = tokio::time::timeout(Duration::from_secs(5), supervisor).await;
+    ended.expect("the supervisor goes on").unwrap()
+}
+
+/// A supervisor that may restart once an hour, with one below it that may restart always, and a child.
+fn two_levels(stage: &Stage) -> SupervisorSpec {
+    let inner = SupervisorSpec::one_for_one("inner")
+        .intensity(100, Duration::from_secs(3600))
+        .child(stage.child("a"));
+    SupervisorSpec::one_for_one("root")
+        .intensity(1, Duration::from_secs(3600))
+        .forget_after(Duration::from_secs(60))
+        .child(ChildSpec::supervisor(inner).shutdown(Shutdown::Timeout(Duration::from_secs(1))))
+}
+
+/// Ends the inner supervisor as somebody from outside would, and waits until it is back.
+async fn end_inner(stage: &Stage, root: &Supervisor) {
+    let inner = root.child("inner").await.unwrap().unwrap();
+    let seen = stage.seen();
+    inner.kill();
+    stage.after(seen, is_start_of("a")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_supervisor_below_proves_itself_by_time_without_restarts() {
+    let stage = Stage::default();
+    let (root, _ended) = stage.up(two_levels(&stage)).await;
+    for _ in 0..3 {
+        end_inner(&stage, &root).await;
+        delay_after_exit(&stage, "a").await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+    assert!(root.which_children().await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_supervisor_below_that_keeps_restarting_does_not_prove_itself() {
+    let stage = Stage::default();
+    let (root, ended) = stage.up(two_levels(&stage)).await;
+    end_inner(&stage, &root).await;
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        delay_after_exit(&stage, "a").await;
+    }
+    root.child("inner").await.unwrap().unwrap().kill();
+    let ended = end_of(ended).await;
+    let ExitReason::Shutdown(ShutdownDetail::Intensity { child, .. }) = &ended else {
+        panic!("{ended:?}");
+    };
+    assert_eq!(child.as_str(), "inner");
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, time::Duration};
 
+use coppice_clock::Mono;
 use serde_json::{Value, json};
 
 use super::{
@@ -20,6 +21,9 @@ use crate::{
 /// How long the machine may take, from the last blow until everything is as it should be. Packages wait
 /// longer after every death of their daemon, supervisors after every failure: up to half a minute each.
 const SETTLED_WITHIN: Duration = Duration::from_secs(90);
+
+/// What takes longer is said to have done so.
+const WORTH_A_WORD: Duration = Duration::from_secs(10);
 
 /// Processes that stay while their service does, of every package here.
 const LASTING: [&str; 4] = ["hello", "miniflux", "postgres", "syncthing"];
@@ -111,6 +115,7 @@ impl Settled {
         more: impl Fn(&Self) -> Result<T, String>,
     ) -> (Self, T) {
         world.server.answers();
+        let began = Mono::now();
         let mut complaints = String::new();
         let looked = patiently(SETTLED_WITHIN, Duration::from_millis(50), || {
             let look = look(world, subjects, model, whole)
@@ -120,6 +125,9 @@ impl Settled {
         let Some((more, settled, fates)) = looked else {
             panic!("not as it must be after {SETTLED_WITHIN:?}:\n{complaints}");
         };
+        if Mono::now().since(began) > WORTH_A_WORD {
+            println!("       the last thing waited for: {complaints}");
+        }
         for (number, fate) in fates.into_iter().enumerate() {
             model.found(number, fate);
         }

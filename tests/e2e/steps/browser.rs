@@ -18,7 +18,7 @@ pub(super) fn everything_is_done_in_chromium_without_a_command_line(world: &mut 
     let examples = World::example("hello");
     let output = Command::new("npm")
         .args(["run", "e2e", "--", "e2e/real.test.ts"])
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/web"))
+        .current_dir("web")
         .env("COPPICE_URL", "https://coppice.local")
         .env("COPPICE_PASSWORD", PASSWORD)
         .env("COPPICE_CA", world.ca())

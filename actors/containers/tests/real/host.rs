@@ -311,7 +311,7 @@ fn short_id() -> String {
 }
 
 pub(crate) fn compile_init(to: &Path) {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixture/init.rs");
+    let source = Path::new("tests/fixture/init.rs");
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output = Command::new(rustc)
         .args([

@@ -7,6 +7,7 @@
 mod aftermath;
 mod agent;
 mod failure;
+mod phase;
 pub mod step;
 
 use std::{sync::Arc, time::Duration};
@@ -23,6 +24,7 @@ use tokio::sync::broadcast;
 
 use self::{
     agent::{ask_list, find_runtime, kill_generation, live_runtime, spawn},
+    phase::phase_of,
     step::{Effect, Input, State},
 };
 use super::{
@@ -197,25 +199,11 @@ impl RuntimeShell {
     }
 
     fn announce(&self, state: &State) {
-        let phase = match state {
-            State::Waiting
-            | State::Launching { .. }
-            | State::Initialising { .. }
-            | State::Held { generation: None } => RuntimePhase::Booting,
-            State::Idle { .. }
-            | State::Held {
-                generation: Some(_),
-            } => RuntimePhase::Idle,
-            State::Starting { .. } | State::Stopping { .. } => RuntimePhase::Changing,
-            State::Exiting { .. } => RuntimePhase::Exiting,
-            State::Running { .. } => RuntimePhase::Running,
-            State::Exited => RuntimePhase::Exited,
-            State::Failed(failure) => RuntimePhase::Failed(failure.words()),
-        };
+        let phase = phase_of(state);
         let mut initialised = false;
         self.service.phase.send_if_modified(|now| {
             let changed = *now != phase;
-            initialised = *now == RuntimePhase::Booting && phase == RuntimePhase::Idle;
+            initialised = *now == RuntimePhase::Booting && phase.is_initialised();
             *now = phase;
             changed
         });

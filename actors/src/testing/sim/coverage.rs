@@ -172,13 +172,15 @@ const ELSEWHERE: &[(&str, &str, &[&str])] = &[
     (
         "supervisor",
         "Booting",
-        &["Ignored", "Timer", "TryAgain", "Command", "Shutdown"],
+        &[
+            "Ignored", "Unsteady", "Timer", "TryAgain", "Command", "Shutdown",
+        ],
     ),
     ("supervisor", "Running", &["Ignored"]),
     (
         "supervisor",
         "Regrouping",
-        &["Ignored", "Timer", "TryAgain", "Command"],
+        &["Ignored", "Unsteady", "Timer", "TryAgain", "Command"],
     ),
     (
         "supervisor",
@@ -187,6 +189,7 @@ const ELSEWHERE: &[(&str, &str, &[&str])] = &[
             "Started",
             "Ignored",
             "StartFailed",
+            "Unsteady",
             "Timer",
             "TryAgain",
             "Command",

@@ -89,10 +89,10 @@ fn names(of: &Type, found: &mut BTreeSet<String>) {
 }
 
 fn check(file: &str, now: &str) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web/src/app/api/generated");
+    let folder = Path::new("../web/src/app/api/generated");
     let path = folder.join(file);
     if std::env::var_os("COPPICE_GEN").is_some_and(|value| value == "1") {
-        fs::create_dir_all(&folder).expect("the folder can be made");
+        fs::create_dir_all(folder).expect("the folder can be made");
         fs::write(&path, now).expect("the file can be written");
     }
     let was = fs::read_to_string(&path).unwrap_or_default();

@@ -61,9 +61,7 @@ impl Container {
             .unwrap();
         let path = dir.path();
         for file in ["enter.sh", "hold.sh"] {
-            let from = Path::new(env!("CARGO_MANIFEST_DIR"))
-                .join("tests/container")
-                .join(file);
+            let from = Path::new("tests/container").join(file);
             fs::copy(from, path.join(file)).unwrap();
         }
         for made in [
