@@ -52,6 +52,7 @@ pub(super) fn mail_settings_reach_the_package_that_asked_and_their_password_nobo
     world: &mut World,
 ) {
     Probe::called(MAILER).install(world);
+    let (session, world) = (world.session(), &*world);
     let read = "return seen.effects.getSystemSmtp({ callback: () => note('changes', null) })";
     assert_eq!(ask(world, MAILER, read), Value::Null);
     let changes = |times: u64| {
@@ -74,7 +75,7 @@ pub(super) fn mail_settings_reach_the_package_that_asked_and_their_password_nobo
     });
     assert_eq!(ask(world, MAILER, read), expected);
 
-    let shown = world.session().call("server.smtp", json!({}));
+    let shown = session.call("server.smtp", json!({}));
     assert_eq!(shown["hasPassword"], true);
     let export = world.server.cli(&["db", "export"]);
     let told = [
@@ -90,7 +91,7 @@ pub(super) fn mail_settings_reach_the_package_that_asked_and_their_password_nobo
     }
     assert!(told[2].contains("server.set-smtp"), "{}", told[2]);
 
-    let cleared = world.session().call("server.clear-smtp", json!({}));
+    let cleared = session.call("server.clear-smtp", json!({}));
     assert_eq!(cleared, Value::Null);
     changes(2);
     assert_eq!(ask(world, MAILER, read), Value::Null);
