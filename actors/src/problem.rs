@@ -97,6 +97,8 @@ kinds! {
     Cancelled = 73, "Cancelled";
     /// The installation failed.
     InstallFailed = 76, "Install failed";
+    /// A mail was not taken.
+    Smtp = 78, "Mail error";
     /// The password is right, and a code of the second factor is needed, too. Not StartOS's, so far
     /// from its numbers, as is the next.
     CodeNeeded = 1001, "Code needed";
