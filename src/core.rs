@@ -64,7 +64,11 @@ fn core(common: &Common, options: Options) -> anyhow::Result<()> {
     let inherited = Core::from_env()?;
     // SAFETY: no other thread exists yet, so nobody reads the environment meanwhile.
     unsafe { prepare_process() };
-    let telemetry = coppice_api::telemetry::start("core")?;
+    let logs = common
+        .data_dir
+        .as_deref()
+        .map(coppice_api::telemetry::folder);
+    let telemetry = coppice_api::telemetry::start("core", logs.as_deref())?;
     // Each API request and each service's link is a descriptor, and a shell's usual limit is 1024.
     if let Err(error) = coppice_net::descriptors::raise_to_the_hard_limit() {
         tracing::warn!(%error, "the limit of descriptors was not raised");

@@ -26,7 +26,7 @@ fn edge() -> anyhow::Result<()> {
     let inherited = Edge::from_env()?;
     // Before any thread exists and any byte is read: threads made earlier would keep their rights.
     let file_system = sandbox::drop_privileges()?;
-    let telemetry = coppice_api::telemetry::start("edge")?;
+    let telemetry = coppice_api::telemetry::start("edge", None)?;
     file_system.log();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

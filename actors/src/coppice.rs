@@ -389,6 +389,12 @@ impl Coppice {
         ))
     }
 
+    /// What the core itself wrote, this one and those before it.
+    #[must_use]
+    pub fn own_logs(&self) -> ServiceLogs {
+        ServiceLogs::in_folder(&self.host().layout.data.join("logs"))
+    }
+
     /// The live tree of actors; `None` while the root is going down.
     pub async fn tree(&self) -> Option<TreeNode> {
         Some(node(
@@ -446,20 +452,12 @@ impl Coppice {
                 entry.state_info.name()
             )));
         }
-        self.host().service(id).ok_or_else(|| {
-            Problem::new(Kind::Unknown, format!("`{id}` is installed but its tree is not up; see the log of Coppice and restart it"))
-        })
+        let service = self.host().service(id);
+        service.ok_or_else(|| without_tree(id, &entry))
     }
 
     fn summary(&self, id: &str, entry: &PackageEntry) -> ServiceSummary {
-        let manifest = entry.state_info.manifest();
-        let text = |field: &str| {
-            manifest
-                .get(field)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
+        let title = entry.state_info.manifest().get("title");
         let (status, detail) = describe(entry);
         let named = crate::hosts::named_binding(&entry.hosts).is_some();
         let network = &self.host().network;
@@ -469,14 +467,29 @@ impl Coppice {
         };
         ServiceSummary {
             id: id.to_owned(),
-            title: text("title"),
-            version: text("version"),
+            title: title.and_then(Value::as_str).unwrap_or_default().to_owned(),
+            version: entry.state_info.version().to_owned(),
             status: status.to_owned(),
             detail,
             started: entry.status_info.started,
             address: named.then(|| format!("https://{}{port}", network.service_name(id))),
         }
     }
+}
+
+/// Why nothing can be asked of a service whose actors are not there: they did not come up, and are tried again.
+fn without_tree(id: &str, entry: &PackageEntry) -> Problem {
+    let parked = entry.parked.as_ref().map(|parked| {
+        let reason = &parked.reason;
+        format!(", it is parked because it failed too often ({reason})")
+    });
+    let why = format!(
+        "`{id}` is installed{}, and its actors did not come up; Coppice tries them again every {} s: ask again then, and see \
+         `coppice server logs` for what keeps them",
+        parked.unwrap_or_default(),
+        jobs::PLANT_AGAIN.as_secs()
+    );
+    Problem::new(Kind::Unknown, why)
 }
 
 fn blocked(task: &crate::model::Task) -> Problem {
@@ -606,4 +619,34 @@ pub fn in_start_order(packages: &BTreeMap<String, PackageEntry>) -> Vec<String> 
         visit(id, packages, &mut seen, &mut order);
     }
     order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Parked;
+
+    #[test]
+    fn a_service_without_actors_is_told_of_with_its_state_and_the_next_step() {
+        let installed = StateInfo::Installed {
+            manifest: Value::Null,
+        };
+        let mut entry = PackageEntry::bare(installed);
+        let absent = without_tree("hello", &entry).details;
+        assert!(
+            absent.starts_with("`hello` is installed, and its actors"),
+            "{absent}"
+        );
+        assert!(absent.contains("tries them again") && absent.contains("coppice server logs"));
+        let parked = serde_json::json!({
+            "since": "2026-11-27T01:00:00.000Z", "reason": "its runtime ended 5 times in 60 s",
+            "nextProbe": "2026-11-27T01:05:00.000Z",
+        });
+        entry.parked = Some(serde_json::from_value::<Parked>(parked).unwrap());
+        let parked = without_tree("hello", &entry).details;
+        assert!(
+            parked.contains("parked because it failed too often (its runtime"),
+            "{parked}"
+        );
+    }
 }

@@ -27,7 +27,7 @@ pub mod link;
 pub mod logs;
 pub mod model;
 pub mod network;
-mod notifications;
+pub mod notifications;
 pub mod observer;
 pub mod packages;
 pub mod problem;

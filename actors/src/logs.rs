@@ -5,6 +5,11 @@
 //! names, the newest few segments, and so many bytes of each are ever looked at. A position (cursor) is a segment number and a byte
 //! offset; it stays valid as long as the segment is kept.
 
+mod kernel;
+mod source;
+
+pub use source::{Boot, Follower, Page, Source};
+
 use std::{
     collections::{BTreeSet, VecDeque},
     fs::File,
@@ -35,6 +40,19 @@ pub struct Cursor {
     pub segment: u64,
     /// Byte offset in it.
     pub offset: u64,
+}
+
+impl Cursor {
+    /// Before everything.
+    pub const OLDEST: Self = Self {
+        segment: 0,
+        offset: 0,
+    };
+    /// Behind everything.
+    pub const NEWEST: Self = Self {
+        segment: u64::MAX,
+        offset: u64::MAX,
+    };
 }
 
 impl std::fmt::Display for Cursor {
@@ -74,7 +92,7 @@ pub struct Positioned {
     pub next: Cursor,
 }
 
-/// The logs of one service.
+/// A log in segments: a service's, or Coppice's own.
 #[derive(Clone, Debug)]
 pub struct ServiceLogs {
     folder: PathBuf,
@@ -94,13 +112,7 @@ impl ServiceLogs {
     /// # Errors
     /// When the folder cannot be read. A service that never ran has no lines and no error.
     pub fn tail(&self, limit: usize) -> io::Result<Vec<Positioned>> {
-        self.before(
-            Cursor {
-                segment: u64::MAX,
-                offset: u64::MAX,
-            },
-            limit,
-        )
+        self.before(Cursor::NEWEST, limit)
     }
 
     /// The `limit` lines before `end`, oldest first.
@@ -167,13 +179,7 @@ impl ServiceLogs {
     /// As [`Self::tail`].
     pub fn end(&self) -> io::Result<Cursor> {
         let last = self.tail(1)?.pop();
-        Ok(last.map_or(
-            Cursor {
-                segment: 0,
-                offset: 0,
-            },
-            |line| line.next,
-        ))
+        Ok(last.map_or(Cursor::OLDEST, |line| line.next))
     }
 
     /// The newest segments, oldest first.

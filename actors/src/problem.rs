@@ -99,6 +99,8 @@ kinds! {
     InstallFailed = 76, "Install failed";
     /// The new version did not prove itself.
     UpdateFailed = 77, "Update failed";
+    /// A mail was not taken.
+    Smtp = 78, "Mail error";
     /// The password is right, and a code of the second factor is needed, too. Not StartOS's, so far
     /// from its numbers, as is the next.
     CodeNeeded = 1001, "Code needed";

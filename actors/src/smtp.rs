@@ -2,8 +2,11 @@
 //!
 //! Invariant: they are among the secrets, whole: there is a password in them.
 
+mod trial;
+
 use patchdb::Secret;
 use serde::{Deserialize, Serialize};
+use ts_rs::TS;
 
 use crate::{
     host::Host,
@@ -34,7 +37,7 @@ pub struct Smtp {
 }
 
 /// How the connection to a mail server is secured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "lowercase")]
 pub enum SmtpSecurity {
     /// Plain at first, then TLS.

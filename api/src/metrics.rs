@@ -118,10 +118,21 @@ pub(crate) async fn measure(data: &Path) -> io::Result<Metrics> {
         .map_err(io::Error::other)?
 }
 
+/// The machine's memory in bytes.
+///
+/// # Errors
+/// When the kernel does not say.
+pub(crate) fn total_memory() -> io::Result<u64> {
+    Ok(memory()?.total)
+}
+
+fn memory() -> io::Result<parse::Memory> {
+    parse::memory(&fs::read_to_string("/proc/meminfo")?).ok_or_else(|| unread("/proc/meminfo"))
+}
+
 fn look(before: CpuTimes, data: &Path) -> io::Result<Metrics> {
     let share = cpu_times()?.since(before);
-    let memory = parse::memory(&fs::read_to_string("/proc/meminfo")?)
-        .ok_or_else(|| unread("/proc/meminfo"))?;
+    let memory = memory()?;
     // A kernel without swap has no such file.
     let zram = parse::zram(&fs::read_to_string("/proc/swaps").unwrap_or_default());
     let load = parse::load(&fs::read_to_string("/proc/loadavg")?)

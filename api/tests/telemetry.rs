@@ -56,7 +56,7 @@ fn a_span_reaches_the_collector_that_the_setting_names() {
     let (endpoint, coming) = collector();
     // SAFETY: the only test of this program, before it has another thread that reads the environment.
     unsafe { std::env::set_var("COPPICE_OTLP_ENDPOINT", endpoint) };
-    let telemetry = coppice_api::telemetry::start("test").unwrap();
+    let telemetry = coppice_api::telemetry::start("test", None).unwrap();
     tracing::info_span!("install", package = "hello").in_scope(|| tracing::info!("unpacked"));
     drop(telemetry);
     let (line, body) = coming.recv_timeout(Duration::from_secs(20)).unwrap();

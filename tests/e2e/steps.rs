@@ -26,6 +26,7 @@ mod names;
 mod receipts;
 mod regrowth;
 mod removal;
+mod startos;
 mod survival;
 mod syncthing;
 mod updates;
@@ -91,6 +92,11 @@ chapters! {
         an_ended_session_ends_its_streams,
         a_password_that_root_sets_ends_streams_and_tickets_of_browsers,
         who_asked_for_what_is_on_record_and_for_root_alone,
+        packages_are_listed_and_measured_in_the_shapes_of_startos,
+        mail_settings_reach_the_package_that_asked_and_their_password_nobody_else,
+        a_test_mail_that_nobody_takes_is_refused_with_the_reason,
+        notifications_are_told_listed_marked_and_removed,
+        what_the_server_and_the_kernel_wrote_is_read_and_followed,
         the_dashboard_is_served_under_its_own_policy,
         the_edge_has_no_privileges,
     }

@@ -11,7 +11,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::problem::Problem;
+use crate::{model::Notification, problem::Problem};
 
 const KIB: usize = 1024;
 
@@ -301,16 +301,13 @@ pub(super) fn hostnames(names: &[String]) -> Result<(), OverLimit> {
     names.iter().try_for_each(|one| name("host name", one))
 }
 
-/// Whether a notification is short enough to be kept and shown.
-pub(super) fn notification(
-    title: &str,
-    message: &str,
-    data: Option<&str>,
-) -> Result<(), OverLimit> {
+/// Whether a notification is short enough to be kept and shown, whoever sends it.
+pub(crate) fn notification(new: &Notification) -> Result<(), Problem> {
     let (titles, messages, details) = NOTIFICATION_BYTES;
-    short("notification's title", title, titles)?;
-    short("notification's message", message, messages)?;
-    short("notification's data", data.unwrap_or_default(), details)
+    short("notification's title", &new.title, titles)?;
+    short("notification's message", &new.message, messages)?;
+    let data = new.data.as_deref().unwrap_or_default();
+    Ok(short("notification's data", data, details)?)
 }
 
 fn listed(what: &'static str, size: usize, limit: usize) -> Result<(), OverLimit> {

@@ -18,7 +18,7 @@ mod dependencies;
 mod health;
 mod interfaces;
 mod lifecycle;
-mod limits;
+pub(crate) mod limits;
 mod network;
 mod notifications;
 mod packages;

@@ -3,7 +3,7 @@
 use coppice_clock::Wall;
 use serde::Deserialize;
 
-use super::{Answer, DONE, Request, limits};
+use super::{Answer, DONE, Request};
 use crate::model::{Notification, NotificationLevel};
 
 #[derive(Deserialize)]
@@ -23,7 +23,6 @@ pub(super) async fn create(request: Request<'_>) -> Answer {
         message,
         data,
     } = request.params()?;
-    limits::notification(&title, &message, data.as_deref())?;
     let service = request.service;
     service.entry()?;
     service

@@ -49,7 +49,7 @@ use crate::{
 /// A container's processes have this long to end by themselves.
 pub const CONTAINER_GRACE: Duration = Duration::from_secs(20);
 /// Between two tries to start a service's tree.
-const PLANT_AGAIN: Duration = Duration::from_secs(30);
+pub(crate) const PLANT_AGAIN: Duration = Duration::from_secs(30);
 /// A container that comes and goes is told to stop this often.
 const TELL_AGAIN: Duration = Duration::from_millis(200);
 

@@ -142,6 +142,13 @@ impl StateInfo {
         }
     }
 
+    /// The version in that manifest; empty when it names none.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        let version = self.manifest().get("version").and_then(Value::as_str);
+        version.unwrap_or_default()
+    }
+
     /// The word of the wire for this state.
     #[must_use]
     pub const fn name(&self) -> &'static str {

@@ -35,6 +35,9 @@ pub struct Private {
     pub audit: BTreeMap<String, BTreeMap<String, AuditRow>>,
     /// What starts found left over and how upgrades ended, by number.
     pub receipts: BTreeMap<String, ReceiptRow>,
+    /// The number of the newest notification, also when that one was removed.
+    #[serde(default)]
+    pub notified: Option<u64>,
 }
 
 /// `/private/packages/<id>`: what the host keeps about one service.

@@ -114,6 +114,22 @@ impl DesiredStatus {
             _ => self,
         }
     }
+
+    /// The state after `main` came up; `before` says whether it had been noted as up already.
+    ///
+    /// Then it is one that outlived the core, and a restart that was asked for is still to come.
+    #[must_use]
+    pub const fn came_up(self, before: bool) -> Self {
+        match self {
+            Self::Restarting { restart_again } if !before => match restart_again {
+                true => Self::Restarting {
+                    restart_again: false,
+                },
+                false => Self::Running,
+            },
+            _ => self,
+        }
+    }
 }
 
 /// One health check's report, as the package sent it.
@@ -174,6 +190,20 @@ mod tests {
             (DesiredStatus::Stopped, false, DesiredStatus::Stopped),
         ] {
             assert_eq!(before.restart(started), after, "{before:?} {started}");
+        }
+    }
+
+    #[test]
+    fn a_start_does_for_a_restart_unless_it_only_found_what_was_up_before() {
+        let restarting = |restart_again| DesiredStatus::Restarting { restart_again };
+        for (wanted, before, after) in [
+            (restarting(false), false, DesiredStatus::Running),
+            (restarting(true), false, restarting(false)),
+            (restarting(false), true, restarting(false)),
+            (DesiredStatus::Running, true, DesiredStatus::Running),
+            (DesiredStatus::Stopped, false, DesiredStatus::Stopped),
+        ] {
+            assert_eq!(wanted.came_up(before), after, "{wanted:?} {before}");
         }
     }
 }

@@ -18,7 +18,10 @@ mod db;
 mod find;
 mod install;
 mod login;
+mod logs;
+mod mail;
 mod metrics;
+mod notifications;
 mod packages;
 mod progress;
 mod remote;
@@ -107,6 +110,9 @@ pub enum Command {
     /// About the server, and where to reach it.
     #[command(subcommand)]
     Server(server::Server),
+    /// What packages and the server tell people.
+    #[command(subcommand)]
+    Notification(notifications::Notification),
     /// Package files: pack, look into, verify.
     #[command(subcommand)]
     S9pk(s9pk::S9pk),
@@ -172,6 +178,7 @@ async fn dispatch(common: &Common, command: Command) -> anyhow::Result<()> {
         Command::Login => login::login(common).await,
         Command::Logout => login::logout(common).await,
         Command::Server(verb) => server::server(common, verb).await,
+        Command::Notification(verb) => notifications::notification(common, verb).await,
         Command::Call(call) => call::run(common, call).await,
         Command::Upgrade { program } => upgrade::run(common, program).await,
         Command::Stop { keep_services } => server::stop(common, keep_services).await,

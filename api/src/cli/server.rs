@@ -11,7 +11,9 @@ use clap::Subcommand;
 use coppice_actors::Kind;
 use serde_json::{Value, json};
 
-use super::{Common, access, client::Client, metrics, progress::patiently, show};
+use super::{
+    Common, access, client::Client, logs::Lines, mail, metrics, progress::patiently, show,
+};
 
 /// How long a server may take to come or go.
 const SERVER_PATIENCE: Duration = Duration::from_secs(30);
@@ -56,6 +58,17 @@ pub enum Server {
         #[command(flatten)]
         follow: metrics::Follow,
     },
+    /// What Coppice itself wrote.
+    Logs {
+        /// What the kernel said, instead.
+        #[arg(long)]
+        kernel: bool,
+        #[command(flatten)]
+        lines: Lines,
+    },
+    /// The mail settings that packages may use.
+    #[command(subcommand)]
+    Smtp(mail::Smtp),
     /// What Coppice found, removed and changed about itself.
     Receipts,
 }
@@ -169,6 +182,15 @@ pub(super) async fn server(common: &Common, verb: Server) -> anyhow::Result<()> 
     match verb {
         Server::Info => info(common, &client).await,
         Server::Metrics { follow } => metrics::metrics(common, &client, follow).await,
+        Server::Logs { kernel, lines } => {
+            let method = if kernel {
+                "server.kernel-logs"
+            } else {
+                "server.logs"
+            };
+            lines.print(common, &client, method, json!({})).await
+        }
+        Server::Smtp(verb) => mail::smtp(common, &client, verb).await,
         Server::Receipts => receipts(common, &client).await,
     }
 }

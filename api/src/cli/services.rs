@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{
     Common,
     client::Client,
+    logs::Lines,
     paint, show,
     usage::{self, Limits},
     watch::Watch,
@@ -50,12 +51,8 @@ pub enum Service {
     Logs {
         /// The service.
         id: String,
-        /// Go on with what it writes from now on.
-        #[arg(short, long)]
-        follow: bool,
-        /// How many lines of the past.
-        #[arg(short = 'n', long, default_value_t = 50)]
-        lines: usize,
+        #[command(flatten)]
+        lines: Lines,
     },
     /// The daemons of a service and what they use.
     Ps {
@@ -109,7 +106,10 @@ pub(super) async fn service(common: &Common, verb: Service) -> anyhow::Result<()
             let asked = ("package.status", json!({ "id": id }));
             watch.show(common, &client, asked, status_words).await?;
         }
-        Service::Logs { id, follow, lines } => logs(common, &client, &id, follow, lines).await?,
+        Service::Logs { id, lines } => {
+            let of = json!({ "id": id });
+            lines.print(common, &client, "package.logs", of).await?;
+        }
         Service::Ps { id, watch } => usage::ps(common, &client, &id, watch).await?,
         Service::Limits(limits) => usage::limits(common, &client, limits).await?,
         Service::Why(asked) => why(common, &client, asked).await?,
@@ -119,7 +119,7 @@ pub(super) async fn service(common: &Common, verb: Service) -> anyhow::Result<()
 
 /// Every service with its state; `service list` and `package list` are the same.
 pub(super) async fn list(common: &Common, client: &Client, watch: Watch) -> anyhow::Result<()> {
-    let asked = ("package.list", json!({}));
+    let asked = ("package.overview", json!({}));
     watch.show(common, client, asked, services).await
 }
 
@@ -231,46 +231,4 @@ fn why_words(why: &Value) -> String {
         }
     }
     lines.join("\n")
-}
-
-async fn logs(
-    common: &Common,
-    client: &Client,
-    id: &str,
-    follow: bool,
-    lines: usize,
-) -> anyhow::Result<()> {
-    let line = |entry: &Value| {
-        if common.json {
-            println!("{entry}");
-        } else {
-            println!(
-                "{} {}",
-                show::text(entry, "timestamp"),
-                show::text(entry, "message")
-            );
-        }
-    };
-    if !follow {
-        let read = client
-            .call("package.logs", json!({ "id": id, "limit": lines }))
-            .await?;
-        read["entries"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .for_each(line);
-        return Ok(());
-    }
-    let stream = client
-        .call("package.logs.follow", json!({ "id": id, "limit": lines }))
-        .await?;
-    client
-        .follow(&show::text(&stream, "guid"), |frame| {
-            if let Ok(entry) = serde_json::from_str(frame) {
-                line(&entry);
-            }
-            true
-        })
-        .await
 }

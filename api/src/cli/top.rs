@@ -63,7 +63,7 @@ pub(super) async fn run(common: &Common, top: &Top) -> anyhow::Result<()> {
 
 async fn picture(client: &Client, before: &Used) -> anyhow::Result<(Value, Used)> {
     let (list, stats, metrics) = tokio::try_join!(
-        client.call("package.list", json!({})),
+        client.call("package.overview", json!({})),
         client.call("package.usage", json!({})),
         client.call("server.metrics", json!({})),
     )?;

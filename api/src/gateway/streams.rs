@@ -6,7 +6,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use axum::extract::ws::WebSocket;
-use coppice_actors::logs::{Cursor, ServiceLogs};
+use coppice_actors::logs::Follower;
 use patchdb::{PublicEvent, PublicSubscription};
 use serde_json::json;
 use tokio::{
@@ -52,7 +52,7 @@ pub(crate) async fn document(socket: WebSocket, mut subscription: PublicSubscrip
 }
 
 /// Log lines from a position on, one frame each.
-pub(crate) async fn logs(socket: WebSocket, logs: ServiceLogs, mut cursor: Cursor) {
+pub(crate) async fn logs(socket: WebSocket, mut follower: Follower) {
     let mut line = Line::new(socket);
     let mut tick = tokio::time::interval(LOG_POLL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -61,23 +61,25 @@ pub(crate) async fn logs(socket: WebSocket, logs: ServiceLogs, mut cursor: Curso
             _ = tick.tick() => {}
             () = line.gone() => return,
         }
-        let (reader, from) = (logs.clone(), cursor);
-        let read = tokio::task::spawn_blocking(move || reader.after(from, LOG_BATCH)).await;
-        let why = match read {
-            Ok(Ok(found)) => {
+        let reading = move || {
+            let found = follower.read(LOG_BATCH);
+            found.map(|found| (follower, found))
+        };
+        let read = tokio::task::spawn_blocking(reading).await;
+        match read.map_err(std::io::Error::other).flatten() {
+            Ok((reader, found)) => {
+                follower = reader;
                 for one in found {
-                    cursor = one.next;
                     if line.send(&entry(&one).to_string()).await.is_err() {
                         return;
                     }
                 }
-                continue;
             }
-            Ok(Err(error)) => error.to_string(),
-            Err(error) => error.to_string(),
-        };
-        let why = format!("the logs cannot be read: {why}; ask for them again");
-        return line.close(FAILED, &why).await;
+            Err(error) => {
+                let why = format!("the logs cannot be read: {error}; ask for them again");
+                return line.close(FAILED, &why).await;
+            }
+        }
     }
 }
 

@@ -55,12 +55,12 @@ impl Leaves {
 /// The id in a parameter, or the first few of a list of them.
 fn ids(value: &Value) -> Option<String> {
     let Value::Array(list) = value else {
-        return Some(id(value.as_str()?)?.to_owned());
+        return id(value);
     };
-    let shown = list.iter().take(IDS_SHOWN).map(|one| id(one.as_str()?));
+    let shown = list.iter().take(IDS_SHOWN).map(id);
     let mut shown = shown.collect::<Option<Vec<_>>>()?;
     if list.len() > IDS_SHOWN {
-        shown.push("…");
+        shown.push("…".to_owned());
     }
     Some(shown.join(","))
 }
@@ -81,13 +81,16 @@ impl Sparing {
     }
 }
 
-/// The text, if it can be an id. Anything else may be what somebody typed into the wrong field.
-fn id(text: &str) -> Option<&str> {
+/// The number or text, if it can be an id. Anything else may be what somebody typed into the wrong field.
+fn id(value: &Value) -> Option<String> {
+    let Some(text) = value.as_str() else {
+        return Some(value.as_u64()?.to_string());
+    };
     let is_id = (1..=LONGEST_ID).contains(&text.len())
         && text
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':'));
-    is_id.then_some(text)
+    is_id.then(|| text.to_owned())
 }
 
 /// Which trail a row belongs to; none for most of what strangers are refused.
@@ -182,6 +185,9 @@ mod tests {
         let expected = [
             "server.stop",
             "server.upgrade",
+            "server.set-smtp",
+            "server.clear-smtp",
+            "server.test-smtp",
             "auth.login",
             "auth.logout",
             "auth.session.kill",
@@ -207,6 +213,12 @@ mod tests {
             "package.set-limits",
             "package.action.run",
             "package.action.clear-task",
+            "notification.remove",
+            "notification.remove-before",
+            "notification.mark-seen",
+            "notification.mark-seen-before",
+            "notification.mark-unseen",
+            "notification.create",
         ];
         assert_eq!(leaving, expected);
     }
@@ -219,7 +231,7 @@ mod tests {
         assert_eq!(leaves.object(&good).as_deref(), Some("hello/set-name"));
         let typed = json!({ "packageId": "my secret word", "actionId": "set-name" });
         assert_eq!(leaves.object(&typed), None);
-        assert_eq!(leaves.object(&json!({ "packageId": 7 })), None);
+        assert_eq!(leaves.object(&json!({ "packageId": true })), None);
         assert_eq!(Leaves::Row.object(&good), None);
     }
 
@@ -229,8 +241,9 @@ mod tests {
         assert_eq!(object(json!(["a", "b"])).as_deref(), Some("a,b"));
         let many = json!(["a", "b", "c", "d", "e", "f"]);
         assert_eq!(object(many).as_deref(), Some("a,b,c,d,…"));
+        assert_eq!(object(json!([7, 8])).as_deref(), Some("7,8"));
         assert_eq!(object(json!(["a", "my secret word"])), None);
-        assert_eq!(object(json!(["a", 7])), None);
+        assert_eq!(object(json!(["a", -0.5])), None);
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! Logs of a service, a page at a time or as a stream.
+//! Logs of a service, of Coppice itself and of the kernel, a page at a time or as a stream.
 
 use coppice_actors::{
     Kind, Problem,
-    logs::{Cursor, Positioned, ServiceLogs},
+    logs::{Boot, Cursor, Page, Positioned, Source},
 };
 use coppice_clock::Wall;
 use futures_util::FutureExt;
@@ -11,7 +11,7 @@ use ts_rs::TS;
 
 use super::{
     Call, Failure,
-    shapes::{Count, Guid},
+    shapes::{Count, Guid, Whole},
 };
 use crate::{
     continuations::{Continuation, PATIENCE},
@@ -24,11 +24,10 @@ const MOST: usize = 10_000;
 /// Lines of an answer that was not told how many.
 const USUAL: usize = 50;
 
+/// Which lines are meant.
 #[derive(Deserialize, TS)]
 #[ts(optional_fields = nullable)]
-pub(super) struct LogsOf {
-    /// Of which package.
-    id: String,
+pub(super) struct LogLines {
     /// How many lines, at most; 50 when it is left out.
     #[ts(as = "Option<Count>")]
     limit: Option<u64>,
@@ -36,20 +35,43 @@ pub(super) struct LogsOf {
     cursor: Option<String>,
     /// Whether those before the cursor are meant; they come oldest first, too.
     before: Option<bool>,
+    /// Only those of one boot of the machine, or life of the container: 0 is the newest, -1 the one before, or its id.
+    boot: Option<WhichBoot>,
 }
 
-impl LogsOf {
-    fn cursor(&self) -> Result<Option<Cursor>, Problem> {
-        let parsed = self.cursor.as_deref().map(str::parse).transpose();
-        parsed.map_err(|error: coppice_actors::logs::BadCursor| {
-            Problem::of(Kind::InvalidRequest, &error)
+/// A boot of the machine, or a life of a container.
+#[derive(Deserialize, TS)]
+#[serde(untagged)]
+pub(super) enum WhichBoot {
+    /// Counted back from the newest, or, above 0, on from the oldest.
+    Number(#[ts(as = "Whole")] i64),
+    /// By its id.
+    Id(String),
+}
+
+impl LogLines {
+    fn page(self) -> Result<Page, Problem> {
+        let cursor = self.cursor.as_deref().map(str::parse::<Cursor>).transpose();
+        let limit = self.limit.map_or(Ok(USUAL), usize::try_from);
+        Ok(Page {
+            limit: limit.unwrap_or(MOST).min(MOST),
+            cursor: cursor.map_err(|error| Problem::of(Kind::InvalidRequest, &error))?,
+            before: self.before.unwrap_or_default(),
+            boot: self.boot.map(|boot| match boot {
+                WhichBoot::Number(number) => Boot::Number(number),
+                WhichBoot::Id(id) => Boot::Id(id),
+            }),
         })
     }
+}
 
-    fn limit(&self) -> usize {
-        let limit = self.limit.map_or(Ok(USUAL), usize::try_from);
-        limit.unwrap_or(MOST).min(MOST)
-    }
+#[derive(Deserialize, TS)]
+pub(super) struct LogsOf {
+    /// Of which package.
+    id: String,
+    /// Which lines.
+    #[serde(flatten)]
+    lines: LogLines,
 }
 
 /// One line of a log.
@@ -61,9 +83,9 @@ pub(crate) struct LogEntry {
     timestamp: Wall,
     /// The line.
     message: String,
-    /// The life of the container it belongs to.
+    /// The boot of the machine, or life of the container, that it belongs to.
     boot_id: String,
-    /// `agent`, `runtime`, or the id of a process.
+    /// `agent`, `runtime`, or the id of a process; `core`; `kernel`.
     source: String,
 }
 
@@ -107,67 +129,102 @@ pub(crate) fn entry(line: &Positioned) -> LogEntry {
     }
 }
 
-async fn lines(
-    id: &str,
-    logs: ServiceLogs,
-    read: impl FnOnce(&ServiceLogs) -> std::io::Result<Vec<Positioned>> + Send + 'static,
-) -> Result<Vec<Positioned>, Problem> {
-    let unread = |why: &dyn std::fmt::Display| {
-        let why = format!("the logs of `{id}` cannot be read: {why}; try again");
-        Problem::new(Kind::Journald, why)
-    };
-    let read = tokio::task::spawn_blocking(move || read(&logs)).await;
-    read.map_err(|error| unread(&error))?
-        .map_err(|error| unread(&error))
+/// A log, as errors name it.
+struct Named {
+    whose: String,
+    log: Source,
+}
+
+impl Named {
+    fn of_service(call: &Call, id: &str) -> Result<Self, Problem> {
+        Ok(Self {
+            whose: format!("`{id}`"),
+            log: Source::Kept(call.coppice().logs(id)?),
+        })
+    }
+
+    fn own(call: &Call) -> Self {
+        Self {
+            whose: "Coppice".to_owned(),
+            log: Source::Kept(call.coppice().own_logs()),
+        }
+    }
+
+    fn kernel() -> Self {
+        Self {
+            whose: "the kernel".to_owned(),
+            log: Source::Kernel,
+        }
+    }
+
+    async fn reading<T: Send + 'static>(
+        self,
+        read: impl FnOnce(&Source) -> std::io::Result<T> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let Self { whose, log } = self;
+        let read = tokio::task::spawn_blocking(move || read(&log)).await;
+        let read = read.map_err(std::io::Error::other).flatten();
+        read.map_err(|error| {
+            let why = format!("the logs of {whose} cannot be read: {error}; try again");
+            Problem::new(Kind::Journald, why)
+        })
+    }
+
+    async fn page(self, lines: LogLines) -> Result<LogPage, Failure> {
+        let page = lines.page()?;
+        let found = self.reading(move |log| log.page(&page)).await?;
+        Ok(LogPage {
+            entries: found.iter().map(entry).collect(),
+            start_cursor: found.first().map(|line| line.at.to_string()),
+            end_cursor: found.last().map(|line| line.next.to_string()),
+        })
+    }
+
+    async fn follow(self, call: &Call, lines: LogLines) -> Result<LogFollow, Failure> {
+        let page = lines.page()?;
+        if page.boot.is_some_and(|boot| boot != Boot::Number(0)) {
+            let why = "an earlier boot says nothing more; read its lines instead of following them";
+            return Err(Problem::invalid(why).into());
+        }
+        let follower = self
+            .reading(move |log| log.follow(page.cursor, page.limit))
+            .await?;
+        let start = follower.position();
+        let stream = Continuation::Socket(Box::new(move |socket| {
+            streams::logs(socket, follower).boxed()
+        }));
+        let tickets = &call.context.gate.tickets;
+        let guid = tickets.give(&call.context.caller, stream, PATIENCE)?;
+        Ok(LogFollow {
+            start_cursor: start.to_string(),
+            guid: Guid(guid),
+        })
+    }
 }
 
 pub(super) async fn read(call: Call, params: LogsOf) -> Result<LogPage, Failure> {
-    let (cursor, limit) = (params.cursor()?, params.limit());
-    let before = params.before.unwrap_or_default();
-    let found = lines(
-        &params.id,
-        call.coppice().logs(&params.id)?,
-        move |logs| match (cursor, before) {
-            (None, _) => logs.tail(limit),
-            (Some(cursor), true) => logs.before(cursor, limit),
-            (Some(cursor), false) => logs.after(cursor, limit),
-        },
-    )
-    .await?;
-    Ok(LogPage {
-        entries: found.iter().map(entry).collect(),
-        start_cursor: found.first().map(|line| line.at.to_string()),
-        end_cursor: found.last().map(|line| line.next.to_string()),
-    })
+    Named::of_service(&call, &params.id)?
+        .page(params.lines)
+        .await
 }
 
 pub(super) async fn follow(call: Call, params: LogsOf) -> Result<LogFollow, Failure> {
-    let logs = call.coppice().logs(&params.id)?;
-    let start = match params.cursor()? {
-        Some(cursor) => cursor,
-        None => {
-            let limit = params.limit();
-            let newest = lines(&params.id, logs.clone(), move |logs| {
-                logs.tail(limit.max(1))
-            })
-            .await?;
-            match (newest.first(), newest.last()) {
-                (Some(first), _) if limit > 0 => first.at,
-                (_, Some(last)) => last.next,
-                _ => Cursor {
-                    segment: 0,
-                    offset: 0,
-                },
-            }
-        }
-    };
-    let stream = Continuation::Socket(Box::new(move |socket| {
-        streams::logs(socket, logs, start).boxed()
-    }));
-    let tickets = &call.context.gate.tickets;
-    let guid = tickets.give(&call.context.caller, stream, PATIENCE)?;
-    Ok(LogFollow {
-        start_cursor: start.to_string(),
-        guid: Guid(guid),
-    })
+    let log = Named::of_service(&call, &params.id)?;
+    log.follow(&call, params.lines).await
+}
+
+pub(super) async fn read_own(call: Call, lines: LogLines) -> Result<LogPage, Failure> {
+    Named::own(&call).page(lines).await
+}
+
+pub(super) async fn follow_own(call: Call, lines: LogLines) -> Result<LogFollow, Failure> {
+    Named::own(&call).follow(&call, lines).await
+}
+
+pub(super) async fn read_kernel(_: Call, lines: LogLines) -> Result<LogPage, Failure> {
+    Named::kernel().page(lines).await
+}
+
+pub(super) async fn follow_kernel(call: Call, lines: LogLines) -> Result<LogFollow, Failure> {
+    Named::kernel().follow(&call, lines).await
 }

@@ -45,9 +45,9 @@
 use super::{
     accounts, audit,
     audit::Leaves,
-    db, logs,
+    db, logs, mail,
     method::{Effect, Method, Needs, Reply, Within, methods, typed},
-    metrics, packages, programs, schema,
+    metrics, notifications, packages, programs, schema,
     schema::Shape,
     second_factor, server,
     shapes::{ById, Json, JsonObject, Nothing},
@@ -83,6 +83,25 @@ methods! {
     "server.upgrade" = server::upgrade(server::UpgradeServer) -> server::UpgradeBegun { Root, Acts, Moment, Row, Bare }
     /// Gives what the server found, removed and changed about itself, oldest first.
     "server.receipts" = server::receipts(Nothing) -> Vec<ReceiptRow> { Role(Admin), Reads, Moment, Nothing, Bare }
+
+    /// Gives what registries ask of a server: versions, architecture, memory.
+    "server.device-info" = server::device_info(Nothing) -> server::DeviceInfo { Role(Admin), Reads, Moment, Nothing, Bare }
+    /// Gives log lines of Coppice itself.
+    "server.logs" = logs::read_own(logs::LogLines) -> logs::LogPage { Role(Admin), Reads, Moment, Nothing, Bare }
+    /// Gives a stream of log lines of Coppice itself.
+    "server.logs.follow" = logs::follow_own(logs::LogLines) -> logs::LogFollow { Role(Admin), Acts, Moment, Nothing, Bare }
+    /// Gives log lines of the kernel.
+    "server.kernel-logs" = logs::read_kernel(logs::LogLines) -> logs::LogPage { Role(Admin), Reads, Moment, Nothing, Bare }
+    /// Gives a stream of log lines of the kernel.
+    "server.kernel-logs.follow" = logs::follow_kernel(logs::LogLines) -> logs::LogFollow { Role(Admin), Acts, Moment, Nothing, Bare }
+    /// Gives the mail settings, without the password, or null.
+    "server.smtp" = mail::kept(Nothing) -> Option<mail::KeptMailSettings> { Role(Admin), Reads, Moment, Nothing, Bare }
+    /// Keeps mail settings, and tells the packages that asked to hear of it.
+    "server.set-smtp" = mail::set(mail::MailSettings) -> () { Role(Admin), Sets, Moment, Row, Bare }
+    /// Forgets the mail settings.
+    "server.clear-smtp" = mail::clear(Nothing) -> () { Role(Admin), Sets, Moment, Row, Bare }
+    /// Sends a mail to `to` with these settings, which need not be the ones that are kept.
+    "server.test-smtp" = mail::test(mail::TestMail) -> () { Role(Admin), Acts, Minutes, Row, Bare }
 
     /// Begins a session for `password`; with two-step login on, `code` is needed, too.
     "auth.login" = accounts::login(accounts::Login) -> accounts::LoggedIn { Nobody, Acts, Moment, Row, Bare }
@@ -134,8 +153,10 @@ methods! {
     /// Keeps `value` for web interfaces, at `pointer` below /public/ui.
     "db.put.ui" = db::put_ui(db::PutUi) -> () { Role(Admin), Sets, Moment, Nothing, Sequenced }
 
-    /// Gives every package with its state.
-    "package.list" = packages::list(Nothing) -> Vec<ServiceSummary> { Role(Admin), Reads, Moment, Nothing, Bare }
+    /// Gives every package with where it stands in its life, as StartOS does.
+    "package.list" = packages::list(Nothing) -> Vec<packages::ListedPackage> { Role(Admin), Reads, Moment, Nothing, Bare }
+    /// Gives every service with how it is: in one word, with its reason and its address.
+    "package.overview" = packages::overview(Nothing) -> Vec<ServiceSummary> { Role(Admin), Reads, Moment, Nothing, Bare }
     /// Gives one package with everything shown of it.
     "package.status" = packages::status(ById) -> packages::PackageStatus { Role(Admin), Reads, Moment, Nothing, Bare }
     /// Gives the version of a package, or null.
@@ -178,6 +199,21 @@ methods! {
     "package.logs" = logs::read(logs::LogsOf) -> logs::LogPage { Role(Admin), Reads, Moment, Nothing, Bare }
     /// Gives a stream of log lines of a service.
     "package.logs.follow" = logs::follow(logs::LogsOf) -> logs::LogFollow { Role(Admin), Acts, Moment, Nothing, Bare }
+
+    /// Gives what packages and the server told people, newest first: `limit` of them, those before number `before`.
+    "notification.list" = notifications::list(notifications::ListNotifications) -> Vec<notifications::ListedNotification> { Role(Admin), Reads, Moment, Nothing, Bare }
+    /// Takes notifications away.
+    "notification.remove" = notifications::remove(notifications::TheseNotifications) -> () { Role(Admin), Sets, Moment, RowOf("ids"), Bare }
+    /// Takes away those with smaller numbers than `before`.
+    "notification.remove-before" = notifications::remove_before(notifications::NotificationsBefore) -> () { Role(Admin), Sets, Moment, RowOf("before"), Bare }
+    /// Notes that notifications were seen.
+    "notification.mark-seen" = notifications::mark_seen(notifications::TheseNotifications) -> () { Role(Admin), Sets, Moment, RowOf("ids"), Bare }
+    /// Notes that the one with the number `before` and all with smaller ones were seen.
+    "notification.mark-seen-before" = notifications::mark_seen_before(notifications::NotificationsBefore) -> () { Role(Admin), Sets, Moment, RowOf("before"), Bare }
+    /// Notes that notifications were not seen.
+    "notification.mark-unseen" = notifications::mark_unseen(notifications::TheseNotifications) -> () { Role(Admin), Sets, Moment, RowOf("ids"), Bare }
+    /// Tells the people who look after this server something.
+    "notification.create" = notifications::create(notifications::CreateNotification) -> () { Role(Admin), Acts, Moment, Row, Bare }
 }
 
 #[cfg(test)]

@@ -26,7 +26,31 @@ use crate::{
     },
 };
 
-pub(super) async fn list(call: Call, _: Nothing) -> Result<Vec<ServiceSummary>, Failure> {
+/// A package in the list that StartOS's clients read.
+#[derive(Serialize, TS)]
+pub(super) struct ListedPackage {
+    /// Where it stands in its life.
+    #[ts(
+        type = "\"installed\" | \"installing\" | \"updating\" | \"restoring\" | \"removing\" | \"error\""
+    )]
+    status: &'static str,
+    /// Its id.
+    id: String,
+    /// The version that counts now.
+    version: String,
+}
+
+pub(super) async fn list(call: Call, _: Nothing) -> Result<Vec<ListedPackage>, Failure> {
+    let packages = call.coppice().host().document.packages().into_iter();
+    let listed = packages.map(|(id, entry)| ListedPackage {
+        status: entry.state_info.name(),
+        id,
+        version: entry.state_info.version().to_owned(),
+    });
+    Ok(listed.collect())
+}
+
+pub(super) async fn overview(call: Call, _: Nothing) -> Result<Vec<ServiceSummary>, Failure> {
     Ok(call.coppice().list())
 }
 

@@ -1,11 +1,17 @@
 //! About the server.
 
-use coppice_actors::{Kind, Problem, coppice::TreeNode, model::ReceiptRow};
+use coppice_actors::{
+    Kind, Problem, boot::STARTOS_COMPATIBLE, coppice::TreeNode, model::ReceiptRow,
+};
 use coppice_clock::{Mono, Wall};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::{Call, Failure, shapes::Nothing};
+use super::{
+    Call, Failure,
+    shapes::{Count, Nothing},
+};
+use crate::metrics::total_memory;
 
 #[derive(Deserialize, TS)]
 pub(super) struct Echo {
@@ -45,6 +51,60 @@ pub(super) async fn time(_: Call, _: Nothing) -> Result<ServerTime, Failure> {
     Ok(ServerTime {
         now: Wall::now(),
         uptime: Mono::now().as_millis() / 1000,
+    })
+}
+
+/// What a registry would ask of this server, to offer what fits it.
+#[derive(Serialize, TS)]
+pub(super) struct DeviceInfo {
+    os: DeviceOs,
+    hardware: DeviceHardware,
+}
+
+#[derive(Serialize, TS)]
+struct DeviceOs {
+    /// The StartOS version that packages see.
+    version: String,
+    /// The versions that a package may ask for, as a range.
+    compat: String,
+    /// What images of the system are made for.
+    #[ts(type = "string")]
+    platform: &'static str,
+    /// The language, for example `en_US`.
+    language: String,
+}
+
+#[derive(Serialize, TS)]
+struct DeviceHardware {
+    /// The processor's architecture.
+    #[ts(type = "string")]
+    arch: &'static str,
+    /// Memory in bytes.
+    #[ts(as = "Count")]
+    ram: u64,
+    /// Processors and displays; null: not looked for.
+    #[ts(type = "null")]
+    devices: (),
+}
+
+pub(super) async fn device_info(call: Call, _: Nothing) -> Result<DeviceInfo, Failure> {
+    let ram = total_memory().map_err(|error| {
+        let why = format!("the machine cannot be measured: {error}; try again");
+        Problem::new(Kind::Filesystem, why)
+    })?;
+    let arch = std::env::consts::ARCH;
+    Ok(DeviceInfo {
+        os: DeviceOs {
+            version: STARTOS_COMPATIBLE.to_owned(),
+            compat: format!("<={STARTOS_COMPATIBLE}"),
+            platform: arch,
+            language: call.coppice().host().language.clone(),
+        },
+        hardware: DeviceHardware {
+            arch,
+            ram,
+            devices: (),
+        },
     })
 }
 

@@ -58,6 +58,10 @@ macro_rules! formats {
 formats! {
     /// A whole number, 0 or more.
     Count = "number", { "type": "integer", "minimum": 0, "maximum": 9007199254740991_u64 };
+    /// A whole number.
+    Whole = "number", { "type": "integer", "minimum": -9007199254740991_i64, "maximum": 9007199254740991_u64 };
+    /// The number of a port.
+    Port = "number", { "type": "integer", "minimum": 0, "maximum": 65535 };
     /// A time, as in RFC 3339.
     Timestamp = "string", { "type": "string", "format": "date-time" };
     /// A place in the document: a JSON pointer.

@@ -17,6 +17,14 @@ use crate::{
     world::{PASSWORD, World},
 };
 
+pub(super) use super::startos::{
+    a_test_mail_that_nobody_takes_is_refused_with_the_reason,
+    mail_settings_reach_the_package_that_asked_and_their_password_nobody_else,
+    notifications_are_told_listed_marked_and_removed,
+    packages_are_listed_and_measured_in_the_shapes_of_startos,
+    what_the_server_and_the_kernel_wrote_is_read_and_followed,
+};
+
 const NOT_FOUND: i64 = 6;
 const AUTHORIZATION: i64 = 34;
 const INCORRECT_PASSWORD: i64 = 7;

@@ -18,19 +18,21 @@ const LAYERS: [(&str, u8); 18] = [
     ("coppice-remove-tree", 0),
     ("coppice-wire", 0),
     ("patchdb-derive", 0),
+    // What the container and the core both write.
+    ("coppice-segments", 1),
     // The leaves: none knows another.
-    ("coppice-agent", 1),
-    ("coppice-containers", 1),
-    ("coppice-heart", 1),
-    ("coppice-net", 1),
-    ("coppice-s9pk", 1),
-    ("coppice-supervision", 1),
-    ("patchdb", 1),
-    ("coppice-actors", 2),
-    ("coppice-api", 3),
-    ("coppice", 4),
-    ("coppice-e2e", 5),
-    ("xtask", 5),
+    ("coppice-agent", 2),
+    ("coppice-containers", 2),
+    ("coppice-heart", 2),
+    ("coppice-net", 2),
+    ("coppice-s9pk", 2),
+    ("coppice-supervision", 2),
+    ("patchdb", 2),
+    ("coppice-actors", 3),
+    ("coppice-api", 4),
+    ("coppice", 5),
+    ("coppice-e2e", 6),
+    ("xtask", 6),
 ];
 
 #[derive(Deserialize)]

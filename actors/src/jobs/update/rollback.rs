@@ -28,7 +28,7 @@ use crate::{
 /// The step in which the new version is kept already.
 pub(super) const TIDY: &str = "tidy";
 /// Bytes of the reason that people are told.
-const WHY_BYTES: usize = 4096;
+const WHY_BYTES: usize = 3072;
 /// Why an update failed that nobody was at any more.
 const INTERRUPTED: &str = "Coppice ended while it was under way";
 

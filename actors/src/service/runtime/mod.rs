@@ -356,18 +356,8 @@ impl RuntimeShell {
             let written = service
                 .update("runtime-started", |entry| {
                     let status = &mut entry.status_info;
+                    status.desired = status.desired.came_up(status.started.is_some());
                     status.started.get_or_insert_with(Wall::now);
-                    status.desired = match status.desired {
-                        DesiredStatus::Restarting {
-                            restart_again: true,
-                        } => DesiredStatus::Restarting {
-                            restart_again: false,
-                        },
-                        DesiredStatus::Restarting {
-                            restart_again: false,
-                        } => DesiredStatus::Running,
-                        other => other,
-                    };
                     Ok(())
                 })
                 .await;

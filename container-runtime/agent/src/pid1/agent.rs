@@ -15,12 +15,13 @@ use std::{
     time::Duration,
 };
 
-use coppice_clock::Mono;
+use coppice_clock::{Mono, Wall};
+use coppice_segments::Segments;
 use coppice_wire::{
     Hello, Message, PROTOCOL, Role,
     agent::{PROCESS_EXITED, PROCESS_STARTED, ProcessKind, is_safe_name},
     hello::{HELLO, OLDEST},
-    logs::{SRC_RUNTIME, Stream},
+    logs::{SRC_AGENT, SRC_RUNTIME, Stream},
     paths::{AGENT_SOCKET, BOOT_ID, ENV_BOOT, HOST_SOCKET, LOG_DIR},
 };
 use nix::{
@@ -40,7 +41,6 @@ use super::{
     journal::Journal,
     lines::Lines,
     link::{self, Link, LinkEvent},
-    logs::Logs,
     mounts,
     processes::{End, Process, Processes},
     report::Caller,
@@ -65,7 +65,7 @@ pub(super) struct Agent {
     pub(super) leaves: BTreeMap<String, Option<u64>>,
     /// Leaves to remove once they are empty, not before their time.
     pub(super) idle_leaves: BTreeMap<String, Mono>,
-    pub(super) logs: Logs,
+    pub(super) logs: Segments,
     pub(super) journal: Journal,
     pub(super) processes: Processes,
     pub(super) standbys: Standbys,
@@ -135,9 +135,9 @@ impl Agent {
             .ok()
             .and_then(|hello| link::line(&hello))
             .unwrap_or_default();
-        let mut logs = Logs::new(PathBuf::from(LOG_DIR), boot.clone());
+        let mut logs = Segments::new(PathBuf::from(LOG_DIR), boot.clone(), SRC_AGENT);
         for note in notes {
-            logs.note(&note);
+            logs.note(Wall::now().as_millis(), &note);
         }
         Ok(Self {
             boot,
@@ -328,8 +328,8 @@ impl Agent {
         for (fd, stream) in [(out, Stream::Out), (err, Stream::Err)] {
             if let Err(error) = spawn::set_nonblocking(&fd) {
                 // Without this a read could hang the container's pid 1: better no log than that.
-                self.logs
-                    .note(&format!("output of `{src}` is not kept: {error}"));
+                let why = format!("output of `{src}` is not kept: {error}");
+                self.logs.note(Wall::now().as_millis(), &why);
                 continue;
             }
             self.outputs.push(Output {
@@ -383,7 +383,7 @@ fn boot_id() -> io::Result<String> {
 
 impl Output {
     /// Reads one helping; false when the output has ended.
-    fn drain(&mut self, logs: &mut Logs) -> bool {
+    fn drain(&mut self, logs: &mut Segments) -> bool {
         let mut bytes = [0; 64 * 1024];
         let mut total = 0;
         let mut done = Vec::new();
@@ -405,7 +405,8 @@ impl Output {
             done.extend(self.lines.finish());
         }
         if !done.is_empty() {
-            logs.write(&self.src, self.stream, done.iter().map(Vec::as_slice));
+            let now = Wall::now().as_millis();
+            logs.write(now, &self.src, self.stream, done.iter().map(Vec::as_slice));
         }
         open
     }

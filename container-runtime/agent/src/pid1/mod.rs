@@ -27,7 +27,6 @@ mod ending;
 mod journal;
 mod lines;
 mod link;
-mod logs;
 mod mounts;
 mod processes;
 mod report;

@@ -7,7 +7,7 @@
 //! Anything out of this order is ignored: package code can reach this socket, and all it could
 //! damage is its own bookkeeping.
 
-use coppice_clock::Mono;
+use coppice_clock::{Mono, Wall};
 use coppice_wire::agent::{ProcessKind, ProcessStarted, daemon_leaf, is_safe_name};
 
 use super::{
@@ -106,8 +106,8 @@ impl Agent {
             Err(error) => {
                 // It runs in its caller's leaf then: counted with the wrong one, but killed with it.
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
-                self.logs
-                    .note(&format!("{error}: {}", cause.unwrap_or_default()));
+                let why = format!("{error}: {}", cause.unwrap_or_default());
+                self.logs.note(Wall::now().as_millis(), &why);
                 leaf = Cgroups::leaves_of(caller_pid)
                     .into_iter()
                     .next()

@@ -1,5 +1,5 @@
 // Written by `make gen` from Rust types; change those instead.
-import type { ChosenLimits, DaemonReport, Held, Link, PackageEntry, Parked, RestartRecord } from './document';
+import type { ChosenLimits, DaemonReport, Held, Link, NotificationLevel, PackageEntry, Parked, RestartRecord } from './document';
 
 export type AddKey = { 
 /**
@@ -129,6 +129,24 @@ export type Count = number;
 
 export type CpuMetrics = { percentageUsed: Reading, idle: Reading, userSpace: Reading, kernelSpace: Reading, wait: Reading, };
 
+export type CreateNotification = { 
+/**
+ * In the name of which package; without it, of the server.
+ */
+package?: string | null, 
+/**
+ * How urgent it is.
+ */
+level: NotificationLevel, 
+/**
+ * What it is about.
+ */
+title: string, 
+/**
+ * One paragraph.
+ */
+message: string, };
+
 /**
  * One row of the store that is not what was written.
  */
@@ -141,6 +159,43 @@ name: string,
  * What is wrong with it.
  */
 damage: string, };
+
+export type DeviceHardware = { 
+/**
+ * The processor's architecture.
+ */
+arch: string, 
+/**
+ * Memory in bytes.
+ */
+ram: Count, 
+/**
+ * Processors and displays; null: not looked for.
+ */
+devices: null, };
+
+/**
+ * What a registry would ask of this server, to offer what fits it.
+ */
+export type DeviceInfo = { os: DeviceOs, hardware: DeviceHardware, };
+
+export type DeviceOs = { 
+/**
+ * The StartOS version that packages see.
+ */
+version: string, 
+/**
+ * The versions that a package may ask for, as a range.
+ */
+compat: string, 
+/**
+ * What images of the system are made for.
+ */
+platform: string, 
+/**
+ * The language, for example `en_US`.
+ */
+language: string, };
 
 /**
  * The file system that the data folder is on.
@@ -291,11 +346,108 @@ export type Json = unknown;
  */
 export type JsonObject = Record<string, unknown>;
 
+/**
+ * The mail settings that are kept, without the password.
+ */
+export type KeptMailSettings = { 
+/**
+ * The name of the mail server.
+ */
+host: string, 
+/**
+ * Its port.
+ */
+port: number, 
+/**
+ * The sender of mails.
+ */
+from: string, 
+/**
+ * The account.
+ */
+username: string, 
+/**
+ * Whether there is a password.
+ */
+hasPassword: boolean, 
+/**
+ * How the connection is secured.
+ */
+security: SmtpSecurity, };
+
 export type KillSessions = { 
 /**
  * Which.
  */
 ids: Array<string>, };
+
+export type ListNotifications = { 
+/**
+ * Only those with smaller numbers.
+ */
+before?: Count | null, 
+/**
+ * How many, at most; 40 when it is left out.
+ */
+limit?: Count | null, };
+
+/**
+ * A notification as StartOS's clients read it.
+ */
+export type ListedNotification = { 
+/**
+ * Its number.
+ */
+id: Count, 
+/**
+ * Who says it; null is the server itself.
+ */
+packageId: string | null, 
+/**
+ * When it was said.
+ */
+createdAt: Timestamp, 
+/**
+ * What `data` is: 0 is nothing, 2 is Markdown.
+ */
+code: number, 
+/**
+ * How urgent it is.
+ */
+level: NotificationLevel, 
+/**
+ * What it is about.
+ */
+title: string, 
+/**
+ * One paragraph.
+ */
+message: string, 
+/**
+ * More, as Markdown.
+ */
+data: string | null, 
+/**
+ * Whether somebody has seen it.
+ */
+seen: boolean, };
+
+/**
+ * A package in the list that StartOS's clients read.
+ */
+export type ListedPackage = { 
+/**
+ * Where it stands in its life.
+ */
+status: "installed" | "installing" | "updating" | "restoring" | "removing" | "error", 
+/**
+ * Its id.
+ */
+id: string, 
+/**
+ * The version that counts now.
+ */
+version: string, };
 
 /**
  * Processes that run or wait, on average over one, five and fifteen minutes.
@@ -315,11 +467,11 @@ timestamp: string,
  */
 message: string, 
 /**
- * The life of the container it belongs to.
+ * The boot of the machine, or life of the container, that it belongs to.
  */
 bootId: string, 
 /**
- * `agent`, `runtime`, or the id of a process.
+ * `agent`, `runtime`, or the id of a process; `core`; `kernel`.
  */
 source: string, };
 
@@ -335,6 +487,27 @@ startCursor: string,
  * Its ticket.
  */
 guid: Guid, };
+
+/**
+ * Which lines are meant.
+ */
+export type LogLines = { 
+/**
+ * How many lines, at most; 50 when it is left out.
+ */
+limit?: Count | null, 
+/**
+ * From where on, as an earlier answer gave it.
+ */
+cursor?: string | null, 
+/**
+ * Whether those before the cursor are meant; they come oldest first, too.
+ */
+before?: boolean | null, 
+/**
+ * Only those of one boot of the machine, or life of the container: 0 is the newest, -1 the one before, or its id.
+ */
+boot?: WhichBoot | null, };
 
 export type LogOf = { 
 /**
@@ -412,7 +585,11 @@ cursor?: string | null,
 /**
  * Whether those before the cursor are meant; they come oldest first, too.
  */
-before?: boolean | null, };
+before?: boolean | null, 
+/**
+ * Only those of one boot of the machine, or life of the container: 0 is the newest, -1 the one before, or its id.
+ */
+boot?: WhichBoot | null, };
 
 export type MadeToken = { 
 /**
@@ -427,6 +604,35 @@ id: string,
  * When it ends.
  */
 expires: string, };
+
+/**
+ * How mails are sent.
+ */
+export type MailSettings = { 
+/**
+ * The name of the mail server.
+ */
+host: string, 
+/**
+ * Its port.
+ */
+port: Port, 
+/**
+ * The sender of mails.
+ */
+from: string, 
+/**
+ * The account.
+ */
+username: string, 
+/**
+ * Its password; without one, nobody signs in.
+ */
+password?: string | null, 
+/**
+ * How the connection is secured.
+ */
+security: SmtpSecurity, };
 
 export type MakeToken = { 
 /**
@@ -466,6 +672,12 @@ metrics: Metrics, };
  * No parameters. Like everywhere, those that a method does not know are not looked at.
  */
 export type Nothing = Record<symbol, never>;
+
+export type NotificationsBefore = { 
+/**
+ * The number that is meant.
+ */
+before: Count, };
 
 /**
  * What an authenticator app needs to know; it is never told again.
@@ -540,6 +752,13 @@ export type Phase = "running";
  * Stands for a field with `#[ts(as = …)]`; no value has this type.
  */
 export type Place = string;
+
+/**
+ * The number of a port.
+ *
+ * Stands for a field with `#[ts(as = …)]`; no value has this type.
+ */
+export type Port = number;
 
 export type PutUi = { 
 /**
@@ -860,6 +1079,11 @@ upload: Guid,
  */
 progress: Guid, };
 
+/**
+ * How the connection to a mail server is secured.
+ */
+export type SmtpSecurity = "starttls" | "tls";
+
 export type StartPackage = { 
 /**
  * Which.
@@ -902,6 +1126,42 @@ resume?: DocumentMissed,
  * The ticket of what comes after.
  */
 guid: string, };
+
+export type TestMail = { 
+/**
+ * Who gets the mail.
+ */
+to: string, 
+/**
+ * The name of the mail server.
+ */
+host: string, 
+/**
+ * Its port.
+ */
+port: Port, 
+/**
+ * The sender of mails.
+ */
+from: string, 
+/**
+ * The account.
+ */
+username: string, 
+/**
+ * Its password; without one, nobody signs in.
+ */
+password?: string | null, 
+/**
+ * How the connection is secured.
+ */
+security: SmtpSecurity, };
+
+export type TheseNotifications = { 
+/**
+ * Their numbers; one that is gone is not missed.
+ */
+ids: Array<Count>, };
 
 /**
  * A time, as in RFC 3339.
@@ -976,6 +1236,18 @@ export type UpgradeServer = {
 program: string, };
 
 /**
+ * A boot of the machine, or a life of a container.
+ */
+export type WhichBoot = Whole | string;
+
+/**
+ * A whole number.
+ *
+ * Stands for a field with `#[ts(as = …)]`; no value has this type.
+ */
+export type Whole = number;
+
+/**
  * Why a service is as it is.
  */
 export type Why = { 
@@ -1028,6 +1300,24 @@ export interface Methods {
   'server.upgrade': { params: UpgradeServer; result: UpgradeBegun };
   /** Gives what the server found, removed and changed about itself, oldest first. */
   'server.receipts': { params: Nothing; result: Array<ReceiptRow> };
+  /** Gives what registries ask of a server: versions, architecture, memory. */
+  'server.device-info': { params: Nothing; result: DeviceInfo };
+  /** Gives log lines of Coppice itself. */
+  'server.logs': { params: LogLines; result: LogPage };
+  /** Gives a stream of log lines of Coppice itself. */
+  'server.logs.follow': { params: LogLines; result: LogFollow };
+  /** Gives log lines of the kernel. */
+  'server.kernel-logs': { params: LogLines; result: LogPage };
+  /** Gives a stream of log lines of the kernel. */
+  'server.kernel-logs.follow': { params: LogLines; result: LogFollow };
+  /** Gives the mail settings, without the password, or null. */
+  'server.smtp': { params: Nothing; result: KeptMailSettings | null };
+  /** Keeps mail settings, and tells the packages that asked to hear of it. */
+  'server.set-smtp': { params: MailSettings; result: null };
+  /** Forgets the mail settings. */
+  'server.clear-smtp': { params: Nothing; result: null };
+  /** Sends a mail to `to` with these settings, which need not be the ones that are kept. */
+  'server.test-smtp': { params: TestMail; result: null };
   /** Begins a session for `password`; with two-step login on, `code` is needed, too. */
   'auth.login': { params: Login; result: LoggedIn };
   /** Ends the caller's session. */
@@ -1076,8 +1366,10 @@ export interface Methods {
   'db.subscribe': { params: SubscribeTo; result: Subscribed };
   /** Keeps `value` for web interfaces, at `pointer` below /public/ui. */
   'db.put.ui': { params: PutUi; result: null };
-  /** Gives every package with its state. */
-  'package.list': { params: Nothing; result: Array<ServiceSummary> };
+  /** Gives every package with where it stands in its life, as StartOS does. */
+  'package.list': { params: Nothing; result: Array<ListedPackage> };
+  /** Gives every service with how it is: in one word, with its reason and its address. */
+  'package.overview': { params: Nothing; result: Array<ServiceSummary> };
   /** Gives one package with everything shown of it. */
   'package.status': { params: ById; result: PackageStatus };
   /** Gives the version of a package, or null. */
@@ -1120,4 +1412,18 @@ export interface Methods {
   'package.logs': { params: LogsOf; result: LogPage };
   /** Gives a stream of log lines of a service. */
   'package.logs.follow': { params: LogsOf; result: LogFollow };
+  /** Gives what packages and the server told people, newest first: `limit` of them, those before number `before`. */
+  'notification.list': { params: ListNotifications; result: Array<ListedNotification> };
+  /** Takes notifications away. */
+  'notification.remove': { params: TheseNotifications; result: null };
+  /** Takes away those with smaller numbers than `before`. */
+  'notification.remove-before': { params: NotificationsBefore; result: null };
+  /** Notes that notifications were seen. */
+  'notification.mark-seen': { params: TheseNotifications; result: null };
+  /** Notes that the one with the number `before` and all with smaller ones were seen. */
+  'notification.mark-seen-before': { params: NotificationsBefore; result: null };
+  /** Notes that notifications were not seen. */
+  'notification.mark-unseen': { params: TheseNotifications; result: null };
+  /** Tells the people who look after this server something. */
+  'notification.create': { params: CreateNotification; result: null };
 }

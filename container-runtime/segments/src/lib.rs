@@ -1,8 +1,8 @@
-//! Output of processes, kept in bounded segments.
+//! Lines of a log, kept in bounded segments: the agent's of its processes, and the core's of itself.
 //!
-//! Invariant: never more than [`SEGMENTS_KEPT`] segments that this agent knows of, never an
-//! existing file written to, and a full disk never stops a process: lines that cannot be written
-//! are counted, and the count is written when there is room again.
+//! Invariant: never more than [`SEGMENTS_KEPT`] segments that this writer knows of, never an
+//! existing file written to, and a full disk never stops anybody: lines that cannot be written
+//! are counted, and the count is written when there is room again. Nothing here reads a clock.
 
 use std::{
     fs::{File, OpenOptions},
@@ -11,15 +11,16 @@ use std::{
     path::PathBuf,
 };
 
-use coppice_clock::Wall;
 use coppice_wire::logs::{
-    LogLine, SEGMENT_BYTES, SEGMENTS_KEPT, SRC_AGENT, Stream, segment_name, segment_number,
+    LogLine, SEGMENT_BYTES, SEGMENTS_KEPT, Stream, segment_name, segment_number,
 };
 
+/// A log that is written.
 #[derive(Debug)]
-pub(super) struct Logs {
+pub struct Segments {
     dir: PathBuf,
     run: String,
+    own: &'static str,
     open: Option<Segment>,
     next: u64,
     lost: u64,
@@ -31,32 +32,35 @@ struct Segment {
     bytes: u64,
 }
 
-impl Logs {
-    /// Logs in `dir`, continuing its numbers; nothing is created before the first line.
-    pub(super) fn new(dir: PathBuf, run: String) -> Self {
+impl Segments {
+    /// A log in `dir`, continuing its numbers; nothing is created before the first line. Its lines belong to `run`,
+    /// and those about the log itself come from `own`.
+    #[must_use]
+    pub fn new(dir: PathBuf, run: String, own: &'static str) -> Self {
         let next = numbers(&dir).last().map_or(1, |newest| newest + 1);
         Self {
             dir,
             run,
+            own,
             open: None,
             next,
             lost: 0,
         }
     }
 
-    /// A line of the agent's own.
-    pub(super) fn note(&mut self, text: &str) {
-        self.write(SRC_AGENT, Stream::Err, [text.as_bytes()]);
+    /// A line of the writer's own, at `t` milliseconds since 1970.
+    pub fn note(&mut self, t: i64, text: &str) {
+        self.write(t, self.own, Stream::Err, [text.as_bytes()]);
     }
 
     /// Lines of one output, newlines already taken off.
-    pub(super) fn write<'a>(
+    pub fn write<'a>(
         &mut self,
+        t: i64,
         src: &str,
         stream: Stream,
         lines: impl IntoIterator<Item = &'a [u8]>,
     ) {
-        let t = Wall::now().as_millis();
         let mut bytes = Vec::new();
         let mut count = 0;
         if self.lost > 0 {
@@ -64,7 +68,7 @@ impl Logs {
                 "{} lines were lost: the log could not be written",
                 self.lost
             );
-            self.encode(&mut bytes, t, SRC_AGENT, Stream::Err, lost.as_bytes());
+            self.encode(&mut bytes, t, self.own, Stream::Err, lost.as_bytes());
         }
         for line in lines {
             self.encode(&mut bytes, t, src, stream, line);
@@ -76,7 +80,8 @@ impl Logs {
                 // Said once on the console; the log itself says how many when it works again.
                 if self.lost == 0 {
                     eprintln!(
-                        "coppice-agent: could not write to {}: {error}",
+                        "{}: could not write to {}: {error}",
+                        self.own,
                         self.dir.display()
                     );
                 }
@@ -152,6 +157,8 @@ fn numbers(dir: &PathBuf) -> Vec<u64> {
 mod tests {
     use super::*;
 
+    const OWN: &str = "own";
+
     fn lines_in(dir: &std::path::Path) -> Vec<LogLine> {
         numbers(&dir.to_path_buf())
             .into_iter()
@@ -167,10 +174,10 @@ mod tests {
     #[test]
     fn segments_rotate_and_the_oldest_go() {
         let dir = tempfile::tempdir().unwrap();
-        let mut logs = Logs::new(dir.path().into(), "run".into());
+        let mut logs = Segments::new(dir.path().into(), "run".into(), OWN);
         let line = vec![b'x'; 16 * 1024];
         for _ in 0..1400 {
-            logs.write("runtime", Stream::Out, [&line[..]]);
+            logs.write(7, "runtime", Stream::Out, [&line[..]]);
         }
         let numbers = numbers(&dir.path().to_path_buf());
         assert_eq!(numbers.len(), SEGMENTS_KEPT);
@@ -189,8 +196,8 @@ mod tests {
     #[test]
     fn a_new_life_continues_the_numbers() {
         let dir = tempfile::tempdir().unwrap();
-        Logs::new(dir.path().into(), "a".into()).note("one");
-        Logs::new(dir.path().into(), "b".into()).note("two");
+        Segments::new(dir.path().into(), "a".into(), OWN).note(7, "one");
+        Segments::new(dir.path().into(), "b".into(), OWN).note(7, "two");
         assert_eq!(numbers(&dir.path().to_path_buf()), [1, 2]);
         assert_eq!(
             lines_in(dir.path())
@@ -205,16 +212,17 @@ mod tests {
     fn lines_lost_while_the_disk_refuses_are_counted() {
         let dir = tempfile::tempdir().unwrap();
         let missing = dir.path().join("logs");
-        let mut logs = Logs::new(missing.clone(), "run".into());
-        logs.note("one");
-        logs.note("two");
+        let mut logs = Segments::new(missing.clone(), "run".into(), OWN);
+        logs.note(7, "one");
+        logs.note(7, "two");
         std::fs::create_dir(&missing).unwrap();
-        logs.note("three");
+        logs.note(7, "three");
         let read = lines_in(&missing);
         assert_eq!(
             read[0].line,
             "2 lines were lost: the log could not be written"
         );
+        assert_eq!((&*read[0].src, read[0].t), (OWN, 7));
         assert_eq!(read[1].line, "three");
     }
 
@@ -225,9 +233,9 @@ mod tests {
         std::fs::write(&outside, "safe").unwrap();
         let logs_dir = dir.path().join("logs");
         std::fs::create_dir(&logs_dir).unwrap();
-        let mut logs = Logs::new(logs_dir.clone(), "run".into());
+        let mut logs = Segments::new(logs_dir.clone(), "run".into(), OWN);
         std::os::unix::fs::symlink(&outside, logs_dir.join(segment_name(1))).unwrap();
-        logs.note("x");
+        logs.note(7, "x");
         assert_eq!(std::fs::read_to_string(&outside).unwrap(), "safe");
         assert!(logs_dir.join(segment_name(2)).exists());
     }
