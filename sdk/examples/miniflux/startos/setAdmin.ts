@@ -17,9 +17,8 @@ export const setAdmin = actionWithForm({
       name: 'Password',
       description: 'Keep it: it is not shown again.',
       masked: true,
-      minLength: 6,
       // Line ends cannot be written into Miniflux's settings file.
-      patterns: [{ regex: '^\\S.*\\S$', description: 'On one line, without spaces around it' }],
+      patterns: [{ regex: '^\\S.{4,}\\S$', description: 'Six characters or more, on one line, without spaces around them' }],
       generate: { charset: 'a-z,A-Z,0-9', len: 24 },
     }),
   }),
