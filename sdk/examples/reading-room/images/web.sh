@@ -7,11 +7,12 @@ arch=${1:?usage: web ARCH ROOTFS} rootfs=${2:?usage: web ARCH ROOTFS}
 cd "$rootfs"
 mkdir -p srv/www srv/none
 cat > etc/reading-room.conf <<'CONF'
+server.modules = ( "mod_rewrite" )
 server.port = 8080
 server.document-root = "/srv/www"
 server.errorfile-prefix = "/srv/none/"
-server.errorlog = "/dev/stderr"
-index-file.names = ( "index.html" )
+# Not `index-file.names`: a folder without one is answered with 403.
+url.rewrite-once = ( "^/$" => "/index.html" )
 mimetype.assign = ( ".html" => "text/html; charset=utf-8" )
 CONF
 cat > srv/none/404.html <<'PAGE'
