@@ -23,12 +23,14 @@ mod keeping;
 mod lasting;
 mod miniflux;
 mod names;
+mod reading_room;
 mod receipts;
 mod regrowth;
 mod removal;
 mod startos;
 mod survival;
 mod syncthing;
+mod tiddlywiki;
 mod upgrading;
 
 use coppice_clock::Mono;
@@ -125,6 +127,18 @@ chapters! {
         a_package_is_uploaded_over_https_with_progress,
         its_web_interface_knows_its_first_login,
         its_other_port_is_open_to_other_machines,
+    }
+    tiddlywiki {
+        nobody_reads_it_without_the_login,
+        an_action_changes_the_login_and_its_page_answers,
+        a_note_outlives_a_restart_of_the_wiki,
+    }
+    reading_room {
+        it_asks_for_something_to_show_in_the_other_service,
+        what_is_published_there_is_read_here_without_a_login,
+        while_the_other_is_stopped_it_goes_on_and_says_so,
+        a_start_without_the_other_is_held_until_that_is_well,
+        uninstalling_both_leaves_no_trace,
     }
     regrowth {
         a_killed_daemon_has_a_successor_within_100_ms,
