@@ -380,8 +380,9 @@ async fn create(service: &Arc<ServiceContext>) -> Result<(), String> {
         // A container that is kept in memory only.
         return Ok(());
     }
-    // Where the kernel filters bridged packets, a service reaches its own published port only so.
-    if let Err(error) = coppice_net::bridge::tune_port(&veth).await {
+    if let Some(network) = &spec.network
+        && let Err(error) = coppice_net::bridge::tune_port(&veth, network.mac).await
+    {
         tracing::warn!(service = service.id, %error, "the service's link was not tuned");
     }
     Ok(())
