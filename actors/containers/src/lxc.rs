@@ -17,6 +17,7 @@ mod prepare;
 mod reconcile;
 mod record;
 mod root;
+mod seccomp;
 mod subcontainer;
 mod turns;
 

@@ -27,7 +27,7 @@ use crate::{
         host::{Host, on_own_thread},
         images, liblxc, links,
         record::{Record, write_private},
-        root,
+        root, seccomp,
     },
     sys::pidfd::{self, PidFd},
 };
@@ -151,8 +151,16 @@ fn build(host: &Host, spec: &ContainerSpec, files: &BTreeSet<PathBuf>) -> Result
         let stage = root::make_stage(layout)?;
         let devices = root::assemble(layout, &stage, &record, idmap.as_fd())?;
         images::forget_in_this_namespace(layout).doing("let go of the images")?;
-        let text = config::text(layout, &record, &config::Host::look(&hierarchies), &devices);
-        let file = layout.container_dir(instance).join("config");
+        let found = config::Host::look(&hierarchies);
+        let dir = layout.container_dir(instance);
+        if found.seccomp {
+            let file = config::seccomp_file(&dir);
+            seccomp::profile()
+                .and_then(|list| write_private(&file, list.as_bytes()))
+                .doing(format!("write {}", file.display()))?;
+        }
+        let text = config::text(layout, &record, &found, &devices);
+        let file = dir.join("config");
         write_private(&file, text.as_bytes()).doing(format!("write {}", file.display()))?;
         liblxc::start(&layout.container_name(instance), &layout.lxc_path())
             .doing(format!("start the container of `{instance}`"))
