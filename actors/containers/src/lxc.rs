@@ -6,6 +6,7 @@
 mod apparmor;
 mod backend;
 mod config;
+mod counts;
 mod enter;
 mod host;
 mod images;

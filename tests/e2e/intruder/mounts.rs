@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::{
     Attempt, Outcome,
-    sys::{self, MS_BIND, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT, any, mount_at},
+    sys::{self, MS_BIND, MS_RDONLY, MS_REC, MS_REMOUNT, any, mount_at},
     targets::Targets,
 };
 
@@ -19,7 +19,6 @@ pub const ATTEMPTS: &[&Attempt] = &[
 /// For the control: mounts of its own, in which one is for reading only.
 pub fn leave_the_hosts_own(targets: &Targets) -> Result<(), String> {
     sys::leave_mounts()?;
-    mount_at("", "/", "", MS_REC | MS_PRIVATE, "")?;
     for folder in targets.list("readonly") {
         mount_at(folder, folder, "", MS_BIND, "")?;
         mount_at("", folder, "", MS_REMOUNT | MS_BIND | MS_RDONLY, "")?;

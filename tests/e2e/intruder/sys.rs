@@ -15,6 +15,7 @@ unsafe extern "C" {
     pub fn clock_settime(clock: c_int, time: *const [c_long; 2]) -> c_int;
     pub fn close(fd: c_int) -> c_int;
     pub fn fork() -> c_int;
+    pub fn getrlimit(kind: c_int, limits: *mut [c_ulong; 2]) -> c_int;
     pub fn inotify_init() -> c_int;
     pub fn ioctl(fd: c_int, request: c_ulong, ...) -> c_int;
     pub fn kill(pid: c_int, signal: c_int) -> c_int;
@@ -43,6 +44,7 @@ unsafe extern "C" {
     ) -> isize;
     pub fn setns(fd: c_int, kind: c_int) -> c_int;
     pub fn setpriority(which: c_int, who: c_uint, priority: c_int) -> c_int;
+    pub fn setrlimit(kind: c_int, limits: *const [c_ulong; 2]) -> c_int;
     pub fn setxattr(
         path: *const c_char,
         name: *const c_char,
@@ -158,7 +160,11 @@ pub fn mount_at(source: &str, target: &str, kind: &str, flags: c_ulong, data: &s
     if done == 0 { Ok(()) } else { Err(format!("mount {kind} {target}: {}", last())) }
 }
 
+/// Mounts of this process's own: what happens to them is not mirrored to where they were copied from.
 pub fn leave_mounts() -> Result<(), String> {
     // SAFETY: an integer.
-    if unsafe { unshare(CLONE_NEWNS) } == 0 { Ok(()) } else { Err(format!("unshare: {}", last())) }
+    if unsafe { unshare(CLONE_NEWNS) } != 0 {
+        return Err(format!("unshare: {}", last()));
+    }
+    mount_at("", "/", "", MS_REC | MS_PRIVATE, "")
 }

@@ -242,7 +242,7 @@ pub(super) fn the_packages_root_gets_through_with_none_in_its_container(world: &
         "folder=/media/startos/volumes/main",
         "readonly=/media/startos/images/main,/usr/lib/startos/package,/media/startos/rpc",
         "nodes=/media/startos/images/main/disk,/media/startos/images/main/memory",
-        "sockets=/media/startos/rpc/host.sock",
+        "sockets=/media/startos/rpc/host.sock,/run/coppice/agent.sock",
     ];
     let program = format!("/media/startos/images/main/{INSIDE_IMAGE}");
     let code = intruder::running(&[&program], &attempts("inside", &targets, &more));

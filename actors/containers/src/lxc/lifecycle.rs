@@ -23,7 +23,7 @@ use crate::{
     cgroup::{self, Hierarchies},
     error::{Doing, StepError},
     lxc::{
-        config,
+        config, counts,
         host::{Host, on_own_thread},
         images, liblxc, links,
         record::{Record, write_private},
@@ -136,6 +136,7 @@ fn build(host: &Host, spec: &ContainerSpec, files: &BTreeSet<PathBuf>) -> Result
     }
     root::make_upper(&layout.root_dir(instance), spec.id_base)?;
     let idmap = host.range(spec.id_base)?;
+    counts::lift();
     let hierarchies = Hierarchies::detect()?;
     // Until pid 1 runs, the cgroups' parent could look unused.
     let parents = host

@@ -140,3 +140,17 @@ pub(crate) async fn what_has_no_namespace_cannot_be_asked_for(host: &TestHost) {
     ask(libc::SYS_socket, libc::AF_INET, libc::SOCK_STREAM).unwrap();
     backend.destroy(&spec.instance).await.unwrap();
 }
+
+pub(crate) async fn watches_of_one_container_are_not_taken_from_others(host: &TestHost) {
+    let backend = host.backend();
+    let spec = host.spec("watches");
+    let (_, mut inside) = host.start(&backend, &spec).await;
+    // More than a kernel gives one user by itself; each is kept.
+    for _ in 0..300 {
+        inside
+            .ask(&["call", &libc::SYS_inotify_init1.to_string(), "0", "0"])
+            .unwrap();
+    }
+    nix::sys::inotify::Inotify::init(nix::sys::inotify::InitFlags::empty()).unwrap();
+    backend.destroy(&spec.instance).await.unwrap();
+}
