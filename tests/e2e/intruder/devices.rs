@@ -9,10 +9,26 @@ use crate::{
 };
 
 pub const ATTEMPTS: &[&Attempt] = &[
-    &Attempt { name: "a_disk_by_a_node_of_ones_own", controlled: true, run: disk },
-    &Attempt { name: "memory_and_ports_by_nodes_of_ones_own", controlled: true, run: memory },
-    &Attempt { name: "a_node_in_an_image", controlled: true, run: of_an_image },
-    &Attempt { name: "a_node_in_an_image_mounted_anew", controlled: true, run: of_an_image_mounted_anew },
+    &Attempt {
+        name: "a_disk_by_a_node_of_ones_own",
+        controlled: true,
+        run: disk,
+    },
+    &Attempt {
+        name: "memory_and_ports_by_nodes_of_ones_own",
+        controlled: true,
+        run: memory,
+    },
+    &Attempt {
+        name: "a_node_in_an_image",
+        controlled: true,
+        run: of_an_image,
+    },
+    &Attempt {
+        name: "a_node_in_an_image_mounted_anew",
+        controlled: true,
+        run: of_an_image_mounted_anew,
+    },
 ];
 
 const BLOCK: u32 = 0o060_600;
@@ -30,14 +46,23 @@ fn open(path: &str) -> Result<String, String> {
     }
 }
 
-fn make_and_open(targets: &Targets, name: &str, kind: u32, device: u64) -> Vec<Result<String, String>> {
+fn make_and_open(
+    targets: &Targets,
+    name: &str,
+    kind: u32,
+    device: u64,
+) -> Vec<Result<String, String>> {
     let folders = [targets.get("folder"), "/dev", "/dev/shm", "/tmp"];
     folders
         .map(|folder| {
             let path = format!("{folder}/intruder-{name}");
             // SAFETY: a string that ends in NUL.
             let made = unsafe { sys::mknod(c(&path).as_ptr(), kind, device) };
-            let opened = if made == 0 { open(&path) } else { Err(format!("mknod {path}: {}", last())) };
+            let opened = if made == 0 {
+                open(&path)
+            } else {
+                Err(format!("mknod {path}: {}", last()))
+            };
             let _ = std::fs::remove_file(&path);
             opened
         })
@@ -49,12 +74,19 @@ fn disk(targets: &Targets) -> Outcome {
         return Outcome::Absent("no disk".to_owned());
     };
     let number = |text: &str| text.parse().unwrap_or_default();
-    any(make_and_open(targets, "disk", BLOCK, device(number(major), number(minor))))
+    any(make_and_open(
+        targets,
+        "disk",
+        BLOCK,
+        device(number(major), number(minor)),
+    ))
 }
 
 fn memory(targets: &Targets) -> Outcome {
     let nodes = [("mem", 1), ("port", 4), ("kmsg", 11)];
-    any(nodes.into_iter().flat_map(|(name, minor)| make_and_open(targets, name, CHARACTER, device(1, minor))))
+    any(nodes
+        .into_iter()
+        .flat_map(|(name, minor)| make_and_open(targets, name, CHARACTER, device(1, minor))))
 }
 
 fn of_an_image(targets: &Targets) -> Outcome {
@@ -73,6 +105,7 @@ fn of_an_image_mounted_anew(targets: &Targets) -> Outcome {
         let mut byte = [0];
         let path = format!("{place}/{name}");
         let read = File::open(&path).and_then(|mut file| file.read(&mut byte));
-        read.map(|_| format!("{path} was read")).map_err(|error| format!("{path}: {error}"))
+        read.map(|_| format!("{path} was read"))
+            .map_err(|error| format!("{path}: {error}"))
     }))
 }

@@ -12,13 +12,41 @@ use crate::{
 };
 
 pub const ATTEMPTS: &[&Attempt] = &[
-    &Attempt { name: "a_host_file_through_proc", controlled: true, run: through_proc },
-    &Attempt { name: "a_host_file_through_descriptors", controlled: true, run: through_descriptors },
-    &Attempt { name: "a_host_file_out_of_a_chroot", controlled: true, run: out_of_a_chroot },
-    &Attempt { name: "a_host_file_under_the_mounts", controlled: false, run: under_the_mounts },
-    &Attempt { name: "the_top_of_the_disk_by_its_handle", controlled: true, run: by_handle },
-    &Attempt { name: "the_same_as_a_32_bit_program", controlled: true, run: by_handle_as_32_bit },
-    &Attempt { name: "sockets_and_devices_that_lie_around", controlled: false, run: lying_around },
+    &Attempt {
+        name: "a_host_file_through_proc",
+        controlled: true,
+        run: through_proc,
+    },
+    &Attempt {
+        name: "a_host_file_through_descriptors",
+        controlled: true,
+        run: through_descriptors,
+    },
+    &Attempt {
+        name: "a_host_file_out_of_a_chroot",
+        controlled: true,
+        run: out_of_a_chroot,
+    },
+    &Attempt {
+        name: "a_host_file_under_the_mounts",
+        controlled: false,
+        run: under_the_mounts,
+    },
+    &Attempt {
+        name: "the_top_of_the_disk_by_its_handle",
+        controlled: true,
+        run: by_handle,
+    },
+    &Attempt {
+        name: "the_same_as_a_32_bit_program",
+        controlled: true,
+        run: by_handle_as_32_bit,
+    },
+    &Attempt {
+        name: "sockets_and_devices_that_lie_around",
+        controlled: false,
+        run: lying_around,
+    },
 ];
 
 /// Numbers of the processes that are seen.
@@ -30,13 +58,16 @@ pub fn seen() -> impl Iterator<Item = String> {
 
 fn look(targets: &Targets, place: &str) -> Result<String, String> {
     let path = targets.from(place);
-    if targets.is_found(&path) { Ok(format!("read through {place}")) } else { Err("not there".to_owned()) }
+    if targets.is_found(&path) {
+        Ok(format!("read through {place}"))
+    } else {
+        Err("not there".to_owned())
+    }
 }
 
 fn through_proc(targets: &Targets) -> Outcome {
-    any(seen().flat_map(|pid| {
-        ["root", "cwd"].map(|link| look(targets, &format!("/proc/{pid}/{link}")))
-    }))
+    any(seen()
+        .flat_map(|pid| ["root", "cwd"].map(|link| look(targets, &format!("/proc/{pid}/{link}")))))
 }
 
 /// What whoever started these processes forgot to close.
@@ -46,8 +77,12 @@ fn through_descriptors(targets: &Targets) -> Outcome {
     any(seen().flat_map(|pid| {
         let folder = format!("/proc/{pid}/fd");
         let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
-        let names: Vec<_> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-        names.into_iter().map(move |fd| look(targets, &format!("{folder}/{fd}")))
+        let names: Vec<_> = entries
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect();
+        names
+            .into_iter()
+            .map(move |fd| look(targets, &format!("{folder}/{fd}")))
     }))
 }
 
@@ -70,7 +105,10 @@ fn out_of_a_chroot(targets: &Targets) -> Outcome {
 fn under_the_mounts(targets: &Targets) -> Outcome {
     any([sys::leave_mounts().and_then(|()| {
         let text = fs::read_to_string("/proc/self/mountinfo").map_err(|error| error.to_string())?;
-        let mut places: Vec<&str> = text.lines().filter_map(|line| line.split(' ').nth(4)).collect();
+        let mut places: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.split(' ').nth(4))
+            .collect();
         places.sort_by_key(|place| std::cmp::Reverse(place.len()));
         let mut gone = 0;
         for place in places {
@@ -94,7 +132,11 @@ fn by_handle(targets: &Targets) -> Outcome {
     };
     // SAFETY: a descriptor and a structure of the shape that the call reads.
     let fd = unsafe { sys::open_by_handle_at(folder.as_raw_fd(), TOP.as_ptr().cast(), 0) };
-    any([if fd >= 0 { Ok("opened".to_owned()) } else { Err(last()) }])
+    any([if fd >= 0 {
+        Ok("opened".to_owned())
+    } else {
+        Err(last())
+    }])
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -108,7 +150,11 @@ fn by_handle_as_32_bit(targets: &Targets) -> Outcome {
     unsafe { std::ptr::copy_nonoverlapping(TOP.as_ptr(), handle, TOP.len()) };
     let fd = folder.as_raw_fd().cast_unsigned();
     let answer = sys::as_32_bit(OPEN_BY_HANDLE_AT, [fd, handle as usize as u32, 0]);
-    any([if answer >= 0 { Ok("opened".to_owned()) } else { Err(last()) }])
+    any([if answer >= 0 {
+        Ok("opened".to_owned())
+    } else {
+        Err(last())
+    }])
 }
 
 #[cfg(not(target_arch = "x86_64"))]
@@ -124,12 +170,16 @@ fn lying_around(targets: &Targets) -> Outcome {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             let path = entry.path();
-            let Ok(kind) = entry.file_type() else { continue };
+            let Ok(kind) = entry.file_type() else {
+                continue;
+            };
             let shown = path.display().to_string();
             let own = targets.list("sockets").any(|own| shown.ends_with(own));
             if kind.is_dir() && !shown.ends_with("/proc") && shown != "/sys" {
                 folders.push(path);
-            } else if (kind.is_socket() && !own) || (kind.is_block_device() && File::open(&path).is_ok()) {
+            } else if (kind.is_socket() && !own)
+                || (kind.is_block_device() && File::open(&path).is_ok())
+            {
                 found.push(shown);
             }
         }
@@ -148,7 +198,14 @@ pub fn swap_for_ever(one: &str, other: &str) {
     loop {
         // SAFETY: strings that end in NUL, and integers.
         unsafe {
-            sys::syscall(sys::number(316, 276), AT_FDCWD, one.as_ptr(), AT_FDCWD, other.as_ptr(), EXCHANGE)
+            sys::syscall(
+                sys::number(316, 276),
+                AT_FDCWD,
+                one.as_ptr(),
+                AT_FDCWD,
+                other.as_ptr(),
+                EXCHANGE,
+            )
         };
     }
 }

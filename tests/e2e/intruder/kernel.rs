@@ -14,19 +14,71 @@ use crate::{
 };
 
 pub const ATTEMPTS: &[&Attempt] = &[
-    &Attempt { name: "settings_of_the_kernel", controlled: true, run: settings },
-    &Attempt { name: "secrets_of_the_kernel", controlled: true, run: secrets },
-    &Attempt { name: "the_kernels_log", controlled: true, run: log },
-    &Attempt { name: "administration", controlled: true, run: administration },
-    &Attempt { name: "the_clock", controlled: true, run: clock },
-    &Attempt { name: "programs_in_the_kernel", controlled: true, run: programs },
-    &Attempt { name: "events_of_all_processors", controlled: true, run: events },
-    &Attempt { name: "rings", controlled: true, run: rings },
-    &Attempt { name: "sockets_to_the_hypervisor", controlled: true, run: hypervisor },
-    &Attempt { name: "the_same_socket_as_a_32_bit_program", controlled: true, run: hypervisor_as_32_bit },
-    &Attempt { name: "a_key_of_the_hosts_root", controlled: true, run: key },
-    &Attempt { name: "being_first", controlled: true, run: being_first },
-    &Attempt { name: "attributes_for_the_hosts_root", controlled: true, run: attributes },
+    &Attempt {
+        name: "settings_of_the_kernel",
+        controlled: true,
+        run: settings,
+    },
+    &Attempt {
+        name: "secrets_of_the_kernel",
+        controlled: true,
+        run: secrets,
+    },
+    &Attempt {
+        name: "the_kernels_log",
+        controlled: true,
+        run: log,
+    },
+    &Attempt {
+        name: "administration",
+        controlled: true,
+        run: administration,
+    },
+    &Attempt {
+        name: "the_clock",
+        controlled: true,
+        run: clock,
+    },
+    &Attempt {
+        name: "programs_in_the_kernel",
+        controlled: true,
+        run: programs,
+    },
+    &Attempt {
+        name: "events_of_all_processors",
+        controlled: true,
+        run: events,
+    },
+    &Attempt {
+        name: "rings",
+        controlled: true,
+        run: rings,
+    },
+    &Attempt {
+        name: "sockets_to_the_hypervisor",
+        controlled: true,
+        run: hypervisor,
+    },
+    &Attempt {
+        name: "the_same_socket_as_a_32_bit_program",
+        controlled: true,
+        run: hypervisor_as_32_bit,
+    },
+    &Attempt {
+        name: "a_key_of_the_hosts_root",
+        controlled: true,
+        run: key,
+    },
+    &Attempt {
+        name: "being_first",
+        controlled: true,
+        run: being_first,
+    },
+    &Attempt {
+        name: "attributes_for_the_hosts_root",
+        controlled: true,
+        run: attributes,
+    },
 ];
 
 /// Of the container's own namespaces, which it may set as it likes; and triggers, which are the writer's own.
@@ -57,9 +109,12 @@ fn settings(_: &Targets) -> Outcome {
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             let path = entry.path();
             let shown = path.display().to_string();
-            let Ok(kind) = entry.file_type() else { continue };
+            let Ok(kind) = entry.file_type() else {
+                continue;
+            };
             if kind.is_dir() {
-                let process = folder == PathBuf::from("/proc") && number(&entry.file_name().to_string_lossy());
+                let process = folder == PathBuf::from("/proc")
+                    && number(&entry.file_name().to_string_lossy());
                 if !process {
                     folders.push(path);
                 }
@@ -68,7 +123,11 @@ fn settings(_: &Targets) -> Outcome {
             if !kind.is_file() || OWN.iter().any(|own| shown.starts_with(own)) {
                 continue;
             }
-            match OpenOptions::new().write(true).custom_flags(O_NONBLOCK).open(&path) {
+            match OpenOptions::new()
+                .write(true)
+                .custom_flags(O_NONBLOCK)
+                .open(&path)
+            {
                 Ok(_) => open.push(shown),
                 Err(_) => refused += 1,
             }
@@ -107,7 +166,9 @@ fn secrets(_: &Targets) -> Outcome {
     });
     // Addresses of the kernel: shown as zeroes to those who may not know them.
     let symbols = fs::read_to_string("/proc/kallsyms").unwrap_or_default();
-    let known = symbols.lines().find(|line| !line.starts_with("0000000000000000"));
+    let known = symbols
+        .lines()
+        .find(|line| !line.starts_with("0000000000000000"));
     let addresses = known.map_or(Err("no addresses".to_owned()), |line| Ok(line.to_owned()));
     any(read.into_iter().chain([addresses]))
 }
@@ -119,8 +180,13 @@ fn log(_: &Targets) -> Outcome {
     let length = unsafe { sys::klogctl(READ_ALL, text.as_mut_ptr(), text.len() as i32) };
     let called = may("syslog", i64::from(length));
     let files = ["/dev/kmsg", "/proc/kmsg"].map(|path| {
-        let opened = OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(path);
-        opened.map(|_| format!("{path} was opened")).map_err(|error| format!("{path}: {error}"))
+        let opened = OpenOptions::new()
+            .read(true)
+            .custom_flags(O_NONBLOCK)
+            .open(path);
+        opened
+            .map(|_| format!("{path} was opened"))
+            .map_err(|error| format!("{path}: {error}"))
     });
     any([called].into_iter().chain(files))
 }
@@ -155,7 +221,10 @@ fn clock(_: &Targets) -> Outcome {
     // SAFETY: two integers each.
     any([unsafe {
         sys::clock_gettime(REALTIME, &raw mut now);
-        may("clock_settime", i64::from(sys::clock_settime(REALTIME, &raw const now)))
+        may(
+            "clock_settime",
+            i64::from(sys::clock_settime(REALTIME, &raw const now)),
+        )
     }])
 }
 
@@ -166,9 +235,15 @@ fn programs(_: &Targets) -> Outcome {
     // SAFETY: a structure of the size that is passed with it.
     let mut call = |what: &str, command: i32| unsafe {
         let size = size_of_val(&attributes) as i32;
-        may(what, sys::syscall(number(321, 280), command, attributes.as_mut_ptr(), size))
+        may(
+            what,
+            sys::syscall(number(321, 280), command, attributes.as_mut_ptr(), size),
+        )
     };
-    any([call("ids of others' programs", GET_NEXT_ID), call("loading a program", LOAD)])
+    any([
+        call("ids of others' programs", GET_NEXT_ID),
+        call("loading a program", LOAD),
+    ])
 }
 
 fn events(_: &Targets) -> Outcome {
@@ -184,7 +259,9 @@ fn events(_: &Targets) -> Outcome {
 fn rings(_: &Targets) -> Outcome {
     let mut parameters = [0_u64; 32];
     // SAFETY: a structure that is larger than what is written.
-    any([may("io_uring_setup", unsafe { sys::syscall(425, 1, parameters.as_mut_ptr()) })])
+    any([may("io_uring_setup", unsafe {
+        sys::syscall(425, 1, parameters.as_mut_ptr())
+    })])
 }
 
 const AF_VSOCK: u32 = 40;
@@ -194,7 +271,11 @@ fn hypervisor(_: &Targets) -> Outcome {
     // Made and not connected: who is on the other side is none of the tests' business.
     // SAFETY: integers.
     let fd = unsafe { sys::socket(AF_VSOCK as i32, SOCK_STREAM as i32, 0) };
-    any([if fd >= 0 { Ok("made".to_owned()) } else { Err(last()) }])
+    any([if fd >= 0 {
+        Ok("made".to_owned())
+    } else {
+        Err(last())
+    }])
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -205,11 +286,18 @@ fn hypervisor_as_32_bit(_: &Targets) -> Outcome {
     // SAFETY: a page of our own.
     unsafe { std::ptr::copy_nonoverlapping([AF_VSOCK, SOCK_STREAM, 0].as_ptr(), arguments, 3) };
     let made = |what: &str, answer: i64| {
-        if answer >= 0 { Ok(format!("{what} made one")) } else { Err(format!("{what}: {}", last())) }
+        if answer >= 0 {
+            Ok(format!("{what} made one"))
+        } else {
+            Err(format!("{what}: {}", last()))
+        }
     };
     any([
         made("socket", sys::as_32_bit(SOCKET, [AF_VSOCK, SOCK_STREAM, 0])),
-        made("socketcall", sys::as_32_bit(SOCKETCALL, [1, arguments as usize as u32, 0])),
+        made(
+            "socketcall",
+            sys::as_32_bit(SOCKETCALL, [1, arguments as usize as u32, 0]),
+        ),
     ])
 }
 
@@ -225,24 +313,54 @@ pub fn plant_key(name: &str) -> String {
     let (kind, name) = (c("user"), c(name));
     // SAFETY: strings that end in NUL, and a text of the length that is passed with it.
     let key = unsafe {
-        sys::syscall(number(248, 217), kind.as_ptr(), name.as_ptr(), b"secret".as_ptr(), 6_usize, USER_KEYRING)
+        sys::syscall(
+            number(248, 217),
+            kind.as_ptr(),
+            name.as_ptr(),
+            b"secret".as_ptr(),
+            6_usize,
+            USER_KEYRING,
+        )
     };
-    if key > 0 { "planted".to_owned() } else { last() }
+    if key > 0 {
+        "planted".to_owned()
+    } else {
+        last()
+    }
 }
 
 fn key(targets: &Targets) -> Outcome {
     const SEARCH: i32 = 10;
     let (kind, name) = (c("user"), c(targets.get("key")));
-    let rings = [("the session's", -3), ("the user's", USER_KEYRING), ("the user's session's", -5)];
+    let rings = [
+        ("the session's", -3),
+        ("the user's", USER_KEYRING),
+        ("the user's session's", -5),
+    ];
     let found = rings.map(|(what, ring)| {
         // SAFETY: strings that end in NUL, and integers.
         let key = unsafe {
-            sys::syscall(number(250, 219), SEARCH, ring, kind.as_ptr(), name.as_ptr(), 0)
+            sys::syscall(
+                number(250, 219),
+                SEARCH,
+                ring,
+                kind.as_ptr(),
+                name.as_ptr(),
+                0,
+            )
         };
-        if key > 0 { Ok(format!("found in {what} keyring")) } else { Err(format!("{what}: {}", last())) }
+        if key > 0 {
+            Ok(format!("found in {what} keyring"))
+        } else {
+            Err(format!("{what}: {}", last()))
+        }
     });
     let listed = fs::read_to_string("/proc/keys").unwrap_or_default();
-    let listed = if listed.contains(targets.get("key")) { Ok("it is listed".to_owned()) } else { Err("not listed".to_owned()) };
+    let listed = if listed.contains(targets.get("key")) {
+        Ok("it is listed".to_owned())
+    } else {
+        Err("not listed".to_owned())
+    };
     any(found.into_iter().chain([listed]))
 }
 
@@ -253,7 +371,10 @@ fn being_first(_: &Targets) -> Outcome {
     // SAFETY: integers.
     let [real_time, nice] = unsafe {
         [
-            may("real time", i64::from(sys::sched_setscheduler(0, FIFO, &raw const real_time))),
+            may(
+                "real time",
+                i64::from(sys::sched_setscheduler(0, FIFO, &raw const real_time)),
+            ),
             may("priority -20", i64::from(sys::setpriority(0, 0, -20))),
         ]
     };
@@ -261,7 +382,9 @@ fn being_first(_: &Targets) -> Outcome {
     any([
         real_time,
         nice,
-        spared.map(|()| "spared by the OOM killer".to_owned()).map_err(|error| error.to_string()),
+        spared
+            .map(|()| "spared by the OOM killer".to_owned())
+            .map_err(|error| error.to_string()),
     ])
 }
 
@@ -315,8 +438,7 @@ pub fn take_all_watches() {
 pub fn reboot() -> String {
     const RESTART: u32 = 0x0123_4567;
     // SAFETY: integers.
-    let answer = unsafe {
-        sys::syscall(number(169, 142), 0xfee1_dead_u32, 672_274_793, RESTART, 0)
-    };
+    let answer =
+        unsafe { sys::syscall(number(169, 142), 0xfee1_dead_u32, 672_274_793, RESTART, 0) };
     format!("{answer} {}", last())
 }

@@ -10,10 +10,26 @@ use crate::{
 };
 
 pub const ATTEMPTS: &[&Attempt] = &[
-    &Attempt { name: "processes_of_the_host", controlled: true, run: of_the_host },
-    &Attempt { name: "signals_to_the_host", controlled: true, run: signals },
-    &Attempt { name: "namespaces_of_the_host", controlled: true, run: namespaces },
-    &Attempt { name: "namespaces_above", controlled: false, run: above },
+    &Attempt {
+        name: "processes_of_the_host",
+        controlled: true,
+        run: of_the_host,
+    },
+    &Attempt {
+        name: "signals_to_the_host",
+        controlled: true,
+        run: signals,
+    },
+    &Attempt {
+        name: "namespaces_of_the_host",
+        controlled: true,
+        run: namespaces,
+    },
+    &Attempt {
+        name: "namespaces_above",
+        controlled: false,
+        run: above,
+    },
 ];
 
 fn called(pid: &str) -> String {
@@ -26,7 +42,11 @@ fn of_the_host(targets: &Targets) -> Outcome {
         let called = called(&pid);
         // This program and who started it have the word among their arguments.
         let own = called.contains("called=");
-        if !own && called.contains(targets.get("called")) { Ok(called) } else { Err("none of them".to_owned()) }
+        if !own && called.contains(targets.get("called")) {
+            Ok(called)
+        } else {
+            Err("none of them".to_owned())
+        }
     }))
 }
 
@@ -36,9 +56,14 @@ fn signals(targets: &Targets) -> Outcome {
     any(targets.list("pids").map(|number| {
         let pid: i32 = number.parse().unwrap_or_default();
         // SAFETY: integers.
-        let (signal, trace) = unsafe { (sys::kill(pid, 0), sys::ptrace(SEIZE, pid, 0_usize, 0_usize)) };
+        let (signal, trace) =
+            unsafe { (sys::kill(pid, 0), sys::ptrace(SEIZE, pid, 0_usize, 0_usize)) };
         let theirs = called(number).contains(targets.get("called"));
-        if theirs && (signal == 0 || trace == 0) { Ok(called(number)) } else { Err(last()) }
+        if theirs && (signal == 0 || trace == 0) {
+            Ok(called(number))
+        } else {
+            Err(last())
+        }
     }))
 }
 
@@ -48,7 +73,11 @@ fn namespaces(targets: &Targets) -> Outcome {
         // SAFETY: a descriptor and an integer.
         let entered = unsafe { sys::setns(mounts.as_raw_fd(), 0) } == 0;
         let found = entered && targets.is_found(targets.get("file"));
-        Some(if found { Ok(format!("by process {pid}")) } else { Err("none with the file".to_owned()) })
+        Some(if found {
+            Ok(format!("by process {pid}"))
+        } else {
+            Err("none with the file".to_owned())
+        })
     }))
 }
 
@@ -56,11 +85,19 @@ fn namespaces(targets: &Targets) -> Outcome {
 fn above(_: &Targets) -> Outcome {
     const GET_USERNS: u64 = 0xb701;
     const GET_PARENT: u64 = 0xb702;
-    let asked = [("user", GET_PARENT), ("pid", GET_PARENT), ("user", GET_USERNS)];
+    let asked = [
+        ("user", GET_PARENT),
+        ("pid", GET_PARENT),
+        ("user", GET_USERNS),
+    ];
     any(asked.map(|(kind, request)| {
         let own = File::open(format!("/proc/self/ns/{kind}")).map_err(|error| error.to_string())?;
         // SAFETY: a descriptor and an integer.
         let fd = unsafe { sys::ioctl(own.as_raw_fd(), request) };
-        if fd >= 0 { Ok(format!("above {kind}")) } else { Err(format!("above {kind}: {}", last())) }
+        if fd >= 0 {
+            Ok(format!("above {kind}"))
+        } else {
+            Err(format!("above {kind}: {}", last()))
+        }
     }))
 }

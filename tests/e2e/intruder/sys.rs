@@ -21,7 +21,14 @@ unsafe extern "C" {
     pub fn kill(pid: c_int, signal: c_int) -> c_int;
     pub fn klogctl(kind: c_int, text: *mut u8, length: c_int) -> c_int;
     pub fn mknod(path: *const c_char, mode: c_uint, device: u64) -> c_int;
-    pub fn mmap(at: *mut c_void, length: usize, prot: c_int, flags: c_int, fd: c_int, offset: i64) -> *mut c_void;
+    pub fn mmap(
+        at: *mut c_void,
+        length: usize,
+        prot: c_int,
+        flags: c_int,
+        fd: c_int,
+        offset: i64,
+    ) -> *mut c_void;
     pub fn mount(
         source: *const c_char,
         target: *const c_char,
@@ -82,7 +89,11 @@ pub fn last() -> String {
 
 /// A system call's number here.
 pub const fn number(x86_64: c_long, others: c_long) -> c_long {
-    if cfg!(target_arch = "x86_64") { x86_64 } else { others }
+    if cfg!(target_arch = "x86_64") {
+        x86_64
+    } else {
+        others
+    }
 }
 
 /// For calls that are asked for with what they cannot do: any answer but "you may not" and "there is no such
@@ -143,7 +154,17 @@ pub fn below_4_gib() -> *mut u32 {
     const READ_WRITE: c_int = 3;
     const PRIVATE_ANONYMOUS_32_BIT: c_int = 0x02 | 0x20 | 0x40;
     // SAFETY: fresh memory.
-    unsafe { mmap(std::ptr::null_mut(), 4096, READ_WRITE, PRIVATE_ANONYMOUS_32_BIT, -1, 0).cast() }
+    unsafe {
+        mmap(
+            std::ptr::null_mut(),
+            4096,
+            READ_WRITE,
+            PRIVATE_ANONYMOUS_32_BIT,
+            -1,
+            0,
+        )
+        .cast()
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -151,13 +172,29 @@ unsafe extern "C" {
     fn __errno_location() -> *mut c_int;
 }
 
-pub fn mount_at(source: &str, target: &str, kind: &str, flags: c_ulong, data: &str) -> Result<(), String> {
+pub fn mount_at(
+    source: &str,
+    target: &str,
+    kind: &str,
+    flags: c_ulong,
+    data: &str,
+) -> Result<(), String> {
     let (from, to, name, data) = (c(source), c(target), c(kind), c(data));
     // SAFETY: four strings that end in NUL.
     let done = unsafe {
-        mount(from.as_ptr(), to.as_ptr(), name.as_ptr(), flags, data.as_ptr().cast())
+        mount(
+            from.as_ptr(),
+            to.as_ptr(),
+            name.as_ptr(),
+            flags,
+            data.as_ptr().cast(),
+        )
     };
-    if done == 0 { Ok(()) } else { Err(format!("mount {kind} {target}: {}", last())) }
+    if done == 0 {
+        Ok(())
+    } else {
+        Err(format!("mount {kind} {target}: {}", last()))
+    }
 }
 
 /// Mounts of this process's own: what happens to them is not mirrored to where they were copied from.

@@ -8,7 +8,11 @@ pub struct Targets(BTreeMap<String, String>);
 impl Targets {
     pub fn of(words: &[&str]) -> Self {
         let pairs = words.iter().filter_map(|word| word.split_once('='));
-        Self(pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
+        Self(
+            pairs
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .collect(),
+        )
     }
 
     /// Empty when it was not told.
@@ -28,6 +32,10 @@ impl Targets {
 
     /// The host's file, seen from a place from which it takes as many steps up as there may be.
     pub fn from(&self, place: &str) -> String {
-        format!("{place}/{}{}", "../".repeat(24), self.get("file").trim_start_matches('/'))
+        format!(
+            "{place}/{}{}",
+            "../".repeat(24),
+            self.get("file").trim_start_matches('/')
+        )
     }
 }
