@@ -189,23 +189,3 @@ fn lying_around(targets: &Targets) -> Outcome {
     }
     Outcome::Through(found.join(" "))
 }
-
-/// Exchanges two names as fast as it can, for as long as it is let.
-pub fn swap_for_ever(one: &str, other: &str) {
-    const AT_FDCWD: i32 = -100;
-    const EXCHANGE: u32 = 2;
-    let (one, other) = (c(one), c(other));
-    loop {
-        // SAFETY: strings that end in NUL, and integers.
-        unsafe {
-            sys::syscall(
-                sys::number(316, 276),
-                AT_FDCWD,
-                one.as_ptr(),
-                AT_FDCWD,
-                other.as_ptr(),
-                EXCHANGE,
-            )
-        };
-    }
-}

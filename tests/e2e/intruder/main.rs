@@ -8,6 +8,8 @@
 //! `refused` or `absent`, and what happened. Every attempt runs in a process of its own, with a deadline, and
 //! whatever gets through does no harm: it looks, or writes what was there.
 
+mod acts;
+mod calls;
 mod cgroups;
 mod devices;
 mod frames;
@@ -16,6 +18,7 @@ mod kernel;
 mod mounts;
 mod network;
 mod processes;
+mod rights;
 mod sys;
 mod targets;
 
@@ -53,10 +56,10 @@ fn main() {
     match words.as_slice() {
         ["attempts", place, targets @ ..] => attempts(*place == "control", &Targets::of(targets)),
         ["frames", targets @ ..] => println!("{}", frames::send_all(&Targets::of(targets))),
-        ["watches"] => kernel::take_all_watches(),
-        ["plant-key", name] => println!("{}", kernel::plant_key(name)),
-        ["swap", one, other] => host_files::swap_for_ever(one, other),
-        ["reboot"] => println!("{}", kernel::reboot()),
+        ["watches"] => acts::take_all_watches(),
+        ["plant-key", name] => println!("{}", acts::plant_key(name)),
+        ["swap", one, other] => acts::swap_for_ever(one, other),
+        ["reboot"] => println!("{}", acts::reboot()),
         other => {
             eprintln!("cannot {other:?}");
             exit(2);
@@ -73,6 +76,8 @@ fn attempts(control: bool, targets: &Targets) {
         host_files::ATTEMPTS,
         devices::ATTEMPTS,
         kernel::ATTEMPTS,
+        calls::ATTEMPTS,
+        rights::ATTEMPTS,
         processes::ATTEMPTS,
         mounts::ATTEMPTS,
         cgroups::ATTEMPTS,
