@@ -215,6 +215,7 @@ pub(super) fn the_hosts_own_root_gets_through_with_every_attempt(world: &mut Wor
         format!("folder={}", folder.display()),
         format!("readonly={}", folder.join("readonly").display()),
         format!("nodes={}", node.display()),
+        "control=yes".to_owned(),
     ];
     let more = here.each_ref().map(String::as_str);
     let words = attempts("control", &targets, &more);

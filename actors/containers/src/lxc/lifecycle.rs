@@ -159,6 +159,7 @@ fn build(host: &Host, spec: &ContainerSpec, files: &BTreeSet<PathBuf>) -> Result
             seccomp::profile()
                 .and_then(|list| write_private(&file, list.as_bytes()))
                 .doing(format!("write {}", file.display()))?;
+            seccomp::close_the_32_bit_way().doing("refuse system calls")?;
         }
         let text = config::text(layout, &record, &found, &devices);
         let file = dir.join("config");

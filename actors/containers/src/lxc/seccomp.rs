@@ -23,9 +23,8 @@ const REFUSED: [&str; 6] = [
 ];
 
 /// `socket(AF_VSOCK)` leads to the hypervisor and to the machine's own listeners, whatever network one is
-/// in; it fails as where the kernel has no such sockets. A 32-bit program could ask for one by `socketcall`,
-/// whose arguments no list can see: it fails as where it does not exist, and libraries then use `socket`.
-const SOCKETS: &str = "socket errno 97 [0,40,SCMP_CMP_EQ]\nsocketcall errno 38\n";
+/// in; it fails as where the kernel has no such sockets.
+const SOCKETS: &str = "socket errno 97 [0,40,SCMP_CMP_EQ]\n";
 
 /// The whole list, in liblxc's second format.
 pub(crate) fn profile() -> io::Result<String> {
@@ -40,6 +39,69 @@ fn extend(list: &str) -> String {
         text.push_str(" errno 1\n");
     }
     text + SOCKETS
+}
+
+/// The same for 32-bit programs, for which liblxc's list cannot look at the arguments of `socket`: the calling
+/// thread, and all that it starts, loses that way. `socketcall`, whose arguments nobody can look at, fails as where
+/// it does not exist; libraries then use `socket`.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn close_the_32_bit_way() -> io::Result<()> {
+    const I386: u32 = 0x4000_0003;
+    const SOCKETCALL: u32 = 102;
+    const SOCKET: u32 = 359;
+    // Where `struct seccomp_data` has them.
+    const NUMBER: u32 = 0;
+    const ARCHITECTURE: u32 = 4;
+    const FIRST_ARGUMENT: u32 = 16;
+    let load = |offset| step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, offset, 0, 0);
+    let is = |value, yes, no| step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, value, yes, no);
+    let answer = |value| step(libc::BPF_RET | libc::BPF_K, value, 0, 0);
+    let fail = |errno: i32| answer(libc::SECCOMP_RET_ERRNO | errno.unsigned_abs());
+    let mut program = [
+        load(ARCHITECTURE),
+        is(I386, 0, 5),
+        load(NUMBER),
+        is(SOCKETCALL, 4, 0),
+        is(SOCKET, 0, 2),
+        load(FIRST_ARGUMENT),
+        is(libc::AF_VSOCK.unsigned_abs(), 2, 0),
+        answer(libc::SECCOMP_RET_ALLOW),
+        fail(libc::ENOSYS),
+        fail(libc::EAFNOSUPPORT),
+    ];
+    let program = libc::sock_fprog {
+        len: program.len() as libc::c_ushort,
+        filter: program.as_mut_ptr(),
+    };
+    // SAFETY: a program of the length that is told with it, which the kernel checks and copies.
+    let set = unsafe {
+        libc::prctl(
+            libc::PR_SET_SECCOMP,
+            libc::SECCOMP_MODE_FILTER,
+            &raw const program,
+        )
+    };
+    if set == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// No other processor has one whose arguments liblxc's list misses.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn close_the_32_bit_way() -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(target_arch = "x86_64")]
+fn step(code: u32, value: u32, yes: u8, no: u8) -> libc::sock_filter {
+    libc::sock_filter {
+        code: code as u16,
+        jt: yes,
+        jf: no,
+        k: value,
+    }
 }
 
 #[cfg(test)]

@@ -234,10 +234,12 @@ impl ContainerShell {
                     return;
                 };
                 let peer = Peer::serve(accepted, Arc::clone(&self.effects) as Arc<dyn Handler>);
-                service.runtime.send_replace(Some(RuntimeLink {
+                let older = service.runtime.send_replace(Some(RuntimeLink {
                     generation,
                     peer: peer.clone(),
                 }));
+                // Left open, it would be nobody's once the newer one ends, and would not dial again.
+                older.iter().for_each(|older| older.peer.close());
                 let service = Arc::clone(service);
                 tokio::spawn(async move {
                     peer.ended().await;

@@ -78,29 +78,30 @@ pub(crate) fn a_mount_is_never_of_what_was_swapped_in(world: &mut World) {
                 "{SUBCONTAINER}
                  const volume = '{VOLUME}';
                  const intruder = '/media/startos/images/main/{INSIDE_IMAGE}';
-                 fs.mkdirSync(`${{volume}}/here`, {{ recursive: true }});
-                 fs.writeFileSync(`${{volume}}/here/own`, '');
                  const away = ['/', '{up}', '/proc/1/root', '/media/startos/rpc'];
                  const counts = {{ own: 0, other: 0, refused: 0, out: 0 }};
-                 fs.mkdirSync(`${{root}}/at`);
-                 for (const to of away) {{
-                   fs.rmSync(`${{volume}}/there`, {{ force: true }});
-                   fs.symlinkSync(to, `${{volume}}/there`);
-                   fs.rmSync(`${{root}}/away`, {{ recursive: true, force: true }});
-                   fs.symlinkSync(to, `${{root}}/away`);
-                   const swaps = [[`${{volume}}/here`, `${{volume}}/there`], [`${{root}}/at`, `${{root}}/away`]]
+                 for (const [number, to] of away.entries()) {{
+                   const [at, there, other] = [`${{root}}/at${{number}}`, `${{volume}}/there${{number}}`, `${{root}}/other${{number}}`];
+                   const here = `${{volume}}/here${{number}}`;
+                   for (const folder of [at, here]) fs.mkdirSync(folder, {{ recursive: true }});
+                   fs.writeFileSync(`${{here}}/own`, '');
+                   for (const link of [there, other]) {{
+                     fs.rmSync(link, {{ recursive: true, force: true }});
+                     fs.symlinkSync(to, link);
+                   }}
+                   const swaps = [[here, there], [at, other]]
                      .map(names => require('child_process').spawn(intruder, ['swap', ...names]));
                    for (let tries = 0; tries < 40; tries += 1) {{
-                     const target = {{ type: 'pointer', packageId: '{INTRUDER}', volumeId: 'main', subpath: 'here',
+                     const target = {{ type: 'pointer', packageId: '{INTRUDER}', volumeId: 'main', subpath: `here${{number}}`,
                        readonly: false, idmap: [] }};
-                     const made = await tried(effects.mount({{ location: `${{root}}/at/place`, target }}));
+                     const made = await tried(effects.mount({{ location: `${{at}}/place`, target }}));
                      if (made.code !== undefined) {{ counts.refused += 1; continue; }}
                      const places = fs.readFileSync('/proc/self/mountinfo', 'utf8').split('\\n')
                        .map(line => line.split(' ')[4] ?? '').filter(place => place.endsWith('/place'));
                      for (const place of places) {{
                        const names = fs.readdirSync(place);
                        if (names.includes('own')) counts.own += 1; else counts.other += 1;
-                       if (names.includes('here') || names.includes('own') || names.length === 0) continue;
+                       if (names.includes('here0') || names.includes('there0') || names.includes('own') || names.length === 0) continue;
                        counts.out += 1;
                        counts.shown = [place, ...names];
                      }}
@@ -154,7 +155,12 @@ pub(crate) fn files_for_root_on_a_volume_are_nobodys_on_the_host(world: &mut Wor
     assert_eq!(code, Some(2), "root runs it: {said}");
     let (code, said) = says(
         "setpriv",
-        &["--reuid", "65534", "--regid", "65534", "--clear-groups"],
+        &[
+            "--reuid=65534",
+            "--regid=65534",
+            "--clear-groups",
+            "--inh-caps=-all",
+        ],
     );
     assert_ne!(code, Some(2), "{said}");
     assert!(said.contains("Permission denied"), "{said}");
