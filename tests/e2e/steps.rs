@@ -273,6 +273,7 @@ chapters! {
         a_mount_is_never_of_what_was_swapped_in,
         files_for_root_on_a_volume_are_nobodys_on_the_host,
         nonsense_on_the_hosts_socket_costs_nobody_anything,
+        a_service_that_takes_its_own_runtimes_place_is_not_stuck,
         a_service_that_takes_all_watches_leaves_some_for_others,
         a_restart_of_the_machine_is_one_of_the_service,
     }

@@ -144,11 +144,12 @@ pub(crate) fn files_for_root_on_a_volume_are_nobodys_on_the_host(world: &mut Wor
     // As backups and other machines need it: ids on disk are the package's own.
     assert_eq!((found.uid(), found.mode() & 0o7777), (0, 0o4755));
     let says = |program: &str, before: &[&str]| {
-        let words = before
-            .iter()
-            .copied()
-            .chain([file.to_str().unwrap(), "none"]);
-        let output = Command::new(program).args(words).output().unwrap();
+        // The shell is what the rights of root are given up for, before it looks for the program.
+        let run = ["/bin/sh", "-c", "exec \"$0\" none", file.to_str().unwrap()];
+        let output = Command::new(program)
+            .args(before.iter().chain(&run))
+            .output()
+            .unwrap();
         (output.status.code(), text(&output.stderr))
     };
     let (code, said) = says("/usr/bin/env", &[]);

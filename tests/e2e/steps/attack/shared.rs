@@ -22,48 +22,72 @@ fn resident_kib(pid: i32) -> u64 {
     word.unwrap().parse().unwrap()
 }
 
+/// Says something on a connection of its own, again and again, and tells how often until it was closed.
+const SAY: &str = "
+const say = (bytes, times) => new Promise(resolve => {
+  const socket = require('net').connect('/media/startos/rpc/host.sock');
+  let sent = 0;
+  const ended = () => { socket.destroy(); resolve(sent); };
+  socket.on('error', ended).on('close', ended).on('data', () => {});
+  const more = () => {
+    while (sent < times) {
+      sent += 1;
+      if (!socket.write(bytes)) { socket.once('drain', more); return; }
+    }
+    socket.end();
+  };
+  socket.on('connect', more);
+});
+const hello = (role, more) => Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: 0, method: 'hello',
+  params: { protocol: 1, oldest: 1, build: 'x', boot: 'not-this-one', role, ...more } }) + '\\n');
+";
+
 pub(crate) fn nonsense_on_the_hosts_socket_costs_nobody_anything(world: &mut World) {
     let core = world.server.child("core").pid;
     let before = resident_kib(core);
     let told = unharmed(world, || {
-        ask(
-            world,
-            INTRUDER,
-            "const net = require('net');
-             const say = (bytes, times) => new Promise(resolve => {
-               const socket = net.connect('/media/startos/rpc/host.sock');
-               let sent = 0;
-               const ended = () => { socket.destroy(); resolve(sent); };
-               socket.on('error', ended).on('close', ended).on('data', () => {});
-               const more = () => {
-                 while (sent < times) {
-                   sent += 1;
-                   if (!socket.write(bytes)) { socket.once('drain', more); return; }
-                 }
-                 socket.end();
-               };
-               socket.on('connect', more);
-             });
-             const hello = (role, more) => Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: 0, method: 'hello',
-               params: { protocol: 1, oldest: 1, build: 'x', boot: 'not-this-one', role, ...more } }) + '\\n');
-             const mib = Buffer.alloc(1 << 20, 0x61);
-             const deep = Buffer.from('['.repeat(1 << 20));
-             const results = {
-               endless: await say(mib, 512),
-               deep: await say(deep, 16),
-               agent: await say(hello('agent'), 1),
-               runtime: await say(hello('runtime', { generation: 4000000000 }), 1),
+        let code = format!(
+            "{SAY}
+             const results = {{
+               endless: await say(Buffer.alloc(1 << 20, 0x61), 512),
+               deep: await say(Buffer.from('['.repeat(1 << 20)), 16),
                nobody: await say(hello('core'), 1),
-             };
-             await Promise.all(Array.from({ length: 200 }, () => say(Buffer.from('\\n{}\\n\\0'), 1)));
-             return results",
-        )
+             }};
+             await Promise.all(Array.from({{ length: 200 }}, () => say(Buffer.from('\\n{{}}\\n\\0'), 1)));
+             return results"
+        );
+        ask(world, INTRUDER, &code)
     });
     // The line that never ends was not read to its end.
     assert!(told["endless"].as_u64().unwrap() < 64, "{told:#}");
-    answers(world, INTRUDER);
     let grown = resident_kib(core).saturating_sub(before);
     assert!(grown < MOST_KIB, "the core grew by {grown} KiB");
+}
+
+/// The package takes the places of its own agent and runtime, and leaves them: the real ones come back.
+pub(crate) fn a_service_that_takes_its_own_runtimes_place_is_not_stuck(world: &mut World) {
+    let pid = ask(world, INTRUDER, "return process.pid");
+    unharmed(world, || {
+        // Later, because the answer to this goes over the connection whose place is taken.
+        let code = format!(
+            "{SAY}
+             seen.taken = false;
+             setTimeout(async () => {{
+               await say(hello('agent'), 1);
+               await say(hello('runtime', {{ generation: 4000000000 }}), 1);
+               seen.taken = true;
+             }}, 200);"
+        );
+        ask(world, INTRUDER, &code);
+        until("the real runtime is back", seconds(30), || {
+            let code = json!({ "code": "return seen.taken" }).to_string();
+            let words = ["action", "run", INTRUDER, "do", "--input", &code, "--json"];
+            let output = world.server.try_cli(&words);
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            said.contains("\"true\"").then_some(())
+        });
+    });
+    assert_eq!(ask(world, INTRUDER, "return process.pid"), pid);
 }
 
 pub(crate) fn a_service_that_takes_all_watches_leaves_some_for_others(world: &mut World) {
