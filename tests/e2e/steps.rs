@@ -3,6 +3,7 @@
 mod access;
 mod adopting;
 mod api;
+mod attack;
 mod bad_packages;
 mod bad_places;
 mod browser;
@@ -281,6 +282,20 @@ chapters! {
         only_a_plugin_gives_addresses_and_only_to_what_is_bound,
         a_plugin_reaches_the_ports_it_gave_addresses_to_and_no_others,
         a_plugins_address_survives_a_change_of_gateways_and_goes_with_the_plugin,
+    }
+    attack {
+        the_hosts_own_root_gets_through_with_every_attempt,
+        the_packages_root_gets_through_with_none_in_its_container,
+        the_packages_root_gets_through_with_none_in_a_subcontainer,
+        packets_with_others_addresses_arrive_nowhere,
+        the_bridge_learns_nothing_from_a_service,
+        what_lies_in_its_log_folder_leads_nowhere,
+        a_mount_is_never_of_what_was_swapped_in,
+        files_for_root_on_a_volume_are_nobodys_on_the_host,
+        nonsense_on_the_hosts_socket_costs_nobody_anything,
+        a_service_that_takes_its_own_runtimes_place_is_not_stuck,
+        a_service_that_takes_all_watches_leaves_some_for_others,
+        a_restart_of_the_machine_is_one_of_the_service,
     }
     grown_back {
         whatever_is_killed_at_whatever_moment_grows_back,
