@@ -11,7 +11,10 @@ use std::{net::IpAddr, time::Duration};
 
 use rtnetlink::{
     LinkBridge, LinkBridgePort, LinkUnspec,
-    packet_route::link::{BridgeStpState, InfoBridgePort},
+    packet_route::{
+        link::{BridgeStpState, InfoBridgePort},
+        neighbour::{NeighbourFlags, NeighbourState},
+    },
 };
 
 use crate::subnet::Subnet;
@@ -100,21 +103,27 @@ pub async fn remove(name: &str) -> Result<(), BridgeError> {
     }
 }
 
-/// Lets a container reach a port it publishes itself through the bridge's address.
+/// Tells the bridge who sits at a port, and lets a container reach a port it publishes itself through the
+/// bridge's address.
 ///
-/// Such a packet leaves by the port it came from, which a bridge does only in hairpin mode. Where
-/// `br_netfilter` is off the host routes it and this changes nothing. Call it when the container
-/// has started; the setting goes with the veth.
+/// A bridge believes who sends: a container could take its neighbour's place by one frame of a kind
+/// (LLDP) that no rule of the firewall ever sees. So nothing is learnt here, and what is said here stays.
+///
+/// A packet to a published port of one's own leaves by the port it came from, which a bridge does only in
+/// hairpin mode. Where `br_netfilter` is off the host routes it and this changes nothing.
+///
+/// Call it when the container has started; the settings go with the veth.
 ///
 /// # Errors
 /// When there is no such interface, or it is no bridge's port.
-pub async fn tune_port(port: &str) -> Result<(), BridgeError> {
+pub async fn tune_port(port: &str, mac: [u8; 6]) -> Result<(), BridgeError> {
     let netlink = Netlink::open()?;
     let Some(link) = netlink.find(port).await? else {
         return Err(NetlinkError::missing("change", port).into());
     };
     let message = LinkBridgePort::new(link.index)
         .append_info_data(InfoBridgePort::HairpinMode(true))
+        .append_info_data(InfoBridgePort::Learning(false))
         .build();
     netlink
         .handle()
@@ -122,7 +131,18 @@ pub async fn tune_port(port: &str) -> Result<(), BridgeError> {
         .set_port(message)
         .execute()
         .await
-        .map_err(NetlinkError::because("let packets return through", port))?;
+        .map_err(NetlinkError::because("set the mode of", port))?;
+    netlink
+        .handle()
+        .neighbours()
+        .add_bridge(link.index, &mac)
+        // For the bridge this is an entry that does not age; `Permanent` would be an address of its own.
+        .state(NeighbourState::Noarp)
+        .flags(NeighbourFlags::Controller | NeighbourFlags::Sticky)
+        .replace()
+        .execute()
+        .await
+        .map_err(NetlinkError::because("tell the bridge who sits at", port))?;
     Ok(())
 }
 

@@ -53,7 +53,8 @@ build_image() {
 case " $part " in *" code "*)
   mkdir -p "$out"
   rm -rf "$out/javascript"
-  cp "$name"/{icon.svg,LICENSE.md,instructions.md} "$out"
+  rm -rf "$out/icons" # of dependencies
+  cp -r "$name"/{icon.svg,LICENSE.md,instructions.md} "$name"/icons* "$out"
   javascript=$(cached javascript package-lock.json ../coppice/{package-lock.json,src} ../../tsconfig.base.json "$name"/{startos,package.json,tsconfig.json})
   cp -a "$javascript" "$out/javascript" ;;
 esac

@@ -22,6 +22,7 @@ mod client;
 mod clones;
 mod console;
 mod inside;
+mod intruder;
 mod lan;
 mod leftovers;
 mod machine_of_its_own;

@@ -71,10 +71,7 @@ fn is_possible() -> Result<(), String> {
     }
     for (variable, what) in [
         ("COPPICE_BASE_IMAGE", "the container base image, a file"),
-        (
-            "COPPICE_EXAMPLES",
-            "a folder with hello.s9pk, miniflux.s9pk and syncthing.s9pk",
-        ),
+        ("COPPICE_EXAMPLES", "a folder with the example packages"),
     ] {
         let Some(path) = std::env::var_os(variable) else {
             return Err(format!(

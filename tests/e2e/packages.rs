@@ -31,6 +31,8 @@ pub(crate) struct Package {
     javascript: String,
     /// What is in its image.
     image: Vec<(String, Vec<u8>)>,
+    /// Device nodes there, as `mksquashfs` is told of them.
+    nodes: Vec<String>,
     files: Vec<(String, Vec<u8>)>,
 }
 
@@ -54,6 +56,7 @@ impl Package {
             }),
             javascript: HARMLESS.to_owned(),
             image: vec![("filling".to_owned(), noise(300_000))],
+            nodes: Vec::new(),
             files: vec![
                 (
                     "icon.svg".to_owned(),
@@ -110,6 +113,19 @@ impl Package {
         self
     }
 
+    /// An image with this program, which needs no libraries.
+    pub(crate) fn program(mut self, path: &str, body: Vec<u8>) -> Self {
+        self.image.push((path.to_owned(), body));
+        self
+    }
+
+    /// An image with the node of a device that everybody may read and write.
+    pub(crate) fn node(mut self, path: &str, kind: char, (major, minor): (u64, u64)) -> Self {
+        self.nodes
+            .push(format!("{path} {kind} 666 0 0 {major} {minor}"));
+        self
+    }
+
     /// A package whose `main` declares these daemons.
     pub(crate) fn declaring(self, daemons: &Value) -> Self {
         self.javascript(&format!(
@@ -148,14 +164,14 @@ module.exports = {{
         insert("manifest.json", serde_json::to_vec(&self.manifest).unwrap());
         insert(
             "javascript.squashfs",
-            squash(work, &[("index.js", self.javascript.as_bytes())]),
+            squash(work, &[("index.js", self.javascript.as_bytes())], &[]),
         );
         let image = format!("images/{}/main.squashfs", std::env::consts::ARCH);
         let inside = self.image.iter();
         let inside: Vec<(&str, &[u8])> = inside
             .map(|(path, body)| (path.as_str(), body.as_slice()))
             .collect();
-        insert(&image, squash(work, &inside));
+        insert(&image, squash(work, &inside, &self.nodes));
         for (path, body) in &self.files {
             insert(path, body.clone());
         }
@@ -174,8 +190,8 @@ pub(crate) fn noise(size: usize) -> Vec<u8> {
         .collect()
 }
 
-/// A squashfs of these files.
-pub(crate) fn squash(work: &Path, files: &[(&str, &[u8])]) -> Vec<u8> {
+/// A squashfs of these files and device nodes.
+pub(crate) fn squash(work: &Path, files: &[(&str, &[u8])], nodes: &[String]) -> Vec<u8> {
     let made = tempfile::tempdir_in(work).unwrap();
     let (tree, image): (PathBuf, PathBuf) = (made.path().join("tree"), made.path().join("image"));
     fs::create_dir(&tree).unwrap();
@@ -186,17 +202,20 @@ pub(crate) fn squash(work: &Path, files: &[(&str, &[u8])]) -> Vec<u8> {
         // Programs are among them.
         fs::set_permissions(&at, fs::Permissions::from_mode(0o755)).unwrap();
     }
+    let (from, to) = (tree.to_str().unwrap(), image.to_str().unwrap());
+    let words = [
+        from,
+        to,
+        "-quiet",
+        "-no-progress",
+        "-comp",
+        "zstd",
+        "-all-root",
+    ];
+    let nodes = nodes.iter().flat_map(|node| ["-p", node]);
     run(
         "mksquashfs",
-        &[
-            tree.to_str().unwrap(),
-            image.to_str().unwrap(),
-            "-quiet",
-            "-no-progress",
-            "-comp",
-            "zstd",
-            "-all-root",
-        ],
+        &words.into_iter().chain(nodes).collect::<Vec<_>>(),
     );
     fs::read(image).unwrap()
 }

@@ -85,6 +85,12 @@ impl Probe {
         self
     }
 
+    /// Its package, for what is seldom asked of one.
+    pub(crate) fn package(mut self, change: impl FnOnce(Package) -> Package) -> Self {
+        self.package = change(self.package);
+        self
+    }
+
     /// Installs it; what is installed under its name goes first.
     pub(crate) fn install(self, world: &World) {
         if world.is_installed(&self.id) {

@@ -3,6 +3,7 @@
 mod access;
 mod adopting;
 mod api;
+mod attack;
 mod bad_packages;
 mod bad_places;
 mod browser;
@@ -23,12 +24,14 @@ mod keeping;
 mod lasting;
 mod miniflux;
 mod names;
+mod reading_room;
 mod receipts;
 mod regrowth;
 mod removal;
 mod startos;
 mod survival;
 mod syncthing;
+mod tiddlywiki;
 mod updates;
 mod upgrading;
 
@@ -126,6 +129,18 @@ chapters! {
         a_package_is_uploaded_over_https_with_progress,
         its_web_interface_knows_its_first_login,
         its_other_port_is_open_to_other_machines,
+    }
+    tiddlywiki {
+        nobody_reads_it_without_the_login,
+        an_action_changes_the_login_and_its_page_answers,
+        a_note_outlives_a_restart_of_the_wiki,
+    }
+    reading_room {
+        it_asks_for_something_to_show_in_the_other_service,
+        what_is_published_there_is_read_here_without_a_login,
+        while_the_other_is_stopped_it_goes_on_and_says_so,
+        a_start_without_the_other_is_held_until_that_is_well,
+        uninstalling_both_leaves_no_trace,
     }
     regrowth {
         a_killed_daemon_has_a_successor_within_100_ms,
@@ -276,6 +291,20 @@ chapters! {
         only_a_plugin_gives_addresses_and_only_to_what_is_bound,
         a_plugin_reaches_the_ports_it_gave_addresses_to_and_no_others,
         a_plugins_address_survives_a_change_of_gateways_and_goes_with_the_plugin,
+    }
+    attack {
+        the_hosts_own_root_gets_through_with_every_attempt,
+        the_packages_root_gets_through_with_none_in_its_container,
+        the_packages_root_gets_through_with_none_in_a_subcontainer,
+        packets_with_others_addresses_arrive_nowhere,
+        the_bridge_learns_nothing_from_a_service,
+        what_lies_in_its_log_folder_leads_nowhere,
+        a_mount_is_never_of_what_was_swapped_in,
+        files_for_root_on_a_volume_are_nobodys_on_the_host,
+        nonsense_on_the_hosts_socket_costs_nobody_anything,
+        a_service_that_takes_its_own_runtimes_place_is_not_stuck,
+        a_service_that_takes_all_watches_leaves_some_for_others,
+        a_restart_of_the_machine_is_one_of_the_service,
     }
     grown_back {
         whatever_is_killed_at_whatever_moment_grows_back,

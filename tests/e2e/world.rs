@@ -124,7 +124,11 @@ impl World {
         let healthy = patiently(seconds(60), Duration::from_millis(50), || {
             last = self.server.json(&["service", "status", id]);
             let checks = last["entry"]["statusInfo"]["health"].as_object()?;
-            let wanted = if id == "miniflux" { 2 } else { 1 };
+            let wanted = if ["miniflux", "reading-room"].contains(&id) {
+                2
+            } else {
+                1
+            };
             let well =
                 checks.len() == wanted && checks.values().all(|check| check["result"] == "success");
             (last["summary"]["status"] == "running" && well).then_some(())

@@ -10,8 +10,17 @@ use crate::command;
 use crate::stamp::unless_unchanged;
 use crate::steps::Steps;
 
-/// In the order in which `make run` installs them.
-pub(crate) const NAMES: [&str; 3] = ["hello", "miniflux", "syncthing"];
+/// All of them.
+pub(crate) const NAMES: [&str; 5] = [
+    "hello",
+    "miniflux",
+    "syncthing",
+    "tiddlywiki",
+    "reading-room",
+];
+
+/// What `make run` installs, in that order: enough to look around, and no more to wait for.
+pub(crate) const AT_FIRST: [&str; 3] = ["hello", "miniflux", "syncthing"];
 
 /// Where [`pack`] leaves the packages of this checkout, as `<name>.s9pk`.
 pub(crate) fn folder(checkout: &Checkout) -> PathBuf {

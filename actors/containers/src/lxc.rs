@@ -6,6 +6,7 @@
 mod apparmor;
 mod backend;
 mod config;
+mod counts;
 mod enter;
 mod host;
 mod images;
@@ -17,6 +18,7 @@ mod prepare;
 mod reconcile;
 mod record;
 mod root;
+mod seccomp;
 mod subcontainer;
 mod turns;
 

@@ -321,11 +321,14 @@ fn shown(ingest: &Value, init: &Value) -> Value {
 /// `services/<id>` with its volumes and logs. Files in them are stored with container ids.
 pub(super) fn make_folders(host: &Host, id: &str, manifest: &Manifest) -> Result<(), Problem> {
     let folder = host.layout.data.join("services").join(id);
+    let volumes = folder.join("volumes");
     let names = manifest
         .volumes
         .iter()
-        .map(|volume| folder.join("volumes").join(volume.as_str()));
-    for path in names.chain([folder.join("logs"), folder.join("cache")]) {
+        .map(|volume| volumes.join(volume.as_str()));
+    // The folder around the volumes also without any: the data version is in it.
+    let all = [volumes.clone(), folder.join("logs"), folder.join("cache")];
+    for path in names.chain(all) {
         let made = fs::create_dir_all(&path)
             .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o755)));
         made.map_err(|error| {

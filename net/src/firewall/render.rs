@@ -6,7 +6,7 @@
 
 use std::{
     fmt::{self, Write},
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
 };
 
 use super::{Allow, Firewall, FirewallError, Forward, Port, PortRange, Proto, Scope};
@@ -267,20 +267,21 @@ impl Firewall {
         }
         writeln!(out, "    iifname \"{prefix}*\" drop\n  }}")?;
         for Port { interface, seat } in &self.ports {
-            let mac: Vec<String> = seat.mac.iter().map(|b| format!("{b:02x}")).collect();
+            let (mac, v4, v6) = (shown(seat.mac), seat.v4, seat.v6);
+            let link = link_local(seat.mac);
             writeln!(
                 out,
                 "  chain from_{interface} {{
-    ether saddr != {} drop
-    ether type ip ip saddr {} accept
-    ether type arp arp saddr ip {{ {}, 0.0.0.0 }} accept
-    ether type ip6 ip6 saddr {{ {}, fe80::/10, :: }} accept
+    ether saddr != {mac} drop
+    ether type ip ip saddr {v4} accept
+    ether type arp arp saddr ip {{ {v4}, 0.0.0.0 }} accept
+    # Of whose address it tells stands in an advertisement itself, behind its first 64 bits.
+    icmpv6 type nd-neighbor-advert @th,64,128 != {:#x} @th,64,128 != {:#x} drop
+    ether type ip6 ip6 saddr {{ {v6}, {link}, :: }} accept
     drop
   }}",
-                mac.join(":"),
-                seat.v4,
-                seat.v4,
-                seat.v6
+                v6.to_bits(),
+                link.to_bits()
             )?;
         }
         writeln!(
@@ -289,10 +290,53 @@ impl Firewall {
     # After br_netfilter (0), which runs the rules for packets and leaves their mark.
     type filter hook forward priority 50; policy accept;
     iifname \"{prefix}*\" oifname \"{prefix}*\" meta mark and {APPROVED} == 0 drop
-  }}
-}}"
-        )
+  }}"
+        )?;
+        self.write_frames_out(out)?;
+        writeln!(out, "}}")
     }
+
+    /// A bridge that has forgotten where an address is sends its frames to everyone.
+    fn write_frames_out(&self, out: &mut String) -> fmt::Result {
+        let prefix = &self.port_prefix;
+        writeln!(
+            out,
+            "  chain frames_out {{
+    type filter hook postrouting priority 300; policy accept;
+    oifname != \"{prefix}*\" accept
+    ether daddr & 01:00:00:00:00:00 == 01:00:00:00:00:00 accept"
+        )?;
+        let own = |port: &Port| format!("{:?} . {}", port.interface, shown(port.seat.mac));
+        let all: Vec<String> = self.ports.iter().map(own).collect();
+        if !all.is_empty() {
+            writeln!(
+                out,
+                "    oifname . ether daddr {{ {} }} accept",
+                all.join(", ")
+            )?;
+        }
+        writeln!(out, "    drop\n  }}")
+    }
+}
+
+fn shown(mac: [u8; 6]) -> String {
+    mac.map(|byte| format!("{byte:02x}")).join(":")
+}
+
+/// The address that a kernel gives an interface on its own link (RFC 4291, appendix A).
+fn link_local([a, b, c, d, e, f]: [u8; 6]) -> Ipv6Addr {
+    let word = |high: u8, low: u8| u16::from_be_bytes([high, low]);
+    let first = word(a ^ 2, b);
+    Ipv6Addr::new(
+        0xfe80,
+        0,
+        0,
+        0,
+        first,
+        word(c, 0xff),
+        word(0xfe, d),
+        word(e, f),
+    )
 }
 
 /// The text that removes our tables, whether they are there or not.

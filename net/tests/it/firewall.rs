@@ -1,6 +1,6 @@
 //! Two containers, a host and a world, with and without `br_netfilter` between the containers.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, UdpSocket};
 
 use coppice_net::{
     bridge,
@@ -8,7 +8,12 @@ use coppice_net::{
     subnet::Subnet,
 };
 
-use crate::netns::{alone, call, call_here, dropped, ip, refused, run, runtime, serve, serve_here};
+use crate::{
+    frames::{self, Cable},
+    netns::{
+        alone, call, call_here, dropped, ip, refused, run, runtime, serve, serve_here, within,
+    },
+};
 
 const BRIDGE: &str = "coptest";
 const PREFIX: &str = "ctestv";
@@ -125,7 +130,7 @@ fn machine(br_netfilter: bool) {
         ip(&format!("-n c{n} link set lo up"));
         ip(&format!("-n c{n} route add default via {}", gateway()));
         runtime()
-            .block_on(bridge::tune_port(&format!("{PREFIX}{n}")))
+            .block_on(bridge::tune_port(&format!("{PREFIX}{n}"), seat.mac))
             .unwrap();
         serve(&format!("c{n}"), "0.0.0.0:80");
     }
@@ -191,6 +196,117 @@ fn a_container_that_takes_another_address_is_heard_by_nobody() {
         ip(&format!("-n c0 addr add {liar}/20 dev eth0"));
         assert!(call("c0", &(gateway() + ":53")).is_err());
     });
+}
+
+/// The text of a container's hardware address.
+fn shown(mac: [u8; 6]) -> String {
+    mac.map(|byte| format!("{byte:02x}")).join(":")
+}
+
+/// What the bridge believes about where a container is.
+fn port_of(n: u32) -> String {
+    let known = run("bridge", &["fdb", "show", "br", BRIDGE]);
+    let mac = shown(subnet().seat(n).unwrap().mac);
+    let mut lines = known.lines().filter(|line| line.starts_with(&mac));
+    let line = lines.next().unwrap_or_default();
+    line.split(' ').nth(2).unwrap_or_default().to_owned()
+}
+
+fn without_rules() {
+    runtime()
+        .block_on(firewall::remove("coppice_test"))
+        .unwrap();
+}
+
+#[test]
+fn a_container_hears_no_frame_that_is_for_another() {
+    on_both_kinds_of_machine(|| {
+        assert!(!the_other_hears());
+        without_rules();
+        assert!(the_other_hears(), "without the rules it does");
+    });
+}
+
+/// Whether `c1` hears what the host sends to `c0` when the bridge does not know where `c0` is.
+fn the_other_hears() -> bool {
+    let seats = [0, 1].map(|n| subnet().seat(n).unwrap());
+    for seat in seats {
+        let mac = shown(seat.mac);
+        ip(&format!(
+            "neigh replace {} lladdr {mac} dev {BRIDGE}",
+            seat.v4
+        ));
+    }
+    let cable = within("c1", || Cable::of("eth0").unwrap());
+    let host = UdpSocket::bind("0.0.0.0:0").unwrap();
+    // As when a container was silent for longer than the bridge remembers.
+    let port = format!("{PREFIX}0");
+    if port_of(0) == port {
+        let mac = shown(seats[0].mac);
+        run("bridge", &["fdb", "del", &mac, "dev", &port, "master"]);
+    }
+    host.send_to(b"for the other", (seats[0].v4, 9)).unwrap();
+    host.send_to(b"for this one", (seats[1].v4, 9)).unwrap();
+    let frames = cable.hear_until(b"for this one").unwrap();
+    let theirs = |frame: &Vec<u8>| frames::has(frame, b"for the other");
+    frames.iter().any(theirs)
+}
+
+#[test]
+fn a_container_cannot_make_the_bridge_take_it_for_another() {
+    on_both_kinds_of_machine(|| {
+        assert_eq!(port_after_a_lie(), format!("{PREFIX}0"));
+        // As a bridge is by itself.
+        let (port, mac) = (format!("{PREFIX}0"), shown(subnet().seat(0).unwrap().mac));
+        run(
+            "bridge",
+            &[
+                "link",
+                "set",
+                "dev",
+                &format!("{PREFIX}1"),
+                "learning",
+                "on",
+            ],
+        );
+        run("bridge", &["fdb", "del", &mac, "dev", &port, "master"]);
+        run(
+            "bridge",
+            &["fdb", "add", &mac, "dev", &port, "master", "dynamic"],
+        );
+        assert_eq!(port_after_a_lie(), format!("{PREFIX}1"), "otherwise it can");
+    });
+}
+
+/// Where the bridge believes `c0` to be when `c1` has sent it a frame in its name.
+fn port_after_a_lie() -> String {
+    let lie = frames::for_the_bridge(subnet().seat(0).unwrap().mac);
+    within("c1", move || Cable::of("eth0").unwrap().send(&lie).unwrap());
+    port_of(0)
+}
+
+#[test]
+fn a_container_cannot_tell_the_host_that_anothers_address_is_its_own() {
+    on_both_kinds_of_machine(|| {
+        let [victim, thief] = [0, 1].map(|n| subnet().seat(n).unwrap().v6);
+        serve("c0", &format!("[{victim}]:81"));
+        // Each is found by asking, so what they say of themselves passes.
+        call_here(&format!("[{victim}]:81")).unwrap();
+        assert!(refused(call_here(&format!("[{thief}]:81"))));
+        assert!(!the_host_believes_a_lie());
+        without_rules();
+        assert!(the_host_believes_a_lie(), "without the rules it does");
+    });
+}
+
+/// Whether the host sends to `c1` what is for `c0` when `c1` has told it to.
+fn the_host_believes_a_lie() -> bool {
+    let [victim, thief] = [0, 1].map(|n| subnet().seat(n).unwrap());
+    let host = (subnet().gateway_mac(), subnet().gateway_v6());
+    let lie = frames::advertisement(host, (thief.mac, thief.v6), victim.v6);
+    within("c1", move || Cable::of("eth0").unwrap().send(&lie).unwrap());
+    let known = ip(&format!("-6 neigh show {} dev {BRIDGE}", victim.v6));
+    known.contains(&shown(thief.mac))
 }
 
 #[test]

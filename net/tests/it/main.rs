@@ -7,6 +7,7 @@
 mod announcer;
 mod edge;
 mod firewall;
+mod frames;
 mod name_server;
 mod netns;
 mod plain;

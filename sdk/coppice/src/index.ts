@@ -30,6 +30,7 @@ export { certificateFor, hostOf, manifestOf, statusOf, systemSmtp } from './host
 export { hostLocale, translations } from './i18n.js';
 export { entrypoint, type Command, type Entrypoint } from './image.js';
 export { ManifestError, type ImageOptions, type LocaleText, type Manifest, type PackageInfo } from './manifest.js';
+export { demandNeeds, NeedsError, needsMet, unmetNeeds } from './needs.js';
 export { http, portRange, tcp, type Binding, type InterfaceOptions } from './network.js';
 export { definePackage, PackageHandle, type PackageExports, type PackageParts, type Step } from './package.js';
 export { randomText } from './random.js';

@@ -1,3 +1,4 @@
+import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import {
@@ -5,6 +6,7 @@ import {
   daemon,
   entrypoint,
   healthCheck,
+  httpAnswers,
   oneshot,
   oneshotIn,
   placements,
@@ -268,5 +270,27 @@ describe('units', () => {
 
   it('mount at their places', () => {
     expect(main.at('/data', { subpath: 'part' })).toEqual({ kind: 'volume', volume: 'main', mountpoint: '/data', subpath: 'part', readonly: false });
+  });
+});
+
+describe('a page', () => {
+  it.each([
+    [200, {}, { result: 'success', message: null }],
+    [401, { also: [401] }, { result: 'success', message: null }],
+    [401, {}, { result: 'failure', message: 'it answers with 401' }],
+  ] as const)('that answers with %s', async (status, options, expected) => {
+    const server = createHttpServer((_, answer) => answer.writeHead(status).end());
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+    try {
+      const address = server.address();
+      const port = typeof address === 'object' ? address?.port : null;
+      await running(units({ page: healthCheck({ name: 'Page', check: httpAnswers(`http://127.0.0.1:${port}/`, options), graceMs: 0 }) }), async host => {
+        await host.until('it was looked at', () => host.health.has('page'));
+        const { result, message } = host.health.get('page') ?? {};
+        expect({ result, message: message?.replace(/^http:\S+: /, '') ?? null }).toEqual(expected);
+      });
+    } finally {
+      server.close();
+    }
   });
 });

@@ -41,7 +41,7 @@ const images = '/media/startos/images';
 /** The bundle of package `id`, as `npm run build` left it. */
 export function load(id: string): Package {
   // The one place where a foreign module is believed: the tests are about what it does.
-  return createRequire(import.meta.url)(`../../${id}/javascript/index.js`) as Package;
+  return createRequire(import.meta.url)(`../../../${id}/javascript/index.js`) as Package;
 }
 
 export class Host {
@@ -57,7 +57,7 @@ export class Host {
     for (const id of pkg.manifest.volumes) mkdirSync(`${volumes}/${id}`, { recursive: true });
     mkdirSync(images);
     for (const id of Object.keys(pkg.manifest.images)) {
-      copyFileSync(new URL(`../../${pkg.manifest.id}/images/${id}.json`, import.meta.url), `${images}/${id}.json`);
+      copyFileSync(new URL(`../../../${pkg.manifest.id}/images/${id}.json`, import.meta.url), `${images}/${id}.json`);
     }
   }
 

@@ -55,7 +55,7 @@ impl Drop for Ballast {
 pub(super) fn a_full_disk_is_named_and_leaves_nothing(world: &mut World) {
     let folder = folder(world);
     let package = folder.join("large");
-    let large = squash(&folder, &[("large", &noise(16 << 20))]);
+    let large = squash(&folder, &[("large", &noise(16 << 20))], &[]);
     let large = Package::good().with("assets.squashfs", large).pack(&folder);
     fs::write(&package, large).unwrap();
     let ballast = Ballast::leave(&world.server.data, 8 << 20);

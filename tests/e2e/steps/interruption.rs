@@ -22,7 +22,7 @@ pub(super) fn prepare(world: &mut World) {
 /// A package that takes a moment to install.
 fn large(world: &World) -> PathBuf {
     let (folder, file) = (folder(world), folder(world).join("large"));
-    let assets = squash(&folder, &[("large", &noise(64 << 20))]);
+    let assets = squash(&folder, &[("large", &noise(64 << 20))], &[]);
     std::fs::write(
         &file,
         Package::good()

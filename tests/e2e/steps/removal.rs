@@ -67,7 +67,7 @@ pub(super) fn a_stop_takes_the_services_down_and_a_start_brings_them_back(world:
 }
 
 /// Removes a service and looks for anything that names it.
-fn uninstall(world: &mut World, id: &str) {
+pub(super) fn uninstall(world: &mut World, id: &str) {
     if !world.is_installed(id) {
         world.running(id);
     }

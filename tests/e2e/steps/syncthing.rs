@@ -83,13 +83,13 @@ pub(super) fn its_web_interface_knows_its_first_login(world: &mut World) {
     let user = format!("{}:{}", value("Username"), value("Password"));
     let answer = succeeded(
         "curl",
-        &curl(world, "admin:a-guess", &[], "/rest/system/version"),
+        &curl(world, NAME, "admin:a-guess", &[], "/rest/system/version"),
     );
     assert!(answer.ends_with("\n403"), "{answer}");
     // It wants to be asked with the token that it gives with its page.
-    let page = succeeded("curl", &curl(world, &user, &[], "/"));
+    let page = succeeded("curl", &curl(world, NAME, &user, &[], "/"));
     assert!(page.contains("Syncthing"), "{page}");
-    let jar = fs::read_to_string(world.scratch.path("syncthing-jar")).unwrap();
+    let jar = fs::read_to_string(world.scratch.path(&format!("{NAME}-jar"))).unwrap();
     let token = jar
         .lines()
         .map(|line| line.split('\t').collect::<Vec<_>>())
@@ -99,7 +99,7 @@ pub(super) fn its_web_interface_knows_its_first_login(world: &mut World) {
         .unwrap_or_else(|| panic!("{jar}"));
     let answer = succeeded(
         "curl",
-        &curl(world, &user, &["-H", &token], "/rest/system/version"),
+        &curl(world, NAME, &user, &["-H", &token], "/rest/system/version"),
     );
     assert!(
         answer.contains("\"version\"") && answer.ends_with("\n200"),
@@ -108,16 +108,16 @@ pub(super) fn its_web_interface_knows_its_first_login(world: &mut World) {
 }
 
 /// curl as somebody, with a jar for cookies; the status code comes after the body.
-fn curl(world: &World, user: &str, more: &[&str], path: &str) -> Output {
+pub(super) fn curl(world: &World, name: &str, user: &str, more: &[&str], path: &str) -> Output {
     let (ca, jar, resolve) = (
         world.ca(),
-        world.scratch.path("syncthing-jar"),
-        format!("{NAME}:443:{SERVER}"),
+        world.scratch.path(&format!("{name}-jar")),
+        format!("{name}:443:{SERVER}"),
     );
     let (ca, jar, url) = (
         ca.to_str().unwrap(),
         jar.to_str().unwrap(),
-        format!("https://{NAME}{path}"),
+        format!("https://{name}{path}"),
     );
     let arguments = [
         "-sS",

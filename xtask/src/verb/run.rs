@@ -86,7 +86,7 @@ fn set_up(checkout: &Checkout, steps: &mut Steps, server: &Server, data: &Path) 
         // Kept only now: what cannot be read back must have been set.
         credentials.keep(data)?;
     }
-    for name in examples::NAMES {
+    for name in examples::AT_FIRST {
         if find(&server.services()?, name).is_none() {
             let s9pk = examples::folder(checkout).join(format!("{name}.s9pk"));
             steps.always(&format!("{name}: install"), || server.install(&s9pk))?;
@@ -99,7 +99,7 @@ fn set_up(checkout: &Checkout, steps: &mut Steps, server: &Server, data: &Path) 
             server.act("miniflux", "set-admin", &account)
         })?;
     }
-    for name in examples::NAMES {
+    for name in examples::AT_FIRST {
         if find(&server.services()?, name).is_some_and(|service| service.status == "stopped") {
             steps.always(&format!("{name}: start"), || server.start(name))?;
         }
@@ -116,7 +116,7 @@ fn all_healthy(server: &Server) -> Result<()> {
     let watch = Stopwatch::start();
     loop {
         let services = server.services()?;
-        let waiting: Vec<_> = examples::NAMES
+        let waiting: Vec<_> = examples::AT_FIRST
             .iter()
             .filter(|name| find(&services, name).is_none_or(|s| s.status != "running"))
             .collect();

@@ -1,14 +1,17 @@
 //! The text of liblxc's configuration for one container.
 //!
-//! We write the whole of it: nothing comes from the machine's own LXC defaults except the seccomp list.
+//! We write the whole of it: nothing comes from the machine's own LXC defaults.
 //! The root is put together before liblxc sees it, so there are few mounts here.
 
-use std::{fmt::Write as _, path::Path};
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     ContainerSpec, HostLayout, ID_RANGE,
     cgroup::{Hierarchies, Version},
-    lxc::{apparmor, record::Record, root::GrantedDevice},
+    lxc::{apparmor, record::Record, root::GrantedDevice, seccomp},
 };
 
 /// Device nodes every container has, as the devices controller writes them.
@@ -24,8 +27,6 @@ const HARMLESS_DEVICES: [&str; 9] = [
     "c 136:* rwm",
 ];
 
-const SECCOMP: &str = "/usr/share/lxc/config/common.seccomp";
-
 /// What this host has, as far as the text depends on it.
 pub(crate) struct Host<'a> {
     pub(crate) hierarchies: &'a Hierarchies,
@@ -38,7 +39,7 @@ impl<'a> Host<'a> {
         Self {
             hierarchies,
             apparmor: apparmor::is_on(),
-            seccomp: Path::new(SECCOMP).exists(),
+            seccomp: Path::new(seccomp::LIST).exists(),
         }
     }
 }
@@ -129,7 +130,7 @@ pub(crate) fn text(
     lines.set("lxc.tty.max", 0);
     lines.set("lxc.pty.max", 1024);
 
-    security(&mut lines, host);
+    security(&mut lines, host, &seccomp_file(&dir));
     cgroups(&mut lines, layout, spec, host);
     mounts(&mut lines, devices);
     controller_of_devices(&mut lines, devices, host);
@@ -147,11 +148,16 @@ impl Lines {
     }
 }
 
-fn security(lines: &mut Lines, host: &Host<'_>) {
+/// Where the list of [`seccomp`] is written, beside the configuration.
+pub(crate) fn seccomp_file(dir: &Path) -> PathBuf {
+    dir.join("seccomp")
+}
+
+fn security(lines: &mut Lines, host: &Host<'_>, seccomp: &Path) {
     // All capabilities, which reach no further than the container's own user namespace.
     lines.set("lxc.cap.drop", "");
     if host.seccomp {
-        lines.set("lxc.seccomp.profile", SECCOMP);
+        lines.set("lxc.seccomp.profile", seccomp.display());
         lines.set("lxc.seccomp.allow_nesting", 1);
     }
     if host.apparmor {

@@ -23,11 +23,11 @@ use crate::{
     cgroup::{self, Hierarchies},
     error::{Doing, StepError},
     lxc::{
-        config,
+        config, counts,
         host::{Host, on_own_thread},
         images, liblxc, links,
         record::{Record, write_private},
-        root,
+        root, seccomp,
     },
     sys::pidfd::{self, PidFd},
 };
@@ -136,6 +136,7 @@ fn build(host: &Host, spec: &ContainerSpec, files: &BTreeSet<PathBuf>) -> Result
     }
     root::make_upper(&layout.root_dir(instance), spec.id_base)?;
     let idmap = host.range(spec.id_base)?;
+    counts::lift();
     let hierarchies = Hierarchies::detect()?;
     // Until pid 1 runs, the cgroups' parent could look unused.
     let parents = host
@@ -151,8 +152,17 @@ fn build(host: &Host, spec: &ContainerSpec, files: &BTreeSet<PathBuf>) -> Result
         let stage = root::make_stage(layout)?;
         let devices = root::assemble(layout, &stage, &record, idmap.as_fd())?;
         images::forget_in_this_namespace(layout).doing("let go of the images")?;
-        let text = config::text(layout, &record, &config::Host::look(&hierarchies), &devices);
-        let file = layout.container_dir(instance).join("config");
+        let found = config::Host::look(&hierarchies);
+        let dir = layout.container_dir(instance);
+        if found.seccomp {
+            let file = config::seccomp_file(&dir);
+            seccomp::profile()
+                .and_then(|list| write_private(&file, list.as_bytes()))
+                .doing(format!("write {}", file.display()))?;
+            seccomp::close_the_32_bit_way().doing("refuse system calls")?;
+        }
+        let text = config::text(layout, &record, &found, &devices);
+        let file = dir.join("config");
         write_private(&file, text.as_bytes()).doing(format!("write {}", file.display()))?;
         liblxc::start(&layout.container_name(instance), &layout.lxc_path())
             .doing(format!("start the container of `{instance}`"))

@@ -21,7 +21,7 @@ use crate::{
         host::{Host, on_own_thread},
         images, liblxc, lifecycle, links,
         prepare::check_prepared,
-        root,
+        root, seccomp,
     },
     sys::mount::Detached,
 };
@@ -47,7 +47,7 @@ pub(crate) fn run(host: &Host) -> Vec<Check> {
         tracing::warn!(%error, dir = %trial.display(), "could not remove");
     }
     checks.extend(controllers());
-    checks.extend([network(), nft(), lxc(), seccomp(), apparmor()]);
+    checks.extend([network(), nft(), lxc(), seccomp_list(), apparmor()]);
     checks.push(disk(&host.layout.data));
     checks
 }
@@ -324,8 +324,8 @@ fn lxc() -> Check {
     check("liblxc 5.0 or newer", outcome, "apt install liblxc1")
 }
 
-fn seccomp() -> Check {
-    let list = "/usr/share/lxc/config/common.seccomp";
+fn seccomp_list() -> Check {
+    let list = seccomp::LIST;
     let outcome = if Path::new(list).exists() {
         Ok(list.to_owned())
     } else {

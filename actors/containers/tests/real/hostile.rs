@@ -114,3 +114,43 @@ fn inner_cgroups(host: &TestHost, spec: &ContainerSpec) -> Vec<PathBuf> {
         .filter(|dir| dir.is_dir())
         .collect()
 }
+
+pub(crate) async fn what_has_no_namespace_cannot_be_asked_for(host: &TestHost) {
+    let backend = host.backend();
+    let spec = host.spec("asks");
+    let (_, mut inside) = host.start(&backend, &spec).await;
+    let mut ask = |number: libc::c_long, first: i32, second: i32| {
+        let words = [number.to_string(), first.to_string(), second.to_string()];
+        let [number, first, second] = words.each_ref();
+        inside.ask(&["call", number, first, second])
+    };
+    for number in [
+        libc::SYS_syslog,
+        libc::SYS_bpf,
+        libc::SYS_perf_event_open,
+        libc::SYS_io_uring_setup,
+        libc::SYS_io_uring_enter,
+        libc::SYS_io_uring_register,
+    ] {
+        let said = ask(number, 0, 0).unwrap_err();
+        assert!(said.contains("os error 1)"), "{number}: {said}");
+    }
+    let said = ask(libc::SYS_socket, libc::AF_VSOCK, libc::SOCK_STREAM).unwrap_err();
+    assert!(said.contains("os error 97)"), "{said}");
+    ask(libc::SYS_socket, libc::AF_INET, libc::SOCK_STREAM).unwrap();
+    backend.destroy(&spec.instance).await.unwrap();
+}
+
+pub(crate) async fn watches_of_one_container_are_not_taken_from_others(host: &TestHost) {
+    let backend = host.backend();
+    let spec = host.spec("watches");
+    let (_, mut inside) = host.start(&backend, &spec).await;
+    // More than a kernel gives one user by itself; each is kept.
+    for _ in 0..300 {
+        inside
+            .ask(&["call", &libc::SYS_inotify_init1.to_string(), "0", "0"])
+            .unwrap();
+    }
+    nix::sys::inotify::Inotify::init(nix::sys::inotify::InitFlags::empty()).unwrap();
+    backend.destroy(&spec.instance).await.unwrap();
+}

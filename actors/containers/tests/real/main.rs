@@ -63,6 +63,8 @@ tests![
     hostile::a_file_system_that_never_answers_holds_nobody_up_for_long,
     hostile::cgroups_longer_than_any_path_are_removed,
     hostile::a_container_that_froze_itself_ends_when_told,
+    hostile::what_has_no_namespace_cannot_be_asked_for,
+    hostile::watches_of_one_container_are_not_taken_from_others,
     limits::limits_bind_and_usage_is_counted,
     limits::an_oom_kill_is_counted,
     crash::a_container_outlives_its_creator_and_is_adopted,

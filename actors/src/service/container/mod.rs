@@ -234,10 +234,12 @@ impl ContainerShell {
                     return;
                 };
                 let peer = Peer::serve(accepted, Arc::clone(&self.effects) as Arc<dyn Handler>);
-                service.runtime.send_replace(Some(RuntimeLink {
+                let older = service.runtime.send_replace(Some(RuntimeLink {
                     generation,
                     peer: peer.clone(),
                 }));
+                // Left open, it would be nobody's once the newer one ends, and would not dial again.
+                older.iter().for_each(|older| older.peer.close());
                 let service = Arc::clone(service);
                 tokio::spawn(async move {
                     peer.ended().await;
@@ -380,8 +382,9 @@ async fn create(service: &Arc<ServiceContext>) -> Result<(), String> {
         // A container that is kept in memory only.
         return Ok(());
     }
-    // Where the kernel filters bridged packets, a service reaches its own published port only so.
-    if let Err(error) = coppice_net::bridge::tune_port(&veth).await {
+    if let Some(network) = &spec.network
+        && let Err(error) = coppice_net::bridge::tune_port(&veth, network.mac).await
+    {
         tracing::warn!(service = service.id, %error, "the service's link was not tuned");
     }
     Ok(())

@@ -66,7 +66,7 @@ export function portListening(port: number, words: CheckWords & { readonly proto
 }
 
 /**
- * Well while a page answers with a status below 400.
+ * Well while a page answers with a status below 400, or with one of `also`: a page behind a login answers with 401.
  *
  * @example
  * ```ts
@@ -75,7 +75,7 @@ export function portListening(port: number, words: CheckWords & { readonly proto
  * const ready = { name: 'API', check: httpAnswers('http://127.0.0.1:8080/healthz') };
  * ```
  */
-export function httpAnswers(url: string, words: CheckWords = {}): Check {
+export function httpAnswers(url: string, { also = [], ...words }: CheckWords & { readonly also?: readonly number[] } = {}): Check {
   // Not `fetch`, whose first use costs a runtime some 10 MB; and loaded by the first look, not by every package.
   const look = async (): Promise<number> => {
     const { request } = await import('node:http');
@@ -91,7 +91,7 @@ export function httpAnswers(url: string, words: CheckWords = {}): Check {
   };
   return async () => {
     const status = await look().catch((error: unknown) => (error instanceof Error ? error.message : String(error)));
-    const isWell = typeof status === 'number' && status < 400;
+    const isWell = typeof status === 'number' && (status < 400 || also.includes(status));
     return said(isWell, words, `${url}: ${typeof status === 'number' ? `it answers with ${status}` : status}`);
   };
 }

@@ -1,14 +1,26 @@
 /**
  * A host in memory: runs a package's code in milliseconds.
  *
- * Effects are written down and answered as a host would answer that has nothing else installed; volumes
- * are folders below a temporary one; programs are stood in for (see {@link Programs}).
+ * Effects are written down and answered as a host would answer that has nothing installed but what the
+ * test has put there; volumes are folders below a temporary one; programs are stood in for (see {@link Programs}).
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ActionInput, ActionResult, Effects, HostedDaemon, InitKind, InstalledManifest, Smtp, StatusInfo, TaskParams } from '../effects.js';
+import type {
+  ActionInput,
+  ActionResult,
+  DependencyRequirement,
+  DependencyState,
+  Effects,
+  HostedDaemon,
+  InitKind,
+  InstalledManifest,
+  Smtp,
+  StatusInfo,
+  TaskParams,
+} from '../effects.js';
 import type { PackageExports } from '../package.js';
 import { MEDIA_VARIABLE } from '../places.js';
 import { replaceSpawner } from '../spawner.js';
@@ -49,6 +61,7 @@ export class TestHost {
   readonly #manifests = new Map<string, InstalledManifest>();
   readonly #hosts = new Map<string, Host>();
   readonly #before: readonly (readonly [string, string | undefined])[];
+  #needs: readonly DependencyRequirement[] = [];
   #smtp: Smtp | null = null;
   #main: { term(): Promise<void> } | null = null;
   #events = 0;
@@ -199,6 +212,18 @@ export class TestHost {
     return `event-${this.#events}`;
   }
 
+  #dependency(id: string): DependencyState {
+    const [manifest, status] = [this.#manifests.get(id), this.#statuses.get(id)];
+    return {
+      packageId: id,
+      title: manifest?.title ?? null,
+      installedVersion: manifest?.version ?? null,
+      satisfies: [],
+      isRunning: status !== undefined && status.started !== null,
+      healthChecks: status?.health ?? {},
+    };
+  }
+
   #set<T>(map: Map<string, T>, key: string, value: T | null, effect: string): void {
     if (value === null) map.delete(key);
     else map.set(key, value);
@@ -257,9 +282,14 @@ export class TestHost {
             }),
           }),
       setMainStatus: nothing('set-main-status'),
-      setDependencies: nothing('set-dependencies'),
-      getDependencies: ask('get-dependencies', () => []),
-      checkDependencies: ask('check-dependencies', () => []),
+      setDependencies: ask('set-dependencies', ({ dependencies }: { dependencies: readonly DependencyRequirement[] }) => {
+        this.#needs = dependencies;
+        return null;
+      }),
+      getDependencies: ask('get-dependencies', () => this.#needs),
+      checkDependencies: ask('check-dependencies', ({ packageIds }: { packageIds?: readonly string[] }) =>
+        this.#needs.flatMap(({ id }) => (packageIds?.includes(id) ?? true ? [this.#dependency(id)] : [])),
+      ),
       mount: nothing('mount'),
       getInstalledPackages: ask('get-installed-packages', () => [own, ...this.#manifests.keys()]),
       getServiceManifest: ask('get-service-manifest', ({ packageId }: { packageId: string }) => this.#manifests.get(packageId) ?? null),

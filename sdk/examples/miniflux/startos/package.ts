@@ -1,12 +1,9 @@
-import { setupManifest } from '@start9labs/start-sdk';
+import { definePackage } from '@coppice/sdk';
 
-const everywhere: { arch: ['x86_64', 'aarch64', 'riscv64']; emulateMissingAs: null } = {
-  arch: ['x86_64', 'aarch64', 'riscv64'],
-  emulateMissingAs: null,
-};
+const arch = ['x86_64', 'aarch64', 'riscv64'] as const;
 
-/** What the package is, needs and contains; read when it is packed. */
-export const manifest = setupManifest({
+/** What the package is, needs and contains. */
+export const miniflux = definePackage({
   id: 'miniflux',
   title: 'Miniflux',
   license: 'Apache-2.0',
@@ -20,10 +17,9 @@ export const manifest = setupManifest({
   },
   images: {
     // Made by the scripts in `images/` from Debian's packages; nothing is fetched under these tags.
-    miniflux: { source: { dockerTag: 'coppice-examples/miniflux' }, ...everywhere },
-    postgres: { source: { dockerTag: 'coppice-examples/postgres' }, ...everywhere },
+    miniflux: { source: { dockerTag: 'coppice-examples/miniflux' }, arch },
+    postgres: { source: { dockerTag: 'coppice-examples/postgres' }, arch },
   },
-  // `main` holds secrets, `db` the database.
+  // `main` holds secrets and settings, `db` the database.
   volumes: ['main', 'db'],
-  dependencies: {},
 });
