@@ -10,7 +10,7 @@ use crate::checkout::Checkout;
 use crate::command;
 
 /// Every crate and its layer. Higher ones may use lower ones.
-const LAYERS: [(&str, u8); 18] = [
+const LAYERS: [(&str, u8); 19] = [
     // Nouns that several others need.
     ("coppice-clock", 0),
     ("coppice-clone-tree", 0),
