@@ -99,7 +99,8 @@ pub(super) fn a_package_is_sent_from_there(world: &mut World) {
     let file = file.to_str().unwrap();
     let done: Value =
         serde_json::from_str(&said(world, &["package", "install", file, "--json"])).unwrap();
-    assert_eq!(done, json!({ "id": ID }));
+    let installed = json!({ "id": ID, "version": "1.0.0:0", "from": null });
+    assert_eq!(done, installed);
     assert_eq!(world.server.service(ID).unwrap()["status"], "stopped");
     // One that is cut short is refused, and the reason comes all the way.
     let cut = work.join("cut.s9pk");

@@ -27,7 +27,8 @@ pub(super) fn a_package_file_is_installed_through_the_command_line(world: &mut W
     let done = world
         .server
         .json(&["package", "install", file.to_str().unwrap()]);
-    assert_eq!(done, json!({ "id": "hello" }));
+    let installed = json!({ "id": "hello", "version": "1.0.0:0", "from": null });
+    assert_eq!(done, installed);
     let service = world.server.service("hello").unwrap();
     assert_eq!(
         service["status"], "stopped",
