@@ -7,12 +7,15 @@
 use serde_json::{Value, json};
 
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $name:ident = $code:literal, $words:literal;)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident = $code:literal, $words:literal;)*) => {
         /// Kinds of problem; the numbers are StartOS's, so its clients can branch on them.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Kind { $($(#[$doc])* $name,)* }
+        pub enum Kind { $($(#[doc = $doc])* $name,)* }
 
         impl Kind {
+            /// Every kind, and what it says.
+            pub const ALL: &'static [(Self, &'static str)] = &[$((Self::$name, concat!($($doc),*)),)*];
+
             /// Its number on the wire.
             #[must_use]
             pub const fn code(self) -> i32 {
@@ -101,8 +104,8 @@ kinds! {
     UpdateFailed = 77, "Update failed";
     /// A mail was not taken.
     Smtp = 78, "Mail error";
-    /// The password is right, and a code of the second factor is needed, too. Not StartOS's, so far
-    /// from its numbers, as is the next.
+    // Not StartOS's, these two, so far from its numbers.
+    /// The password is right, and a code of the second factor is needed, too.
     CodeNeeded = 1001, "Code needed";
     /// The code of the second factor is wrong.
     WrongCode = 1002, "Wrong code";

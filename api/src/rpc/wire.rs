@@ -10,9 +10,9 @@
 use serde_json::{Map, Value, json, value::RawValue};
 
 /// The request is not JSON.
-const PARSE: i32 = -32700;
+pub(super) const PARSE: i32 = -32700;
 /// The request is no call.
-const REQUEST: i32 = -32600;
+pub(super) const REQUEST: i32 = -32600;
 /// There is no such method.
 pub(super) const METHOD: i32 = -32601;
 /// The parameters do not fit the method.

@@ -1,4 +1,4 @@
-//! The TypeScript twins of the types that cross to the web interface.
+//! The TypeScript twins of the types that cross to the web interface, and the page about errors.
 //!
 //! Invariant: the committed files are what the Rust types give now. `COPPICE_GEN=1` (`make gen`) writes
 //! them; without, the tests compare. Each type is in one file, gathered here and not by `ts-rs`'s own
@@ -6,10 +6,13 @@
 
 use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
 
-use coppice_actors::model::Public;
+use coppice_actors::{Kind, model::Public};
 
 use super::{
-    super::METHODS,
+    super::{
+        METHODS,
+        wire::{METHOD, PARAMS, PARSE, REQUEST},
+    },
     Declarations,
     typescript::{self, Type},
 };
@@ -88,9 +91,50 @@ fn names(of: &Type, found: &mut BTreeSet<String>) {
     }
 }
 
-fn check(file: &str, now: &str) {
-    let folder = Path::new("../web/src/app/api/generated");
-    let path = folder.join(file);
+const TYPES: &str = "../web/src/app/api/generated";
+const DOCS: &str = "../docs";
+
+const ERRORS: &str = "# Errors by number
+
+<!-- Written by `make gen` from `actors/src/problem.rs`; change that instead. -->
+
+A call of the API that is refused is answered with an `error`: its `code` is one of these numbers, its `message` the words
+beside it, and its `data` says what happened:
+
+- `details`: what failed, on what, and what to do next. This is what people should see;
+- `debug`: causes, for a bug report; may be empty;
+- `info`: values for programs; may be null.
+
+A number keeps its meaning for ever, and those below 1000 are StartOS's. Of a call that is none, `message` says what is
+wrong with it, and `data` is null. The command line prints `details`; its exit codes are in `coppice --help`.
+
+| code | message | when |
+| --- | --- | --- |
+";
+
+fn errors() -> String {
+    let mut page = ERRORS.to_owned();
+    let calls = [
+        (PARSE, "The request is not JSON."),
+        (
+            REQUEST,
+            "It is no call, nested too deeply, or one of too many.",
+        ),
+        (METHOD, "There is no such method."),
+        (PARAMS, "The parameters do not fit the method."),
+    ];
+    for (code, when) in calls {
+        let _ = writeln!(page, "| {code} | | {when} |");
+    }
+    for (kind, when) in Kind::ALL {
+        let (code, words) = (kind.code(), kind.words());
+        let _ = writeln!(page, "| {code} | {words} | {} |", when.trim());
+    }
+    page
+}
+
+fn check(folder: &str, file: &str, now: &str) {
+    let path = Path::new(folder).join(file);
     if std::env::var_os("COPPICE_GEN").is_some_and(|value| value == "1") {
         fs::create_dir_all(folder).expect("the folder can be made");
         fs::write(&path, now).expect("the file can be written");
@@ -109,12 +153,17 @@ fn check(file: &str, now: &str) {
 
 #[test]
 fn the_committed_types_of_the_document_are_those_that_rust_has_now() {
-    check("document.ts", &document());
+    check(TYPES, "document.ts", &document());
 }
 
 #[test]
 fn the_committed_types_of_the_methods_are_those_that_rust_has_now() {
-    check("methods.ts", &methods());
+    check(TYPES, "methods.ts", &methods());
+}
+
+#[test]
+fn the_committed_page_of_errors_is_that_of_the_kinds_there_are() {
+    check(DOCS, "errors.md", &errors());
 }
 
 #[test]
