@@ -80,6 +80,14 @@ pub(crate) fn a_mount_is_never_of_what_was_swapped_in(world: &mut World) {
                  const intruder = '/media/startos/images/main/{INSIDE_IMAGE}';
                  const away = ['/', '{up}', '/proc/1/root', '/media/startos/rpc'];
                  const counts = {{ own: 0, other: 0, refused: 0, out: 0 }};
+                 const look = () => fs.readFileSync('/proc/self/mountinfo', 'utf8').split('\\n')
+                   .map(line => line.split(' ')[4] ?? '').filter(place => place.endsWith('/place'))
+                   .map(place => [place, fs.readdirSync(place), fs.existsSync(`${{place}}{file}`)]);
+                 // What is swapped away between two looks at it is looked at again.
+                 const held = look => {{
+                   for (let tries = 0; tries < 1000; tries += 1) try {{ return look(); }} catch (error) {{ if (error.code !== 'ENOENT') throw error; }}
+                   throw new Error('it never held still');
+                 }};
                  for (const [number, to] of away.entries()) {{
                    const [at, there, other] = [`${{root}}/at${{number}}`, `${{volume}}/there${{number}}`, `${{root}}/other${{number}}`];
                    const here = `${{volume}}/here${{number}}`;
@@ -96,17 +104,13 @@ pub(crate) fn a_mount_is_never_of_what_was_swapped_in(world: &mut World) {
                        readonly: false, idmap: [] }};
                      const made = await tried(effects.mount({{ location: `${{at}}/place`, target }}));
                      if (made.code !== undefined) {{ counts.refused += 1; continue; }}
-                     const places = fs.readFileSync('/proc/self/mountinfo', 'utf8').split('\\n')
-                       .map(line => line.split(' ')[4] ?? '').filter(place => place.endsWith('/place'));
-                     for (const place of places) {{
-                       const names = fs.readdirSync(place);
+                     for (const [place, names, seen] of held(look)) {{
                        if (names.includes('own')) counts.own += 1; else counts.other += 1;
+                       if (seen) counts.out += 1;
                        if (names.includes('here0') || names.includes('there0') || names.includes('own') || names.length === 0) continue;
                        counts.out += 1;
                        counts.shown = [place, ...names];
                      }}
-                     const seen = places.some(place => fs.existsSync(`${{place}}{file}`));
-                     if (seen) counts.out += 1;
                    }}
                    for (const swap of swaps) swap.kill('SIGKILL');
                    await Promise.all(swaps.map(swap => new Promise(resolve => swap.on('exit', resolve))));
