@@ -323,6 +323,7 @@ async fn record_deaths(host: &Host, dead: &[String]) {
 pub async fn bring_up(jobs: &Jobs) {
     jobs.finish_interrupted().await;
     start_trees(jobs).await;
+    jobs.host.brought_up.send_replace(true);
 }
 
 async fn start_trees(jobs: &Jobs) {

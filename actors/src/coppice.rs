@@ -34,6 +34,8 @@ use crate::{
     },
 };
 
+/// A core that has just begun ends what the last one left half done, and then grows its trees.
+const BRING_UP_PATIENCE: Duration = Duration::from_secs(20);
 /// What a package has to end by itself when everything is stopped: the SDK gives a daemon 60 s.
 const STOP_PATIENCE: Duration = Duration::from_secs(150);
 
@@ -193,7 +195,7 @@ impl Coppice {
     /// # Errors
     /// When it is not installed, or a critical task comes first and `force` is not set.
     pub async fn start(&self, id: &str, force: bool, by: By) -> Result<(), Problem> {
-        let service = self.installed(id)?;
+        let service = self.installed(id).await?;
         service
             .update("start", move |entry| {
                 if let (Some(task), false) = (tasks::blocking(entry), force) {
@@ -226,7 +228,7 @@ impl Coppice {
         if self.jobs.call_off(id, how) {
             return Ok(());
         }
-        let service = self.installed(id)?;
+        let service = self.installed(id).await?;
         service
             .update("stop", |entry| {
                 let wish = entry.status_info.desired.stop();
@@ -250,7 +252,7 @@ impl Coppice {
     /// # Errors
     /// When it is not installed or not meant to run.
     pub async fn restart(&self, id: &str, by: By) -> Result<(), Problem> {
-        let service = self.installed(id)?;
+        let service = self.installed(id).await?;
         let name = id.to_owned();
         service
             .update("restart", move |entry| {
@@ -287,7 +289,7 @@ impl Coppice {
         action: &str,
         prefill: Option<Map<String, Value>>,
     ) -> Result<Value, Problem> {
-        actions::get_input(&self.installed(id)?, action, None, prefill).await
+        actions::get_input(&self.installed(id).await?, action, None, prefill).await
     }
 
     /// Runs an action for a person; gives its result in the present form.
@@ -302,7 +304,7 @@ impl Coppice {
         input: Value,
         account: &str,
     ) -> Result<Value, Problem> {
-        let service = self.installed(id)?;
+        let service = self.installed(id).await?;
         let (title, asker) = (
             self.action_title(id, action),
             Asker::User(account.to_owned()),
@@ -322,7 +324,7 @@ impl Coppice {
     /// # Errors
     /// When there is no such task, or it is critical and `force` is not set.
     pub async fn clear_task(&self, id: &str, replay_id: &str, force: bool) -> Result<(), Problem> {
-        let service = self.installed(id)?;
+        let service = self.installed(id).await?;
         let (name, replay_id) = (id.to_owned(), replay_id.to_owned());
         service
             .update("clear-task", move |entry| {
@@ -369,7 +371,7 @@ impl Coppice {
     /// # Errors
     /// When it is not installed, or as [`limits::set`].
     pub async fn set_limits(&self, id: &str, chosen: ChosenLimits) -> Result<(), Problem> {
-        limits::set(&self.installed(id)?, chosen).await
+        limits::set(&self.installed(id).await?, chosen).await
     }
 
     /// The logs of a service.
@@ -444,7 +446,7 @@ impl Coppice {
             .ok_or_else(|| crate::document::not_installed(id))
     }
 
-    fn installed(&self, id: &str) -> Result<Arc<ServiceContext>, Problem> {
+    async fn installed(&self, id: &str) -> Result<Arc<ServiceContext>, Problem> {
         let entry = self.entry(id)?;
         if !matches!(entry.state_info, StateInfo::Installed { .. }) {
             return Err(Problem::invalid(format!(
@@ -452,8 +454,15 @@ impl Coppice {
                 entry.state_info.name()
             )));
         }
-        let service = self.host().service(id);
-        service.ok_or_else(|| without_tree(id, &entry))
+        let host = self.host();
+        if let Some(service) = host.service(id) {
+            return Ok(service);
+        }
+        // Commands are heard before all trees are there.
+        let mut brought_up = host.brought_up.subscribe();
+        let done = brought_up.wait_for(|done| *done);
+        let _ = tokio::time::timeout(BRING_UP_PATIENCE, done).await;
+        host.service(id).ok_or_else(|| without_tree(id, &entry))
     }
 
     fn summary(&self, id: &str, entry: &PackageEntry) -> ServiceSummary {

@@ -8,6 +8,7 @@ use std::{
 
 use coppice_containers::{Backend, HostLayout};
 use patchdb::SecretStore;
+use tokio::sync::watch;
 
 use crate::{
     disk::Disk,
@@ -46,6 +47,8 @@ pub struct Host {
     /// The server's language, for example `en_US`.
     pub language: String,
     services: Mutex<BTreeMap<String, Arc<ServiceContext>>>,
+    /// Whether the tree of each service has been tried once since this core began.
+    pub brought_up: watch::Sender<bool>,
     /// Which of them wait to hear of what.
     pub(crate) watchers: Watchers,
 }
@@ -108,6 +111,7 @@ impl Host {
             layer: parts.layer,
             language: parts.language,
             services: Mutex::default(),
+            brought_up: watch::Sender::new(false),
             watchers: Watchers::default(),
         })
     }
