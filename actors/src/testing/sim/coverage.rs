@@ -175,6 +175,8 @@ const ELSEWHERE: &[(&str, &str, &[&str])] = &[
     ("runtime", "Waiting", &["Exit"]),
     ("runtime", "Launching", &["Exit"]),
     ("runtime", "Initialising", &["Exit"]),
+    // A removal of what waits for a dependency or for room.
+    ("runtime", "Held", &["Exit"]),
     ("container", "Held", &["Stop"]),
     // Late answers to what was asked before the one try that is held.
     (
