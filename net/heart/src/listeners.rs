@@ -169,7 +169,7 @@ mod tests {
         net::{IpAddr, TcpListener, TcpStream},
         sync::{
             Mutex, MutexGuard, PoisonError,
-            atomic::{AtomicU8, Ordering},
+            atomic::{AtomicU8, AtomicU16, Ordering},
         },
     };
 
@@ -189,13 +189,17 @@ mod tests {
         ALONE.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// On an address of one test's own, so that no other test takes it before it is used.
+    /// On an address of one test's own, and below the ports that are given to whoever asks for any one:
+    /// nobody takes it before it is used.
     fn free_port() -> SocketAddr {
         static NEXT: AtomicU8 = AtomicU8::new(1);
+        static PORT: AtomicU16 = AtomicU16::new(20_000);
         let [.., high, low] = std::process::id().to_be_bytes();
         let own = IpAddr::from([127, high & 0x7f, low, NEXT.fetch_add(1, Ordering::SeqCst)]);
-        let listener = TcpListener::bind((own, 0)).unwrap();
-        listener.local_addr().unwrap()
+        let next = || SocketAddr::new(own, PORT.fetch_add(1, Ordering::SeqCst));
+        let mut all = std::iter::repeat_with(next);
+        let free = all.find(|addr| TcpListener::bind(addr).is_ok());
+        free.expect("it looks until it finds one")
     }
 
     #[test]
