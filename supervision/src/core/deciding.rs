@@ -115,8 +115,8 @@ impl State {
     /// Counts a restart and says what comes of it.
     fn account(&mut self, key: Key, reason: &ExitReason, turn: &mut Turn) -> Verdict {
         self.tell_above(turn);
-        let in_a_row = self.child(key).streak;
-        let row_is_over = self.rules.in_a_row.is_some_and(|most| in_a_row >= most);
+        let row = self.child(key).streak;
+        let row_is_over = self.rules.in_a_row.is_some_and(|most| row >= most);
         let granted = if let Some(parking) = self.parking() {
             self.child_mut(key)
                 .window
@@ -133,9 +133,7 @@ impl State {
             return Verdict::GiveUp;
         }
         let backoff = self.rules.backoff;
-        let child = self.child_mut(key);
-        let row = child.streak;
-        child.streak += 1;
+        self.child_mut(key).streak += 1;
         let delay = match backoff {
             Some(backoff) if row > 0 => self
                 .jitter
