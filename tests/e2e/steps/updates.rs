@@ -1,6 +1,10 @@
 //! A service becomes another version of itself, or stays what it was.
 
-use std::{fs, path::PathBuf, process::Stdio};
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Child, Stdio},
+};
 
 use serde_json::{Value, json};
 
@@ -150,10 +154,11 @@ pub(super) fn a_version_that_is_well_and_then_fails_its_check_goes_back(world: &
     goes_back(world, &version(NEW, &["await keep('resin');"], &up), why);
 }
 
-pub(super) fn an_update_in_which_the_core_is_killed_goes_back(world: &mut World) {
+/// Whoever asked for an update whose migration has changed the data and goes on.
+fn migrating(world: &mut World) -> Child {
     let init = ["await keep('resin');", "await sleep(600000);"];
     let file = file(world, &version(NEW, &init, &[]));
-    let mut asking = world
+    let asking = world
         .server
         .command(&["package", "install", file.to_str().unwrap()])
         .stdin(Stdio::null())
@@ -164,6 +169,11 @@ pub(super) fn an_update_in_which_the_core_is_killed_goes_back(world: &mut World)
     until("the migration is at it", seconds(60), || {
         (data(world) == "resin").then_some(())
     });
+    asking
+}
+
+pub(super) fn an_update_in_which_the_core_is_killed_goes_back(world: &mut World) {
+    let mut asking = migrating(world);
     let state = world.server.service(ID).unwrap();
     assert_eq!(state["status"], "updating");
     world.server.child("core").shoot();
@@ -172,19 +182,7 @@ pub(super) fn an_update_in_which_the_core_is_killed_goes_back(world: &mut World)
 }
 
 pub(super) fn an_update_that_is_stopped_goes_back_and_rests(world: &mut World) {
-    let init = ["await keep('resin');", "await sleep(600000);"];
-    let file = file(world, &version(NEW, &init, &[]));
-    let mut asking = world
-        .server
-        .command(&["package", "install", file.to_str().unwrap()])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    until("the migration is at it", seconds(60), || {
-        (data(world) == "resin").then_some(())
-    });
+    let mut asking = migrating(world);
     world.server.cli(&["service", "stop", ID]);
     assert!(!asking.wait().unwrap().success());
     world.wait_status(ID, "stopped");
