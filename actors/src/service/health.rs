@@ -2,7 +2,7 @@
 //!
 //! The package schedules its checks (the SDK calls `set-health` every second while a check is not
 //! well and every 30 s while it is). **This actor schedules when a report is due**: a check that
-//! falls silent for [`SILENCE`] is shown as such, because a green light that nobody renews is a lie.
+//! falls silent ([`checks`]) is shown as such, because a green light that nobody renews is a lie.
 //!
 //! ```text
 //!  (unknown) ──report──▶ Heard ──same report──▶ Heard (nothing published)
@@ -13,32 +13,25 @@
 //!  Heard ──a daemon was ended by its package, then SILENCE──▶ (unknown)
 //! ```
 //!
-//! Two kinds of silence are in order. A check that *waits* says so once, and speaks when that is over. And a
-//! package that ends a daemon, because its settings have it no more, says nothing of its check: one that spoke
-//! before that end and not after it went with the daemon.
-//!
 //! Results are volatile: they are shown and never written to disk.
+
+mod checks;
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use coppice_clock::Mono;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::watch;
 
+use self::checks::{Checks, MAX_CHECKS};
 use super::{Event, RuntimePhase, ServiceContext, hold, remedy::Remedies};
 use crate::{
     model::{Cause, DesiredStatus, HealthReport, HealthResult},
     relay::relay,
 };
-
-/// Three missed reports of a healthy check and a little.
-const SILENCE: Duration = Duration::from_secs(95);
-/// Checks of one service; more are ignored.
-const MAX_CHECKS: usize = 128;
 
 /// One report of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,105 +86,6 @@ impl Reports {
 
     fn take(&self) -> BTreeMap<String, HealthReport> {
         std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// What is known of the checks. Pure: the caller passes the time.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Checks(BTreeMap<String, Check>);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Check {
-    report: HealthReport,
-    heard: Mono,
-    silent: bool,
-    /// A daemon was ended since.
-    orphaned: bool,
-}
-
-impl Checks {
-    /// Takes a report; `true` when it is news.
-    pub fn heard(&mut self, id: String, report: HealthReport, now: Mono) -> bool {
-        let news = self
-            .0
-            .get(&id)
-            .is_none_or(|known| known.silent || known.report != report);
-        if news && !self.0.contains_key(&id) && self.0.len() >= MAX_CHECKS {
-            return false;
-        }
-        self.0.insert(
-            id,
-            Check {
-                report,
-                heard: now,
-                silent: false,
-                orphaned: false,
-            },
-        );
-        news
-    }
-
-    /// A daemon was ended by its package: whoever is silent from now on may have gone with it.
-    pub fn daemon_ended(&mut self) {
-        for check in self.0.values_mut().filter(|check| !check.silent) {
-            check.orphaned = true;
-        }
-    }
-
-    /// Marks the checks whose report is overdue, and forgets those that went with a daemon; `true` when there is
-    /// a new one.
-    pub fn overdue(&mut self, now: Mono) -> bool {
-        let is_late = |check: &Check| check.due().is_some_and(|due| due <= now);
-        let before = self.0.len();
-        self.0
-            .retain(|_, check| !(check.orphaned && is_late(check)));
-        let mut news = self.0.len() != before;
-        for check in self.0.values_mut().filter(|check| is_late(check)) {
-            check.silent = true;
-            news = true;
-        }
-        news
-    }
-
-    /// Forgets everything; `true` when there was something.
-    pub fn clear(&mut self) -> bool {
-        let news = !self.0.is_empty();
-        self.0.clear();
-        news
-    }
-
-    /// When the next report becomes overdue.
-    #[must_use]
-    pub fn next_due(&self) -> Option<Mono> {
-        self.0.values().filter_map(Check::due).min()
-    }
-
-    /// What is shown.
-    #[must_use]
-    pub fn shown(&self) -> BTreeMap<String, HealthReport> {
-        self.0
-            .iter()
-            .map(|(id, check)| (id.clone(), check.shown()))
-            .collect()
-    }
-}
-
-impl Check {
-    /// When its next report is overdue, if one is expected.
-    fn due(&self) -> Option<Mono> {
-        let speaks = !self.silent && self.report.result != HealthResult::Waiting;
-        speaks.then(|| self.heard + SILENCE)
-    }
-
-    fn shown(&self) -> HealthReport {
-        if !self.silent {
-            return self.report.clone();
-        }
-        HealthReport {
-            name: self.report.name.clone(),
-            result: HealthResult::Loading,
-            message: Some(format!("No report for more than {} s", SILENCE.as_secs())),
-        }
     }
 }
 
@@ -397,9 +291,9 @@ async fn restart(service: &Arc<ServiceContext>, event: Event) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Duration;
 
-    const NOW: Mono = Mono::from_millis(1_000);
+    use super::*;
 
     fn report(result: HealthResult) -> HealthReport {
         HealthReport {
@@ -407,63 +301,6 @@ mod tests {
             result,
             message: None,
         }
-    }
-
-    #[test]
-    fn the_same_report_twice_is_no_news() {
-        let mut checks = Checks::default();
-        assert!(checks.heard("web".into(), report(HealthResult::Starting), NOW));
-        assert!(!checks.heard("web".into(), report(HealthResult::Starting), NOW));
-        assert!(checks.heard("web".into(), report(HealthResult::Success), NOW));
-    }
-
-    #[test]
-    fn a_check_that_falls_silent_is_shown_as_such_until_it_reports_again() {
-        let mut checks = Checks::default();
-        checks.heard("web".into(), report(HealthResult::Success), NOW);
-        assert_eq!(checks.next_due(), Some(NOW + SILENCE));
-        assert!(!checks.overdue(NOW + SILENCE / 2));
-        assert!(checks.overdue(NOW + SILENCE));
-        assert_eq!(checks.shown()["web"].result, HealthResult::Loading);
-        assert!(!checks.overdue(NOW + SILENCE * 2), "once is enough");
-        assert!(checks.heard(
-            "web".into(),
-            report(HealthResult::Success),
-            NOW + SILENCE * 2
-        ));
-        assert_eq!(checks.shown()["web"].result, HealthResult::Success);
-    }
-
-    #[test]
-    fn a_check_that_waits_is_not_overdue() {
-        let mut checks = Checks::default();
-        checks.heard("web".into(), report(HealthResult::Waiting), NOW);
-        assert_eq!(checks.next_due(), None);
-        assert!(!checks.overdue(NOW + SILENCE));
-        assert_eq!(checks.shown()["web"].result, HealthResult::Waiting);
-    }
-
-    #[test]
-    fn a_check_that_is_silent_since_a_daemon_was_ended_by_its_package_went_with_it() {
-        let then = NOW + SILENCE;
-        let mut checks = Checks::default();
-        let heard = |checks: &mut Checks, id: &str, now| {
-            checks.heard(id.into(), report(HealthResult::Success), now);
-        };
-        heard(&mut checks, "silent before", NOW);
-        checks.overdue(then);
-        heard(&mut checks, "gone", then);
-        heard(&mut checks, "another's", then);
-        checks.daemon_ended();
-        heard(&mut checks, "another's", then + SILENCE / 2);
-        heard(&mut checks, "later", then + SILENCE / 2);
-        assert!(!checks.overdue(then + SILENCE / 2));
-        assert!(checks.overdue(then + SILENCE));
-        let shown: Vec<String> = checks.shown().into_keys().collect();
-        assert_eq!(shown, ["another's", "later", "silent before"]);
-        checks.overdue(then + SILENCE * 2);
-        assert_eq!(checks.shown()["later"].result, HealthResult::Loading);
-        assert_eq!(checks.shown()["another's"].result, HealthResult::Loading);
     }
 
     #[tokio::test]
@@ -564,14 +401,5 @@ mod tests {
         assert_eq!(state.remedies.next_due(), None, "its wait begins anew");
         let entry = service.entry().unwrap();
         assert_eq!(entry.status_info.desired, DesiredStatus::Running);
-    }
-
-    #[test]
-    fn a_flood_of_check_ids_is_bounded() {
-        let mut checks = Checks::default();
-        for id in 0..1000 {
-            checks.heard(id.to_string(), report(HealthResult::Success), NOW);
-        }
-        assert_eq!(checks.shown().len(), MAX_CHECKS);
     }
 }

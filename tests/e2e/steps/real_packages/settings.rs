@@ -81,7 +81,7 @@ pub(in super::super) fn a_setting_disturbs_the_daemons_that_it_concerns_and_no_o
     assert_eq!(new.len(), 1, "{new:#?}");
     assert_eq!(
         new[0]["cause"],
-        json!({ "kind": "operator", "by": "package", "asked": "restart" })
+        json!({ "kind": "operator", "by": { "who": "package" }, "asked": "restart" })
     );
     assert_eq!(notices(), 1);
     // Three rounds of each check later it is still the same start.
