@@ -182,9 +182,11 @@ impl Machine {
         }
         // There is no compiler: the first process of the containers' tests is compiled here.
         let real = suites.iter().find(|suite| suite.name == "real");
+        let real = real.context("no suite is called `real`")?;
         let init = self.root().join("opt/init");
         command::run(
-            Command::new(&real.context("no suite is called `real`")?.executable)
+            Command::new(&real.executable)
+                .current_dir(checkout.root.join(real.folder))
                 .env("COPPICE_TEST_COMPILE", init),
         )?;
 
