@@ -69,9 +69,6 @@ const SUITES: [(&str, &str, &[&str]); 6] = [
             "survival::",
             "causes::",
             "daemons::",
-            // Says what a processor does in a time, and this one is emulated.
-            "--skip",
-            "within_100_ms",
         ],
     ),
 ];
