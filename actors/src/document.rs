@@ -614,7 +614,7 @@ mod tests {
         let install = document.transact("test", "install", |transaction| {
             transaction.put_package("a", &entry())
         });
-        crate::request::serving("package.install by admin".to_owned(), install)
+        crate::request::serving("package.install", std::sync::Arc::new("admin"), install)
             .await
             .unwrap();
         let later = document.update_package("a", "later", |entry| {
