@@ -4,15 +4,20 @@
 //! leaves a row goes on to its end and is recorded, though its caller hung up or was told that it takes long.
 
 use std::{
+    fmt,
     net::IpAddr,
     panic::AssertUnwindSafe,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
-use coppice_actors::{Kind, Problem, model::By};
+use coppice_actors::{
+    Kind, Problem,
+    model::By,
+    request::{self, Asker},
+};
 use futures_util::FutureExt;
 use serde_json::{Map, Value};
-use tokio::{sync::mpsc::UnboundedSender, time::timeout};
+use tokio::time::timeout;
 use tracing::Instrument;
 
 use super::{
@@ -27,11 +32,10 @@ use crate::{
     throttle::Source,
 };
 
-/// What every call has at hand.
-#[derive(Clone)]
+/// What every call of a request has at hand.
 pub struct Context {
     /// The server.
-    pub gate: Gate,
+    pub gate: Arc<Gate>,
     /// Who calls.
     pub caller: Caller,
     /// Why what was shown to say who calls opens nothing.
@@ -44,11 +48,32 @@ pub struct Context {
     pub user_agent: Option<String>,
 }
 
+impl fmt::Display for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.caller.account())
+    }
+}
+
 impl Context {
     /// Whose tries at passwords these are.
     pub(super) fn source(&self) -> Option<Source> {
         let device = self.device.clone().map(Source::Device);
         device.or(self.from.map(Source::from))
+    }
+}
+
+/// Cookies that calls of a request want sent with its answer.
+#[derive(Clone, Default)]
+pub(super) struct Cookies(Arc<Mutex<Vec<String>>>);
+
+impl Cookies {
+    /// Those that are wanted so far; what a call that was answered already wants later is sent to nobody.
+    pub(super) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.held())
+    }
+
+    fn held(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -61,9 +86,9 @@ struct Found {
 
 /// One call under way.
 pub(crate) struct Call {
-    pub(super) context: Context,
+    pub(super) context: Arc<Context>,
     method: &'static str,
-    cookies: UnboundedSender<String>,
+    cookies: Cookies,
     found: Arc<Found>,
 }
 
@@ -74,8 +99,7 @@ impl Call {
 
     /// Has a cookie sent with the answer.
     pub(super) fn set_cookie(&self, cookie: String) {
-        // The receiver lives as long as the answer is made.
-        let _ = self.cookies.send(cookie);
+        self.cookies.held().push(cookie);
     }
 
     /// Says who the caller is from now on.
@@ -102,58 +126,39 @@ impl Call {
     }
 }
 
-/// Calls a method.
+/// Calls a method. What few calls need is on the heap: each call makes room for all of this.
 pub(super) async fn call(
-    context: &Context,
+    context: &Arc<Context>,
     method: &'static Method,
     params: Map<String, Value>,
-    cookies: UnboundedSender<String>,
+    cookies: Cookies,
 ) -> Answer {
-    let span = tracing::info_span!(
-        "rpc",
-        method = method.name,
-        caller = context.caller.account()
-    );
     let params = Value::Object(params);
     let object = method.leaves.object(&params);
     if let Err(refused) = allowed(method, &context.caller) {
-        let code = refused.kind.code();
-        return Err(match &context.refusal {
-            Some(shown) => {
-                audit::record_refusal(context, method.name, code).await;
-                shown.clone()
-            }
-            None => {
-                if method.leaves != Leaves::Nothing {
-                    let who = &context.caller;
-                    audit::record(context, who, method.name, object, Some(code)).await;
-                }
-                refused
-            }
-        }
-        .into());
+        let refused = Box::pin(refusal(context, method, object, refused)).await;
+        return Err(refused.into());
     }
     let who = Who::of(&context.caller, context.from);
     let turn = context.gate.turns.of(method.within).take(who).await?;
     let found = Arc::<Found>::default();
     let call = Call {
-        context: context.clone(),
+        context: Arc::clone(context),
         method: method.name,
         cookies,
         found: Arc::clone(&found),
     };
-    let request = format!("{} by {}", method.name, context.caller.account());
-    let running = coppice_actors::request::serving(request, (method.run)(call, params));
-    let running = AssertUnwindSafe(running).catch_unwind();
-    let running = running.map(|done| done.unwrap_or_else(|_| Err(crashed(method))));
+    let running = running(call, method, params);
     let longest = method.within.longest();
     if matches!(method.leaves, Leaves::Nothing | Leaves::RowLater) {
         let _turn = turn;
-        let in_time = timeout(longest, running.instrument(span)).await;
+        let running = running.instrument(span(method, &context.caller));
+        let in_time = timeout(longest, running).await;
         return in_time.unwrap_or_else(|_| Err(late(method)));
     }
     // A task of its own: who asked may hang up, and what was begun is ended and recorded all the same.
-    let context = context.clone();
+    let context = Arc::clone(context);
+    let span = span(method, &context.caller);
     let recorded = async move {
         let _turn = turn;
         let done = running.await;
@@ -167,6 +172,47 @@ pub(super) async fn call(
     match timeout(longest, recorded).await {
         Ok(done) => done.unwrap_or_else(|_| Err(crashed(method))),
         Err(_) => Err(late(method)),
+    }
+}
+
+/// What a caller is told who may not call a method, and its row.
+async fn refusal(
+    context: &Context,
+    method: &Method,
+    object: Option<String>,
+    refused: Problem,
+) -> Problem {
+    let code = refused.kind.code();
+    if let Some(shown) = &context.refusal {
+        audit::record_refusal(context, method.name, code).await;
+        return shown.clone();
+    }
+    if method.leaves != Leaves::Nothing {
+        let who = &context.caller;
+        audit::record(context, who, method.name, object, Some(code)).await;
+    }
+    refused
+}
+
+/// Runs a method for its request; one that panics has an answer all the same.
+fn running(
+    call: Call,
+    method: &'static Method,
+    params: Value,
+) -> impl Future<Output = Answer> + Send {
+    let by = Arc::clone(&call.context) as Asker;
+    let running = request::serving(method.name, by, (method.run)(call, params));
+    let running = AssertUnwindSafe(running).catch_unwind();
+    running.map(|done| done.unwrap_or_else(|_| Err(crashed(method))))
+}
+
+/// What is logged of a call says which it was. Reads log next to nothing and come often: theirs are for traces only.
+fn span(method: &Method, caller: &Caller) -> tracing::Span {
+    let (name, caller) = (method.name, caller.account());
+    if method.leaves == Leaves::Nothing {
+        tracing::debug_span!("rpc", method = name, caller)
+    } else {
+        tracing::info_span!("rpc", method = name, caller)
     }
 }
 
@@ -293,7 +339,7 @@ mod tests {
 
     #[test]
     fn tokens_and_keys_do_what_their_scope_says_and_nothing_that_is_for_a_person() {
-        let id = || "x".to_owned();
+        let id = || "x".into();
         for scope in [Scope::Read, Scope::Services, Scope::Admin] {
             for caller in [
                 account(Credential::Token { id: id(), scope }),
