@@ -7,6 +7,7 @@ use anyhow::Result;
 use crate::build::Built;
 use crate::checkout::{ARCH, Checkout};
 use crate::command;
+use crate::npm;
 use crate::stamp::unless_unchanged;
 use crate::steps::{Outcome, Steps};
 
@@ -52,6 +53,8 @@ pub(crate) fn pack(checkout: &Checkout, steps: &mut Steps, built: &Built) -> Res
 pub(crate) fn pack_tried(checkout: &Checkout, steps: &mut Steps, built: &Built) -> Result<()> {
     let folder = folder(checkout);
     let script = checkout.root.join("sdk/examples/test/packages/build.sh");
+    // What bundles them is the examples' own, who do not need it while their bundles are in the cache.
+    npm::project(checkout, Path::new("sdk/examples"))?.install(checkout, steps)?;
     for id in TRIED {
         steps.always(&format!("{id}: build and pack"), || {
             for version in VERSIONS {
