@@ -16,6 +16,7 @@ use crate::{now, scratch::Scratch, server::Server};
 
 /// Says when it runs, runs what it reads with Node, and says when that has ended.
 const INIT: &str = "echo up; while read script; do /usr/bin/node -e \"$script\"; echo ended; done";
+const HTTP: &str = "require('node:http').createServer((_, to) => to.end('x')).listen(8080, () => process.reallyExit(0))";
 const LOAD: &str =
     "process.noDeprecation=true;require('/usr/lib/startos/package/index.js');process.reallyExit(0)";
 /// Of the service's configuration, what a bare container does without.
@@ -38,6 +39,8 @@ pub(crate) struct Took {
     pub(crate) start: Duration,
     /// One `node -e 0`, seen from the container's shell.
     pub(crate) node: Duration,
+    /// One Node until its HTTP server listens.
+    pub(crate) http: Duration,
     /// One Node that loads the service's package and ends.
     pub(crate) node_with_package: Duration,
 }
@@ -104,6 +107,7 @@ impl Bare {
         let took = Took {
             start: ask("", "up"),
             node: ask("0", "ended"),
+            http: ask(HTTP, "ended"),
             node_with_package: ask(LOAD, "ended"),
         };
         drop(to);

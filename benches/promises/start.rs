@@ -35,30 +35,24 @@ pub(crate) struct Bench {
 /// A part of a start: its name, and the words in the log of the line that ends it.
 type Part = (&'static str, &'static [&'static str]);
 
-const WARM: [Part; 5] = [
+const WARM: [Part; 3] = [
     (
         "wish written, runtime asked",
         &["runtime service=\"hello\" state=Starting"],
     ),
     (
-        "package's main up to its subcontainer",
-        &["method=\"subcontainer.create-fs\"", "effect service"],
+        "package's main, its daemon declared",
+        &["method=\"set-daemons\"", "effect service"],
     ),
     (
-        "subcontainer's root",
-        &["method=\"subcontainer.create-fs\"", "effect answered"],
-    ),
-    (
-        "daemon's process reported",
-        &["core/services/hello/work/daemons", "what=Starting"],
-    ),
-    (
-        "first successful check (trigger: 50 ms)",
-        &["method=\"set-health\"", "effect answered"],
+        "daemon's actor started",
+        &["core/services/hello/work/hosted", "what=Started"],
     ),
 ];
+/// What comes after all of these.
+const LAST_OF_WARM: &str = "its root and process, to the first successful check";
 
-const COLD: [Part; 6] = [
+const COLD: [Part; 5] = [
     ("container", &["container service=\"hello\" state=Up"]),
     (
         "agent calls",
@@ -70,11 +64,8 @@ const COLD: [Part; 6] = [
     ),
     ("package loaded", &["effect service=\"hello\" method="]),
     ("package's init", &["runtime service=\"hello\" state=Idle"]),
-    (
-        "start, as above",
-        &["method=\"set-health\"", "effect answered"],
-    ),
 ];
+const LAST_OF_COLD: &str = "start, as above";
 
 impl Bench {
     pub(crate) fn new(scratch: &Scratch) -> Self {
@@ -108,31 +99,35 @@ impl Bench {
             "\nstart of hello, {runs} runs in turn with the peer; load {}",
             load()
         );
-        let [mut warm, mut cold, mut lxc, mut node, mut package] =
+        let [mut warm, mut cold, mut lxc, mut node, mut http, mut package] =
             std::array::from_fn(|_| Samples::default());
-        let mut parts_of_warm: Vec<Samples> = WARM.iter().map(|_| Samples::default()).collect();
-        let mut parts_of_cold: Vec<Samples> = COLD.iter().map(|_| Samples::default()).collect();
+        let (mut of_warm, mut of_cold) = (
+            Parts::of(&WARM, LAST_OF_WARM),
+            Parts::of(&COLD, LAST_OF_COLD),
+        );
         for _ in 0..runs {
             let took = self.bare.measure(&self.server);
             lxc.push(took.start);
             node.push(took.node);
+            http.push(took.http);
             package.push(took.node_with_package);
 
             let (offset, asked) = (self.server.log_length(), wall());
-            warm.push(start(&self.api));
-            take_apart(
-                &Timeline::since(&self.server, offset),
-                asked,
-                &WARM,
-                &mut parts_of_warm,
-            );
+            let took = start(&self.api);
+            warm.push(took);
+            let timeline = Timeline::since(&self.server, offset);
+            of_warm.take_apart(&timeline, asked, asked + took);
 
-            cold.push(self.cold(&mut parts_of_cold));
+            cold.push(self.cold(&mut of_cold));
             stop(&self.api, &self.server);
         }
         let sum = lxc.median() + node.median();
         tell("bare lxc-start, to init running", &lxc.words());
         tell("bare node -e 0 in it", &node.words());
+        tell(
+            "bare node in it, to its HTTP server listening",
+            &http.words(),
+        );
         tell(
             "bare node in it that loads the package and ends",
             &package.words(),
@@ -141,12 +136,12 @@ impl Bench {
             "warm: package.start to first successful check",
             &warm.words(),
         );
-        tell_parts(&WARM, &parts_of_warm);
+        of_warm.tell();
         tell(
             "cold: no container to first successful check",
             &cold.words(),
         );
-        tell_parts(&COLD, &parts_of_cold);
+        of_cold.tell();
         verdict(
             "warm start / (lxc-start + node)",
             ratio(warm.median(), sum),
@@ -159,6 +154,12 @@ impl Bench {
             3.0,
             "x",
         );
+        verdict(
+            "cold start / (lxc-start + node with an HTTP server)",
+            ratio(cold.median(), lxc.median() + http.median()),
+            1.5,
+            "x",
+        );
         let with_package = lxc.median() + package.median();
         tell(
             "cold start / (lxc-start + node loading the package)",
@@ -168,7 +169,7 @@ impl Bench {
     }
 
     /// `hello` runs and is wanted; takes its container and the core away and waits for it to be well.
-    fn cold(&self, parts: &mut [Samples]) -> Duration {
+    fn cold(&self, parts: &mut Parts) -> Duration {
         let offset = self.server.log_length();
         let (core, init) = (self.server.child("core"), self.server.init("hello"));
         core.shoot();
@@ -177,44 +178,51 @@ impl Bench {
         if !changes.before.to_string().contains(SUCCESS) {
             changes.wait_for(SUCCESS);
         }
+        let well = wall();
         let timeline = Timeline::since(&self.server, offset);
         let made = timeline.at(
             Duration::ZERO,
             &["container service=\"hello\" state=Creating"],
         );
         let made = made.expect("the next core made no container");
-        take_apart(&timeline, made, &COLD, parts)
+        parts.take_apart(&timeline, made, well);
+        well - made
     }
 }
 
-/// Adds the times between the lines that end the parts; gives the time from `from` to the last.
-fn take_apart(
-    timeline: &Timeline,
-    from: Duration,
-    parts: &[Part],
-    samples: &mut [Samples],
-) -> Duration {
-    let mut last = from;
-    for (number, ((_, words), samples)) in parts.iter().zip(samples).enumerate() {
-        // The last line has come before, with the first report that nothing answers yet.
-        let after = if number + 1 == parts.len() {
-            timeline
-                .at(last, &["create-fs", "answered"])
-                .unwrap_or(last)
-        } else {
-            last
-        };
-        if let Some(at) = timeline.at(after, words) {
-            samples.push(at - last);
-            last = at;
+/// How long the parts of a start took.
+struct Parts {
+    known: &'static [Part],
+    last: &'static str,
+    /// Of each, and of the last.
+    took: Vec<Samples>,
+}
+
+impl Parts {
+    fn of(known: &'static [Part], last: &'static str) -> Self {
+        let took = (0..=known.len()).map(|_| Samples::default()).collect();
+        Self { known, last, took }
+    }
+
+    /// Adds the times between the lines that end the parts.
+    fn take_apart(&mut self, timeline: &Timeline, from: Duration, to: Duration) {
+        let mut before = from;
+        for ((name, words), took) in self.known.iter().zip(&mut self.took) {
+            let at = timeline.at(before, words);
+            let at = at.unwrap_or_else(|| panic!("no line ends the part \"{name}\""));
+            took.push(at - before);
+            before = at;
+        }
+        if let Some(last) = self.took.last_mut() {
+            last.push(to.saturating_sub(before));
         }
     }
-    last - from
-}
 
-fn tell_parts(parts: &[Part], samples: &[Samples]) {
-    for ((name, _), samples) in parts.iter().zip(samples) {
-        tell(&format!("  {name}"), &samples.words());
+    fn tell(&self) {
+        let names = self.known.iter().map(|(name, _)| *name).chain([self.last]);
+        for (name, took) in names.zip(&self.took) {
+            tell(&format!("  {name}"), &took.words());
+        }
     }
 }
 
