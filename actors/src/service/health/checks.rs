@@ -17,7 +17,7 @@ pub(super) const MAX_CHECKS: usize = 128;
 
 /// What is known of the checks. Pure: the caller passes the time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Checks(BTreeMap<String, Check>);
+pub(super) struct Checks(BTreeMap<String, Check>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Check {
@@ -30,7 +30,7 @@ struct Check {
 
 impl Checks {
     /// Takes a report; `true` when it is news.
-    pub fn heard(&mut self, id: String, report: HealthReport, now: Mono) -> bool {
+    pub(super) fn heard(&mut self, id: String, report: HealthReport, now: Mono) -> bool {
         let news = self
             .0
             .get(&id)
@@ -51,7 +51,7 @@ impl Checks {
     }
 
     /// A daemon was ended by its package: whoever is silent from now on may have gone with it.
-    pub fn daemon_ended(&mut self) {
+    pub(super) fn daemon_ended(&mut self) {
         for check in self.0.values_mut().filter(|check| !check.silent) {
             check.orphaned = true;
         }
@@ -59,7 +59,7 @@ impl Checks {
 
     /// Marks the checks whose report is overdue, and forgets those that went with a daemon; `true` when there is
     /// a new one.
-    pub fn overdue(&mut self, now: Mono) -> bool {
+    pub(super) fn overdue(&mut self, now: Mono) -> bool {
         let is_late = |check: &Check| check.due().is_some_and(|due| due <= now);
         let before = self.0.len();
         self.0
@@ -73,21 +73,19 @@ impl Checks {
     }
 
     /// Forgets everything; `true` when there was something.
-    pub fn clear(&mut self) -> bool {
+    pub(super) fn clear(&mut self) -> bool {
         let news = !self.0.is_empty();
         self.0.clear();
         news
     }
 
     /// When the next report becomes overdue.
-    #[must_use]
-    pub fn next_due(&self) -> Option<Mono> {
+    pub(super) fn next_due(&self) -> Option<Mono> {
         self.0.values().filter_map(Check::due).min()
     }
 
     /// What is shown.
-    #[must_use]
-    pub fn shown(&self) -> BTreeMap<String, HealthReport> {
+    pub(super) fn shown(&self) -> BTreeMap<String, HealthReport> {
         self.0
             .iter()
             .map(|(id, check)| (id.clone(), check.shown()))
