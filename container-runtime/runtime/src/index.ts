@@ -7,6 +7,7 @@ import module from 'node:module';
 import { COMPILE_CACHE, HOST_SOCKET, PACKAGE } from './paths.js';
 import { runRuntime } from './runtime.js';
 import { isObject } from './message.js';
+import { hasWork, livingPipes } from './sleep.js';
 
 declare const COPPICE_RUNTIME_VERSION: string;
 const SAVE_CODE_AFTER_MS = 2000;
@@ -24,11 +25,16 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
   process.on(signal, () => console.error(`${signal} is ignored: the host stops a service by asking`));
 }
 
-const { COPPICE_GENERATION: generation, COPPICE_BOOT: boot } = process.env;
+const { COPPICE_GENERATION: generation, COPPICE_BOOT: boot, COPPICE_SLEEP_AFTER_MS: sleepAfter } = process.env;
 // Ours, not the package's: whatever it starts inherits the environment.
 delete process.env['NODE_COMPILE_CACHE'];
 delete process.env['COPPICE_GENERATION'];
 delete process.env['COPPICE_BOOT'];
+delete process.env['COPPICE_SLEEP_AFTER_MS'];
+
+// Made by their first use, which would look like the package's work if it came later.
+void [process.stdout, process.stderr];
+const streams = livingPipes();
 
 const [, , socket = HOST_SOCKET, packagePath = PACKAGE] = process.argv;
 runRuntime({
@@ -39,6 +45,9 @@ runRuntime({
     boot: boot ?? '',
     generation: generation === undefined ? null : Number(generation),
   },
+  sleepAfterMs: sleepAfter === undefined ? null : Number(sleepAfter),
+  // The connection is one more.
+  hasWork: () => hasWork(streams + 1),
   // Later: a service's first start should not wait for a disk.
   onInit: () => setTimeout(saveCompiledCode, SAVE_CODE_AFTER_MS).unref(),
   onExit: () => process.exit(0),

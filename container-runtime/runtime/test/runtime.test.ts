@@ -39,6 +39,8 @@ function run(members: string): void {
     socket: host.socketPath,
     packagePath: writePackage(host.dir, members),
     identity: { build: '0', boot: 'boot', generation: 4 },
+    sleepAfterMs: null,
+    hasWork: () => false,
     onInit: () => undefined,
     onExit: exits,
   });
