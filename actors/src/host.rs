@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use coppice_containers::{Backend, HostLayout};
@@ -45,6 +46,8 @@ pub struct Host {
     pub layer: PathBuf,
     /// The server's language, for example `en_US`.
     pub language: String,
+    /// After how much quiet a Node process with nothing to do ends; `None`: never.
+    pub sleep_after: Option<Duration>,
     services: Mutex<BTreeMap<String, Arc<ServiceContext>>>,
     /// Which of them wait to hear of what.
     pub(crate) watchers: Watchers,
@@ -88,6 +91,8 @@ pub struct Parts {
     pub layer: PathBuf,
     /// As [`Host::language`].
     pub language: String,
+    /// As [`Host::sleep_after`].
+    pub sleep_after: Option<Duration>,
 }
 
 impl Host {
@@ -107,6 +112,7 @@ impl Host {
             base_image: parts.base_image,
             layer: parts.layer,
             language: parts.language,
+            sleep_after: parts.sleep_after,
             services: Mutex::default(),
             watchers: Watchers::default(),
         })

@@ -26,6 +26,7 @@ mod names;
 mod receipts;
 mod regrowth;
 mod removal;
+mod sleeping;
 mod survival;
 mod syncthing;
 mod upgrading;
@@ -137,6 +138,15 @@ chapters! {
         a_stop_ends_them_all_the_stubborn_by_force_and_a_start_brings_them_back,
         limits_are_applied_to_what_runs_and_outlive_the_core,
         limits_that_make_no_sense_are_refused,
+    }
+    sleeping {
+        what_is_all_data_falls_asleep_and_its_page_goes_on,
+        an_action_wakes_it_and_nothing_else_changes,
+        a_core_that_is_killed_finds_it_asleep_and_does_not_wake_it,
+        a_daemon_that_dies_meanwhile_is_started_again_without_it,
+        what_it_waits_to_be_told_of_wakes_it_also_after_the_death_of_a_core,
+        it_is_stopped_and_started_like_any_other,
+        it_is_uninstalled_like_any_other,
     }
     hogs {
         a_fork_bomb_disturbs_nobody,

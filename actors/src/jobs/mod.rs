@@ -204,7 +204,11 @@ async fn wait_initialised(service: &ServiceContext, patience: Duration) -> Resul
     let up = phase.wait_for(|phase| {
         matches!(
             phase,
-            RuntimePhase::Idle | RuntimePhase::Running | RuntimePhase::Changing
+            RuntimePhase::Idle
+                | RuntimePhase::Running
+                | RuntimePhase::Changing
+                | RuntimePhase::Asleep
+                | RuntimePhase::Waking
         )
     });
     // A count, because a failed runtime's phase is soon its successor's.

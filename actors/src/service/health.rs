@@ -216,7 +216,10 @@ impl Actor for HealthActor {
         // yet, so nothing would clear what the container or the runtime took down with it.
         if !matches!(
             *service.phase.borrow(),
-            RuntimePhase::Changing | RuntimePhase::Running
+            RuntimePhase::Changing
+                | RuntimePhase::Running
+                | RuntimePhase::Asleep
+                | RuntimePhase::Waking
         ) {
             service
                 .host
@@ -282,7 +285,10 @@ impl HealthState {
     fn take_reports(&mut self, now: Mono) -> bool {
         let up = match *self.service.phase.borrow() {
             RuntimePhase::Booting => return false,
-            RuntimePhase::Changing | RuntimePhase::Running => true,
+            RuntimePhase::Changing
+            | RuntimePhase::Running
+            | RuntimePhase::Asleep
+            | RuntimePhase::Waking => true,
             RuntimePhase::Idle
             | RuntimePhase::Exiting
             | RuntimePhase::Exited

@@ -174,7 +174,11 @@ async fn current_input(asking: &Arc<ServiceContext>, package: &str, action: &str
     let target = asking.host.service(package)?;
     let ready = matches!(
         *target.phase.borrow(),
-        RuntimePhase::Idle | RuntimePhase::Changing | RuntimePhase::Running
+        RuntimePhase::Idle
+            | RuntimePhase::Changing
+            | RuntimePhase::Running
+            | RuntimePhase::Asleep
+            | RuntimePhase::Waking
     );
     if !ready {
         return None;

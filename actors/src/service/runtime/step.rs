@@ -16,6 +16,10 @@
 //!                                                               └──────── Running ──────────┘
 //!  Idle or Running ──exit──▶ Exiting ──answered──▶ Exited
 //!  Failed, or Idle after a start that failed ──hold──▶ Held ──release, or a new wish──▶ Waiting, or Idle
+//!
+//!  Running ──drowsy──▶ Settling ──Node ended──▶ Asleep ──roused, or another wish──▶ Waking ──agent up──▶ Launching
+//!     ▲                   │ not yet                ▲
+//!     └───────────────────┘                        └── Waiting, when the agent is up and the mark says so
 //! ```
 //!
 //! Invariants:
@@ -24,6 +28,8 @@
 //! - Every state on the way has a deadline; its successor is `Failed`, which names what was waited for.
 //! - A `main` that was adopted and is not wanted as it is, is stopped before anything else is asked of it.
 //! - What the user wants is read when it matters, never queued: the last wish wins.
+//! - From `Settling` to the next `Idle` all that the service runs is kept by the host: whatever becomes of Node
+//!   in `Settling` is no death, and what was noted as running stays noted.
 //! - What is held is not tried until it is released or its owner wishes something. `Held` is a state
 //!   to rest in ([`super::super::hold`] watches for what is missing), so it has no deadline.
 
@@ -45,8 +51,42 @@ pub const START_DEADLINE: Duration = Duration::from_secs(10 * 60);
 pub const STOP_DEADLINE: Duration = Duration::from_secs(150);
 /// `exit` stops, then runs the package's `uninit`.
 pub const EXIT_DEADLINE: Duration = Duration::from_secs(10 * 60);
+/// From the leave to sleep to Node's end, which has nothing left to do.
+pub const SETTLE_DEADLINE: Duration = Duration::from_secs(10);
 /// Between two tries of a `start` that failed; the contract's figure.
 pub const START_RETRY: Duration = Duration::from_secs(10);
+
+/// What a Node process comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Started, in a container where nothing ran.
+    New,
+    /// It ran before this actor did.
+    Adopted,
+    /// Started for a service that slept: what it had declared is running.
+    Woken {
+        /// Its `uninit` is wanted as soon as its `init` has answered.
+        to_leave: bool,
+    },
+}
+
+impl Origin {
+    /// Whether `main` may be up although this actor has not started it.
+    const fn may_be_up(self) -> bool {
+        !matches!(self, Self::New)
+    }
+}
+
+/// What is to follow when Node has gone to sleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Then {
+    /// Nothing.
+    Sleep,
+    /// It is wanted again.
+    Wake,
+    /// Its `uninit` is wanted.
+    Leave,
+}
 
 /// Where the runtime stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,8 +97,8 @@ pub enum State {
     Launching {
         /// Its generation.
         generation: u64,
-        /// Whether it ran before this actor did.
-        adopted: bool,
+        /// What it comes from.
+        origin: Origin,
         /// When to give up.
         deadline: Mono,
     },
@@ -66,8 +106,8 @@ pub enum State {
     Initialising {
         /// Its generation.
         generation: u64,
-        /// Whether it ran before this actor did.
-        adopted: bool,
+        /// What it comes from.
+        origin: Origin,
         /// When to give up.
         deadline: Mono,
     },
@@ -97,6 +137,25 @@ pub enum State {
         /// Its generation.
         generation: u64,
     },
+    /// All that `main` runs is kept by the host, and Node may end.
+    Settling {
+        /// Its generation.
+        generation: u64,
+        /// When it is ended by force.
+        deadline: Mono,
+        /// What came up meanwhile.
+        then: Then,
+    },
+    /// `main` is up without Node, which ended for having nothing to do.
+    Asleep {
+        /// The generation that fell asleep.
+        generation: u64,
+    },
+    /// Node is wanted again; nobody has said yet which generation comes next.
+    Waking {
+        /// Its `uninit` is wanted.
+        to_leave: bool,
+    },
     /// `main` is being ended.
     Stopping {
         /// Its generation.
@@ -118,8 +177,8 @@ pub enum State {
 }
 
 variants!(
-    State: Waiting, Launching, Initialising, Idle, Starting, Running, Stopping, Exiting, Exited, Held,
-    Failed
+    State: Waiting, Launching, Initialising, Idle, Starting, Running, Settling, Asleep, Waking, Stopping,
+    Exiting, Exited, Held, Failed
 );
 
 /// What happens to a runtime.
@@ -131,6 +190,8 @@ pub enum Input {
         live: Option<u64>,
         /// The generation to use for a new one.
         next: u64,
+        /// The generation that fell asleep in this container.
+        asleep: Option<u64>,
     },
     /// The agent could not start Node.
     SpawnFailed(String),
@@ -163,6 +224,15 @@ pub enum Input {
     StopDone(Result<(), String>),
     /// `exit` answered.
     ExitDone(Result<(), String>),
+    /// A Node process has nothing to do: all that the service runs is kept by the host.
+    Drowsy {
+        /// Its generation.
+        generation: u64,
+    },
+    /// It may not end after all: somebody is asking it something.
+    NotYet,
+    /// Somebody wants to ask Node something.
+    Rouse,
     /// Run the package's `uninit` and end.
     Exit,
     /// What is wanted may have changed.
@@ -177,7 +247,7 @@ pub enum Input {
 
 variants!(
     Input: AgentUp, SpawnFailed, RuntimeUp, RuntimeEnded, RuntimeMissing, InitDone, StartDone,
-    StopDone, ExitDone, Exit, Desired, Hold, Release, Wake
+    StopDone, ExitDone, Drowsy, NotYet, Rouse, Exit, Desired, Hold, Release, Wake
 );
 
 /// What the shell does for the machine, in order.
@@ -203,6 +273,14 @@ pub enum Effect {
     NoteStarted,
     /// Note that `main` is down: `started` and health are cleared.
     NoteStopped,
+    /// Unless somebody is asking Node something, note durably that it sleeps and give it leave to end;
+    /// otherwise refuse it, and send [`Input::NotYet`].
+    GiveLeave {
+        /// The generation.
+        generation: u64,
+    },
+    /// Tell the Node process that has nothing to do to stay.
+    RefuseLeave,
     /// Show this error until the next success.
     ShowError(String),
     /// Clear the error shown.
@@ -230,10 +308,15 @@ impl State {
             | Self::Idle { generation, .. }
             | Self::Starting { generation, .. }
             | Self::Running { generation }
+            | Self::Settling { generation, .. }
             | Self::Stopping { generation, .. }
             | Self::Exiting { generation, .. } => Some(*generation),
             Self::Held { generation } => *generation,
-            Self::Waiting | Self::Exited | Self::Failed(_) => None,
+            Self::Waiting
+            | Self::Asleep { .. }
+            | Self::Waking { .. }
+            | Self::Exited
+            | Self::Failed(_) => None,
         }
     }
 
@@ -246,22 +329,46 @@ impl State {
             Self::Starting { deadline, .. } => Some((*deadline, "the package's main to start")),
             Self::Stopping { deadline, .. } => Some((*deadline, "the package's main to stop")),
             Self::Exiting { deadline, .. } => Some((*deadline, "the package's uninit")),
+            Self::Settling { deadline, .. } => Some((*deadline, "the Node runtime to fall asleep")),
             Self::Waiting
             | Self::Idle { .. }
             | Self::Held { .. }
             | Self::Running { .. }
+            | Self::Asleep { .. }
+            | Self::Waking { .. }
             | Self::Exited
             | Self::Failed(_) => None,
         }
+    }
+
+    /// Whether nothing can be asked of Node although all that the service runs is up.
+    #[must_use]
+    pub const fn sleeps(&self) -> bool {
+        matches!(
+            self,
+            Self::Settling { .. }
+                | Self::Asleep { .. }
+                | Self::Waking { .. }
+                | Self::Launching {
+                    origin: Origin::Woken { .. },
+                    ..
+                }
+                | Self::Initialising {
+                    origin: Origin::Woken { .. },
+                    ..
+                }
+        )
     }
 
     /// The next state and what to do. The same arguments always give the same answer.
     #[must_use]
     pub fn step(self, input: Input, now: Mono) -> (Self, Vec<Effect>) {
         match input {
-            Input::AgentUp { live, next } => self.agent_up(live, next, now),
+            Input::AgentUp { live, next, asleep } => self.agent_up(live, next, asleep, now),
             Input::SpawnFailed(why) => match self {
-                Self::Launching { .. } => (Self::Failed(Failure::Spawn(why)), vec![]),
+                Self::Launching { .. } => {
+                    (Self::Failed(Failure::Spawn(why)), vec![Effect::NoteStopped])
+                }
                 other => (other, vec![]),
             },
             Input::RuntimeUp { generation } => self.runtime_up(generation, now),
@@ -279,10 +386,13 @@ impl State {
                 self.runtime_ended(generation, ended)
             }
             Input::RuntimeMissing { generation } => self.runtime_missing(generation),
-            Input::InitDone(result) => self.init_done(result),
+            Input::InitDone(result) => self.init_done(result, now),
             Input::StartDone(result) => self.start_done(result, now),
             Input::StopDone(result) => self.stop_done(result),
             Input::ExitDone(result) => self.exit_done(result),
+            Input::Drowsy { generation } => self.drowsy(generation, now),
+            Input::NotYet => self.not_yet(now),
+            Input::Rouse => self.rouse(),
             Input::Exit => self.exit(now),
             Input::Desired(desired) => self.desired(desired, now),
             Input::Hold => (self.hold(), vec![]),
@@ -291,48 +401,58 @@ impl State {
         }
     }
 
-    fn agent_up(self, live: Option<u64>, next: u64, now: Mono) -> (Self, Vec<Effect>) {
-        match self {
-            Self::Waiting => {
-                let deadline = now + LAUNCH_DEADLINE;
-                let wake = Effect::WakeAt(deadline);
-                match live {
-                    Some(generation) => (
-                        Self::Launching {
-                            generation,
-                            adopted: true,
-                            deadline,
-                        },
-                        vec![wake],
-                    ),
-                    None => (
-                        Self::Launching {
-                            generation: next,
-                            adopted: false,
-                            deadline,
-                        },
-                        vec![Effect::ClearRun, Effect::Spawn { generation: next }, wake],
-                    ),
-                }
+    fn agent_up(
+        self,
+        live: Option<u64>,
+        next: u64,
+        asleep: Option<u64>,
+        now: Mono,
+    ) -> (Self, Vec<Effect>) {
+        let (origin, begun) = match (self, live, asleep) {
+            (Self::Waiting | Self::Waking { to_leave: false }, Some(_), _) => {
+                (Origin::Adopted, vec![])
             }
+            // Whoever asked for its end is answered by the one that lives.
+            (Self::Waking { to_leave: true }, Some(_), _) => {
+                (Origin::Woken { to_leave: true }, vec![])
+            }
+            (Self::Waiting, None, Some(generation)) => {
+                return (Self::Asleep { generation }, vec![Effect::AskDesired]);
+            }
+            (Self::Waiting, None, None) => (
+                Origin::New,
+                vec![Effect::ClearRun, Effect::Spawn { generation: next }],
+            ),
+            (Self::Waking { to_leave }, None, _) => (
+                Origin::Woken { to_leave },
+                vec![Effect::Spawn { generation: next }],
+            ),
             // The agent redialled: the same container, the same Node, nothing to do. A Node that
             // died meanwhile is reported by the agent's journal.
-            other => (other, vec![]),
-        }
+            (other, _, _) => return (other, vec![]),
+        };
+        let deadline = now + LAUNCH_DEADLINE;
+        let launching = Self::Launching {
+            generation: live.unwrap_or(next),
+            origin,
+            deadline,
+        };
+        let wake = [Effect::WakeAt(deadline)];
+        (launching, begun.into_iter().chain(wake).collect())
     }
 
     fn runtime_up(self, generation: u64, now: Mono) -> (Self, Vec<Effect>) {
         match self {
             Self::Launching {
                 generation: expected,
-                adopted,
+                origin,
                 ..
             } if expected == generation => {
                 let deadline = now + INIT_DEADLINE;
                 (
                     Self::Initialising {
                         generation,
-                        adopted,
+                        origin,
                         deadline,
                     },
                     vec![Effect::CallInit, Effect::WakeAt(deadline)],
@@ -342,12 +462,12 @@ impl State {
             // idempotent in the runtime.
             Self::Initialising {
                 generation: same,
-                adopted,
+                origin,
                 deadline,
             } if same == generation => (
                 Self::Initialising {
                     generation,
-                    adopted,
+                    origin,
                     deadline,
                 },
                 vec![Effect::CallInit],
@@ -394,6 +514,9 @@ impl State {
                 Self::Exited,
                 vec![Effect::KillGeneration { generation }, Effect::NoteStopped],
             ),
+            Self::Settling {
+                generation, then, ..
+            } if generation == ended => Self::fall_asleep(generation, then),
             Self::Failed(_) | Self::Exited | Self::Waiting => (self, vec![]),
             // What it ran is killed with it: from here on nothing of it may be shown as current.
             other if other.generation() == Some(ended) => (
@@ -413,6 +536,9 @@ impl State {
             Self::Launching { .. } | Self::Failed(_) | Self::Exited | Self::Waiting => {
                 (self, vec![])
             }
+            Self::Settling {
+                generation, then, ..
+            } if generation == missing => Self::fall_asleep(generation, then),
             other if other.generation() == Some(missing) => (
                 Self::Failed(Failure::Vanished),
                 vec![
@@ -426,26 +552,28 @@ impl State {
         }
     }
 
-    fn init_done(self, result: Result<(), String>) -> (Self, Vec<Effect>) {
+    fn init_done(self, result: Result<(), String>, now: Mono) -> (Self, Vec<Effect>) {
         match (self, result) {
             (
                 Self::Initialising {
-                    generation,
-                    adopted,
-                    ..
+                    generation, origin, ..
                 },
                 Ok(()),
-            ) => (
-                Self::Idle {
+            ) => {
+                let idle = Self::Idle {
                     generation,
-                    adopted,
+                    adopted: origin.may_be_up(),
                     retry_at: None,
-                },
-                vec![Effect::ClearError, Effect::AskDesired],
-            ),
+                };
+                if origin == (Origin::Woken { to_leave: true }) {
+                    return idle.exit(now);
+                }
+                (idle, vec![Effect::ClearError, Effect::AskDesired])
+            }
             (Self::Initialising { generation, .. }, Err(why)) => (
                 Self::Failed(Failure::Init(why.clone())),
                 vec![
+                    Effect::NoteStopped,
                     Effect::ShowError(why),
                     Effect::KillGeneration { generation },
                 ],
@@ -519,8 +647,113 @@ impl State {
         }
     }
 
+    fn drowsy(self, drowsy: u64, now: Mono) -> (Self, Vec<Effect>) {
+        match self {
+            Self::Running { generation } if generation == drowsy => {
+                let deadline = now + SETTLE_DEADLINE;
+                (
+                    Self::Settling {
+                        generation,
+                        deadline,
+                        then: Then::Sleep,
+                    },
+                    vec![Effect::GiveLeave { generation }, Effect::WakeAt(deadline)],
+                )
+            }
+            // It has not heard the answer, and asks again on a new connection.
+            Self::Settling { generation, .. } if generation == drowsy => {
+                (self, vec![Effect::GiveLeave { generation }])
+            }
+            other => (other, vec![Effect::RefuseLeave]),
+        }
+    }
+
+    /// Node stays, and hears what came up while it was asked nothing.
+    fn not_yet(self, now: Mono) -> (Self, Vec<Effect>) {
+        match self {
+            Self::Settling {
+                generation, then, ..
+            } => {
+                let running = Self::Running { generation };
+                match then {
+                    Then::Leave => running.exit(now),
+                    Then::Sleep | Then::Wake => (running, vec![Effect::AskDesired]),
+                }
+            }
+            other => (other, vec![]),
+        }
+    }
+
+    fn fall_asleep(generation: u64, then: Then) -> (Self, Vec<Effect>) {
+        let (state, next) = match then {
+            // A wish may have come meanwhile, for which Node is needed.
+            Then::Sleep => (Self::Asleep { generation }, Effect::AskDesired),
+            Then::Wake => (Self::Waking { to_leave: false }, Effect::LookForAgent),
+            Then::Leave => (Self::Waking { to_leave: true }, Effect::LookForAgent),
+        };
+        (state, vec![Effect::KillGeneration { generation }, next])
+    }
+
+    fn rouse(self) -> (Self, Vec<Effect>) {
+        match self {
+            Self::Asleep { .. } => (Self::Waking { to_leave: false }, vec![Effect::LookForAgent]),
+            Self::Settling {
+                generation,
+                deadline,
+                then,
+            } => (
+                Self::Settling {
+                    generation,
+                    deadline,
+                    then: then.max(Then::Wake),
+                },
+                vec![],
+            ),
+            other => (other, vec![]),
+        }
+    }
+
     fn exit(self, now: Mono) -> (Self, Vec<Effect>) {
         match self {
+            Self::Asleep { .. } => (Self::Waking { to_leave: true }, vec![Effect::LookForAgent]),
+            Self::Waking { .. } => (Self::Waking { to_leave: true }, vec![]),
+            Self::Settling {
+                generation,
+                deadline,
+                ..
+            } => (
+                Self::Settling {
+                    generation,
+                    deadline,
+                    then: Then::Leave,
+                },
+                vec![],
+            ),
+            // What it had initialised before it slept is uninitialised.
+            Self::Launching {
+                generation,
+                origin: Origin::Woken { .. },
+                deadline,
+            } => (
+                Self::Launching {
+                    generation,
+                    origin: Origin::Woken { to_leave: true },
+                    deadline,
+                },
+                vec![],
+            ),
+            Self::Initialising {
+                generation,
+                origin: Origin::Woken { .. },
+                deadline,
+            } => (
+                Self::Initialising {
+                    generation,
+                    origin: Origin::Woken { to_leave: true },
+                    deadline,
+                },
+                vec![],
+            ),
             Self::Idle { generation, .. }
             | Self::Running { generation }
             | Self::Starting { generation, .. }
@@ -629,11 +862,16 @@ impl State {
             {
                 Self::stop(generation, now)
             }
+            // The package's own code ends what it runs: it is asked as any other is.
+            Self::Asleep { .. } if desired != DesiredStatus::Running => self.rouse(),
             Self::Waiting
             | Self::Launching { .. }
             | Self::Initialising { .. }
             | Self::Starting { .. }
             | Self::Running { .. }
+            | Self::Settling { .. }
+            | Self::Asleep { .. }
+            | Self::Waking { .. }
             | Self::Stopping { .. }
             | Self::Exiting { .. }
             | Self::Exited
@@ -653,6 +891,16 @@ impl State {
     }
 
     fn wake(self, now: Mono) -> (Self, Vec<Effect>) {
+        // It had nothing to do: ending it by force loses nothing, and it would not have been missed.
+        if let Self::Settling {
+            generation,
+            deadline,
+            then,
+        } = self
+            && now >= deadline
+        {
+            return Self::fall_asleep(generation, then);
+        }
         if let Some((deadline, waited_for)) = self.deadline()
             && now >= deadline
         {
@@ -697,5 +945,7 @@ const fn stays_up(state: &State, desired: DesiredStatus) -> bool {
     }
 }
 
+#[cfg(test)]
+mod sleeping;
 #[cfg(test)]
 mod tests;
