@@ -48,8 +48,8 @@ pub(crate) struct Options {
     http_port: u16,
     #[arg(long)]
     dns_port: u16,
-    /// Seconds; the heart passes its environment on.
-    #[arg(long, env = "COPPICE_SLEEP_AFTER", default_value_t = 60)]
+    /// Seconds, 0 for never; the heart passes its environment on.
+    #[arg(long, env = "COPPICE_SLEEP_AFTER", default_value_t = 0)]
     sleep_after: u32,
 }
 

@@ -55,8 +55,8 @@ fn sections() -> Vec<Section> {
                 said("COPPICE_LOG", "what the server logs, such as `debug`"),
                 said(
                     "COPPICE_SLEEP_AFTER",
-                    "after how many quiet seconds the server ends the JavaScript of a service that has nothing to do; \
-                     60 without, 0 for never",
+                    "after how many quiet seconds the server ends the JavaScript of a service that has nothing to do, such \
+                     as 60; never without",
                 ),
                 said("NO_COLOR", "no colour, whatever its value"),
             ],
