@@ -48,6 +48,9 @@ pub(crate) struct Options {
     http_port: u16,
     #[arg(long)]
     dns_port: u16,
+    /// Seconds, 0 for never; the heart passes its environment on.
+    #[arg(long, env = "COPPICE_SLEEP_AFTER", default_value_t = 0)]
+    sleep_after: u32,
 }
 
 pub(crate) fn run(common: &Common, options: Options) -> ExitCode {
@@ -114,6 +117,8 @@ fn core(common: &Common, options: Options) -> anyhow::Result<()> {
             base_image,
             layer,
             hostname: options.hostname,
+            sleep_after: (options.sleep_after > 0)
+                .then(|| Duration::from_secs(options.sleep_after.into())),
             listening: Listening {
                 address: options.listen,
                 http: options.http_port,

@@ -53,6 +53,11 @@ fn sections() -> Vec<Section> {
                     "a token for the server at --host, instead of a login",
                 ),
                 said("COPPICE_LOG", "what the server logs, such as `debug`"),
+                said(
+                    "COPPICE_SLEEP_AFTER",
+                    "after how many quiet seconds the server ends the JavaScript of a service that has nothing to do, such \
+                     as 60; never without",
+                ),
                 said("NO_COLOR", "no colour, whatever its value"),
             ],
         ),

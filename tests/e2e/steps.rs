@@ -28,6 +28,7 @@ mod reading_room;
 mod receipts;
 mod regrowth;
 mod removal;
+mod sleeping;
 mod startos;
 mod survival;
 mod syncthing;
@@ -168,6 +169,19 @@ chapters! {
         an_update_in_which_the_core_is_killed_goes_back,
         an_update_that_is_stopped_goes_back_and_rests,
         a_good_version_stays_and_has_the_data,
+    }
+    sleeping {
+        what_is_all_data_falls_asleep_and_its_page_goes_on,
+        an_action_wakes_it_and_nothing_else_changes,
+        a_core_that_is_killed_finds_it_asleep_and_does_not_wake_it,
+        a_core_that_is_killed_while_it_wakes_or_falls_asleep_loses_nothing,
+        a_setting_that_is_changed_while_it_sleeps_is_obeyed,
+        one_that_cannot_wake_says_why_and_its_page_goes_on,
+        a_daemon_that_dies_meanwhile_is_started_again_without_it,
+        what_it_waits_to_be_told_of_wakes_it_also_after_the_death_of_a_core,
+        it_is_stopped_and_started_like_any_other,
+        it_is_updated_like_any_other,
+        it_is_uninstalled_like_any_other,
     }
     hogs {
         a_fork_bomb_disturbs_nobody,
