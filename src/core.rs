@@ -33,6 +33,9 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
 /// How often the heart hears that we are alive: several times within the watchdog of `image/systemd/coppice.service`.
 const ALIVE_EVERY: Duration = Duration::from_secs(10);
 
+/// Seconds: long beside a person who tries something out, short beside a day.
+const SLEEP_AFTER: u32 = 60;
+
 /// What the heart passes on.
 #[derive(Args)]
 pub(crate) struct Options {
@@ -49,7 +52,7 @@ pub(crate) struct Options {
     #[arg(long)]
     dns_port: u16,
     /// Seconds, 0 for never; the heart passes its environment on.
-    #[arg(long, env = "COPPICE_SLEEP_AFTER", default_value_t = 0)]
+    #[arg(long, env = "COPPICE_SLEEP_AFTER", default_value_t = SLEEP_AFTER)]
     sleep_after: u32,
 }
 

@@ -55,8 +55,8 @@ fn sections() -> Vec<Section> {
                 said("COPPICE_LOG", "what the server logs, such as `debug`"),
                 said(
                     "COPPICE_SLEEP_AFTER",
-                    "after how many quiet seconds the server ends the JavaScript of a service that has nothing to do, such \
-                     as 60; never without",
+                    "after how many quiet seconds the server ends the JavaScript of a service that has nothing to do, if it \
+                     can be made anew; 60 without, 0 for never",
                 ),
                 said("NO_COLOR", "no colour, whatever its value"),
             ],
