@@ -17,8 +17,8 @@ use serde_json::Value;
 use crate::{
     model::{
         Allocation, DaemonReport, HealthReport, JobKind, JobRecord, PackageEntry,
-        PackageEntryPlaces, PackagePrivate, PrivatePlaces, PublicPlaces, Root, RootPlaces,
-        ServerInfoPlaces, ServerPrivate, StatusInfoPlaces, TaskEntry,
+        PackageEntryPlaces, PackageHead, PackagePrivate, PrivatePlaces, PublicPlaces, Root,
+        RootPlaces, ServerInfoPlaces, ServerPrivate, StatusInfoPlaces, TaskEntry,
     },
     problem::{Kind, Problem},
 };
@@ -370,6 +370,13 @@ impl Document {
             .unwrap_or_default()
     }
 
+    /// Of every package what a list shows, by id.
+    #[must_use]
+    pub fn package_heads(&self) -> BTreeMap<String, PackageHead> {
+        let at = root().public().package_data();
+        self.read_as(&at).unwrap_or_default()
+    }
+
     /// The ids of all packages, in any state.
     #[must_use]
     pub fn package_ids(&self) -> Vec<String> {
@@ -579,7 +586,12 @@ impl Document {
     }
 
     pub(crate) fn read<T: DeserializeOwned>(&self, at: &Place<T>) -> Option<T> {
-        match self.store.snapshot().read(at) {
+        self.read_as(at)
+    }
+
+    /// What is at a place, as a type of another shape than the whole.
+    fn read_as<T: DeserializeOwned, W>(&self, at: &Place<W>) -> Option<T> {
+        match self.store.snapshot().get(at) {
             Ok(value) => value,
             Err(error) => {
                 tracing::error!(?at, %error, "the document holds something unreadable");

@@ -29,6 +29,8 @@ const SRC_CORE: &str = "core";
 /// Libraries that log every request at `info`.
 const CHATTY: &str =
     "info,hickory_server=warn,hickory_proto=warn,hickory_resolver=warn,mdns_sd=warn,ractor=warn";
+/// What is traced: of calls also those that only read.
+const TRACED: &str = "info,coppice_api::rpc=debug";
 /// Targets that would trace the sending of traces.
 const OWN_TRAFFIC: [&str; 4] = ["hyper", "reqwest", "opentelemetry", "h2"];
 
@@ -118,7 +120,7 @@ pub fn start(process: &'static str, kept: Option<&Path>) -> anyhow::Result<Telem
         .with_batch_exporter(exporter)
         .with_resource(resource)
         .build();
-    let mut quiet = EnvFilter::new("info");
+    let mut quiet = EnvFilter::new(TRACED);
     for target in OWN_TRAFFIC {
         quiet = quiet.add_directive(format!("{target}=off").parse()?);
     }

@@ -9,6 +9,7 @@
 mod action;
 mod audit;
 mod daemon;
+mod head;
 mod host;
 mod limits;
 mod notification;
@@ -23,6 +24,7 @@ mod task;
 pub use action::{Access, ActionMetadata, AllowedStatuses, Visibility};
 pub use audit::{AuditRow, AuditTrail, ShownBy};
 pub use daemon::{DaemonOwner, DaemonReport, DaemonUsage};
+pub use head::PackageHead;
 pub use host::{
     AddSsl, AddressInfo, Addresses, Alpn, BindInfo, BindNet, BindOptions, Host, HostnameInfo,
     HostnameMetadata, InterfaceType, PortForward, RangeBindInfo, RangeInterface, Secure,

@@ -3,6 +3,8 @@
 //! Invariant: such a cookie is given only with the right password, and opens nothing: it says which
 //! queue a try stands in. Nothing is kept of it but the key that it is made with.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use coppice_actors::Problem;
 use patchdb::{Secret, SecretStore};
 use rand::RngCore;
@@ -17,16 +19,20 @@ const ID_LETTERS: usize = 16;
 /// Makes and knows the cookies.
 pub(super) struct Devices {
     secrets: SecretStore,
+    /// The key, once it was needed. Whoever makes one holds this, so that there is only one.
+    key: Mutex<Option<hmac::Key>>,
 }
 
 impl Devices {
     pub(super) const fn new(secrets: SecretStore) -> Self {
-        Self { secrets }
+        let key = Mutex::new(None);
+        Self { secrets, key }
     }
 
     /// A cookie for a browser that has none yet.
     pub(super) fn cookie(&self) -> Result<String, Problem> {
-        let key = match self.key()? {
+        let mut held = self.held();
+        let key = match self.key(&mut held)? {
             Some(key) => key,
             None => {
                 let mut raw = [0; 32];
@@ -34,13 +40,13 @@ impl Devices {
                 let (namespace, name) = PLACE;
                 let secret = Secret::new(raw);
                 self.secrets.put(namespace, name, &secret).map_err(broken)?;
-                hmac::Key::new(hmac::HMAC_SHA256, &raw)
+                held.insert(hmac::Key::new(hmac::HMAC_SHA256, &raw))
             }
         };
         let mut raw = [0; ID_LETTERS / 8 * 5];
         rand::rng().fill_bytes(&mut raw);
         let id = data_encoding::BASE32_NOPAD.encode(&raw).to_lowercase();
-        let tag = hmac::sign(&key, id.as_bytes());
+        let tag = hmac::sign(key, id.as_bytes());
         Ok(format!(
             "{id}{}",
             data_encoding::HEXLOWER.encode(tag.as_ref())
@@ -52,17 +58,28 @@ impl Devices {
         let Some((id, tag)) = cookie.split_at_checked(ID_LETTERS) else {
             return Ok(None);
         };
-        let (Some(key), Ok(tag)) = (self.key()?, data_encoding::HEXLOWER.decode(tag.as_bytes()))
-        else {
+        let mut held = self.held();
+        let (Some(key), Ok(tag)) = (
+            self.key(&mut held)?,
+            data_encoding::HEXLOWER.decode(tag.as_bytes()),
+        ) else {
             return Ok(None);
         };
-        let ours = hmac::verify(&key, id.as_bytes(), &tag).is_ok();
+        let ours = hmac::verify(key, id.as_bytes(), &tag).is_ok();
         Ok(ours.then(|| id.to_owned()))
     }
 
-    fn key(&self) -> Result<Option<hmac::Key>, Problem> {
-        let kept = self.secrets.get(PLACE.0, PLACE.1).map_err(broken)?;
-        Ok(kept.map(|key| hmac::Key::new(hmac::HMAC_SHA256, key.expose())))
+    fn held(&self) -> MutexGuard<'_, Option<hmac::Key>> {
+        self.key.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The key, if one was ever made.
+    fn key<'a>(&self, held: &'a mut Option<hmac::Key>) -> Result<Option<&'a hmac::Key>, Problem> {
+        if held.is_none() {
+            let kept = self.secrets.get(PLACE.0, PLACE.1).map_err(broken)?;
+            *held = kept.map(|key| hmac::Key::new(hmac::HMAC_SHA256, key.expose()));
+        }
+        Ok(held.as_ref())
     }
 }
 

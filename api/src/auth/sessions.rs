@@ -8,7 +8,7 @@
 //!
 //! Invariants: using a session costs no write, but for one a day that moves its end; when it was last
 //! used is in memory only. A session that shall not outlive the browser is in memory only, too, and
-//! ends with the core.
+//! ends with the core. What is in memory of a session is what is kept of it: one that has ended is in neither.
 
 use std::{
     collections::HashMap,
@@ -91,11 +91,18 @@ impl Session {
     }
 }
 
-/// What is not written down.
+/// What is in memory.
 #[derive(Default)]
 struct Volatile {
     last_used: HashMap<String, Wall>,
-    ephemeral: HashMap<String, Session>,
+    /// Those that are written down nowhere, and of the others those that were used.
+    sessions: HashMap<String, Session>,
+}
+
+impl Volatile {
+    fn ephemeral(&self) -> impl Iterator<Item = (&String, &Session)> {
+        self.sessions.iter().filter(|(_, one)| one.ephemeral)
+    }
 }
 
 /// All sessions. Whoever calls what writes sees to it that nobody else does at that time.
@@ -141,10 +148,17 @@ impl Sessions {
 
     /// The session, when it is not over.
     pub(super) fn living(&self, id: &str, now: Wall) -> Result<Option<Session>, Problem> {
-        let ephemeral = self.volatile().ephemeral.get(id).cloned();
-        let found = match ephemeral {
-            Some(session) => Some(session),
-            None => self.table.get(id)?,
+        // Held until it is in memory, or it would be put back after somebody has removed it.
+        let mut volatile = self.volatile();
+        let found = match volatile.sessions.get(id) {
+            Some(session) => Some(session.clone()),
+            None => {
+                let kept = self.table.get(id)?;
+                if let Some(session) = &kept {
+                    volatile.sessions.insert(id.to_owned(), session.clone());
+                }
+                kept
+            }
         };
         Ok(found.filter(|session| now < session.expires))
     }
@@ -180,7 +194,7 @@ impl Sessions {
     /// Every id, also of sessions that are over.
     pub(super) fn ids(&self) -> Result<Vec<String>, Problem> {
         let mut ids = self.table.ids()?;
-        ids.extend(self.volatile().ephemeral.keys().cloned());
+        ids.extend(self.volatile().ephemeral().map(|(id, _)| id.clone()));
         Ok(ids)
     }
 
@@ -188,30 +202,25 @@ impl Sessions {
         self.table.delete(id)?;
         let mut volatile = self.volatile();
         volatile.last_used.remove(id);
-        volatile.ephemeral.remove(id);
+        volatile.sessions.remove(id);
         Ok(())
     }
 
     fn all(&self) -> Result<Vec<(String, Session)>, Problem> {
         let mut all = self.table.all()?;
         let volatile = self.volatile();
-        all.extend(
-            volatile
-                .ephemeral
-                .iter()
-                .map(|(id, one)| (id.clone(), one.clone())),
-        );
+        let ephemeral = volatile.ephemeral();
+        all.extend(ephemeral.map(|(id, one)| (id.clone(), one.clone())));
         Ok(all)
     }
 
     fn keep(&self, id: &str, session: &Session) -> Result<(), Problem> {
-        if session.ephemeral {
-            self.volatile()
-                .ephemeral
-                .insert(id.to_owned(), session.clone());
-            return Ok(());
+        if !session.ephemeral {
+            self.table.put(id, session)?;
         }
-        self.table.put(id, session)
+        let mut volatile = self.volatile();
+        volatile.sessions.insert(id.to_owned(), session.clone());
+        Ok(())
     }
 }
 

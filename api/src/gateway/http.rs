@@ -3,10 +3,10 @@
 //! Invariants: a body is read within a deadline and only to a length that fits who sends it; what
 //! a session's ticket opens is open no longer than the session.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
-    Extension, Json,
+    Json,
     body::Body,
     extract::{Path, Request, State, WebSocketUpgrade},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
@@ -16,7 +16,7 @@ use coppice_actors::{Kind, Problem};
 use futures_util::{FutureExt, StreamExt};
 use tokio::time::timeout;
 
-use super::{Door, Gate, identity::Identity, origin, squeeze::squeezed};
+use super::{Door, Entered, Gate, identity::Identity, origin, squeeze::squeezed};
 use crate::{
     auth::Accounts,
     caller::Caller,
@@ -36,12 +36,12 @@ const BODY_WITHIN: Duration = Duration::from_secs(30);
 const MAX_CLIENT_FRAME: usize = 64 * 1024;
 
 /// What the call is made with; what was signed is compared with what was sent.
-fn context(gate: &Gate, mut identity: Identity, headers: &HeaderMap, body: &[u8]) -> Context {
+fn context(gate: Arc<Gate>, mut identity: Identity, headers: &HeaderMap, body: &[u8]) -> Context {
     identity.compare(body);
     let user_agent = headers.get(header::USER_AGENT);
     let user_agent = user_agent.and_then(|value| value.to_str().ok());
     Context {
-        gate: gate.clone(),
+        gate,
         caller: identity.caller,
         refusal: identity.refusal,
         from: identity.from,
@@ -127,27 +127,27 @@ async fn whole(body: Body, caller: &Caller) -> Result<Vec<u8>, Problem> {
 }
 
 async fn answered(
-    gate: &Gate,
+    gate: Arc<Gate>,
     door: Door,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Answered, Problem> {
-    let identity = Identity::of(&gate.accounts, door, headers, || names(gate))?;
+    let identity = Identity::of(&gate.accounts, door, headers, || names(&gate))?;
     let body = whole(body, &identity.caller).await?;
     origin::no_form(headers, &identity.caller)?;
-    let context = context(gate, identity, headers, &body);
+    let context = Arc::new(context(gate, identity, headers, &body));
     Ok(rpc::answer(&context, &body).await)
 }
 
 pub(super) async fn rpc(
-    State(gate): State<Gate>,
-    Extension(door): Extension<Door>,
-    headers: HeaderMap,
-    body: Body,
+    State(Entered { gate, door }): State<Entered>,
+    request: Request,
 ) -> Response {
+    let (parts, body) = request.into_parts();
+    let headers = parts.headers;
     let (status, answered) = match own_origin(door, &headers) {
         Ok(()) => {
-            let answered = answered(&gate, door, &headers, body).await;
+            let answered = answered(gate, door, &headers, body).await;
             (StatusCode::OK, answered)
         }
         Err(foreign) => {
@@ -228,8 +228,7 @@ fn claim(
 }
 
 pub(super) async fn socket(
-    State(gate): State<Gate>,
-    Extension(door): Extension<Door>,
+    State(Entered { gate, door }): State<Entered>,
     Path(guid): Path<String>,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
@@ -261,8 +260,7 @@ pub(super) async fn socket(
 }
 
 pub(super) async fn request(
-    State(gate): State<Gate>,
-    Extension(door): Extension<Door>,
+    State(Entered { gate, door }): State<Entered>,
     Path(guid): Path<String>,
     request: Request,
 ) -> Response {

@@ -29,7 +29,7 @@ use std::{
 };
 
 use axum::{
-    Extension, Router,
+    Router,
     routing::{any, get, post},
 };
 use coppice_actors::Coppice;
@@ -55,8 +55,7 @@ pub enum Door {
     Edge,
 }
 
-/// What every request has at hand.
-#[derive(Clone)]
+/// What every request has at hand, one for all of them.
 pub struct Gate {
     /// The server.
     pub coppice: Coppice,
@@ -89,6 +88,13 @@ impl Gate {
             upgrade,
         }
     }
+}
+
+/// The gate, and the door that a request comes to it by.
+#[derive(Clone)]
+pub(crate) struct Entered {
+    gate: Arc<Gate>,
+    door: Door,
 }
 
 /// Asks for another program; the first argument is the name of the try.
@@ -138,19 +144,19 @@ impl Retiring {
 /// What outlives the actor: streams that are open do, so what ends them must.
 pub struct House {
     doors: Doors,
-    gate: OnceLock<Gate>,
+    gate: OnceLock<Arc<Gate>>,
 }
 
 impl House {
-    fn gate(&self, coppice: Coppice) -> Gate {
+    fn gate(&self, coppice: Coppice) -> Arc<Gate> {
         let make = || {
             let (stop, upgrade) = (
                 Arc::clone(&self.doors.stop),
                 Arc::clone(&self.doors.upgrade),
             );
-            Gate::new(coppice, stop, upgrade)
+            Arc::new(Gate::new(coppice, stop, upgrade))
         };
-        self.gate.get_or_init(make).clone()
+        Arc::clone(self.gate.get_or_init(make))
     }
 }
 
@@ -246,7 +252,7 @@ impl Actor for GatewayActor {
 }
 
 /// Every route of the API. How long a body may be is said where it is read.
-pub(crate) fn router(gate: Gate, door: Door) -> Router {
+pub(crate) fn router(gate: Arc<Gate>, door: Door) -> Router {
     Router::new()
         .route("/rpc/v1", post(http::rpc))
         .route("/rpc/{*rest}", post(http::rpc))
@@ -254,6 +260,5 @@ pub(crate) fn router(gate: Gate, door: Door) -> Router {
         .route("/rest/rpc/{guid}", any(http::request))
         .fallback(http::nowhere)
         .method_not_allowed_fallback(http::wrong_method)
-        .layer(Extension(door))
-        .with_state(gate)
+        .with_state(Entered { gate, door })
 }

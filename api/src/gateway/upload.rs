@@ -5,6 +5,7 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -81,7 +82,7 @@ impl Upload {
 /// Takes a package that is sent as a body, then installs it. The answer to the sender comes when
 /// the body is here; how the installation goes is told by the progress.
 pub(crate) fn upload(
-    context: Context,
+    context: Arc<Context>,
     progress: watch::Sender<Upload>,
 ) -> impl FnOnce(Request<Body>) -> BoxFuture<'static, Response> + Send {
     move |request| {
@@ -110,7 +111,7 @@ pub(crate) fn upload(
     }
 }
 
-async fn install(context: Context, source: Source, progress: watch::Sender<Upload>) {
+async fn install(context: Arc<Context>, source: Source, progress: watch::Sender<Upload>) {
     progress.send_replace(Upload::Installing);
     let installed = context.gate.coppice.install(source).await;
     let (object, error) = match &installed {

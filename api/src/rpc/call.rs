@@ -6,13 +6,13 @@
 use std::{
     net::IpAddr,
     panic::AssertUnwindSafe,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use coppice_actors::{Kind, Problem, model::By};
 use futures_util::FutureExt;
 use serde_json::{Map, Value};
-use tokio::{sync::mpsc::UnboundedSender, time::timeout};
+use tokio::time::timeout;
 use tracing::Instrument;
 
 use super::{
@@ -27,11 +27,10 @@ use crate::{
     throttle::Source,
 };
 
-/// What every call has at hand.
-#[derive(Clone)]
+/// What every call of a request has at hand.
 pub struct Context {
     /// The server.
-    pub gate: Gate,
+    pub gate: Arc<Gate>,
     /// Who calls.
     pub caller: Caller,
     /// Why what was shown to say who calls opens nothing.
@@ -52,6 +51,21 @@ impl Context {
     }
 }
 
+/// Cookies that calls of a request want sent with its answer.
+#[derive(Clone, Default)]
+pub(super) struct Cookies(Arc<Mutex<Vec<String>>>);
+
+impl Cookies {
+    /// Those that are wanted so far; what a call that was answered already wants later is sent to nobody.
+    pub(super) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.held())
+    }
+
+    fn held(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// What only the call itself finds out of what its row says.
 #[derive(Default)]
 struct Found {
@@ -61,9 +75,9 @@ struct Found {
 
 /// One call under way.
 pub(crate) struct Call {
-    pub(super) context: Context,
+    pub(super) context: Arc<Context>,
     method: &'static str,
-    cookies: UnboundedSender<String>,
+    cookies: Cookies,
     found: Arc<Found>,
 }
 
@@ -74,8 +88,7 @@ impl Call {
 
     /// Has a cookie sent with the answer.
     pub(super) fn set_cookie(&self, cookie: String) {
-        // The receiver lives as long as the answer is made.
-        let _ = self.cookies.send(cookie);
+        self.cookies.held().push(cookie);
     }
 
     /// Says who the caller is from now on.
@@ -104,16 +117,12 @@ impl Call {
 
 /// Calls a method.
 pub(super) async fn call(
-    context: &Context,
+    context: &Arc<Context>,
     method: &'static Method,
     params: Map<String, Value>,
-    cookies: UnboundedSender<String>,
+    cookies: Cookies,
 ) -> Answer {
-    let span = tracing::info_span!(
-        "rpc",
-        method = method.name,
-        caller = context.caller.account()
-    );
+    let span = span(method, &context.caller);
     let params = Value::Object(params);
     let object = method.leaves.object(&params);
     if let Err(refused) = allowed(method, &context.caller) {
@@ -137,7 +146,7 @@ pub(super) async fn call(
     let turn = context.gate.turns.of(method.within).take(who).await?;
     let found = Arc::<Found>::default();
     let call = Call {
-        context: context.clone(),
+        context: Arc::clone(context),
         method: method.name,
         cookies,
         found: Arc::clone(&found),
@@ -153,7 +162,7 @@ pub(super) async fn call(
         return in_time.unwrap_or_else(|_| Err(late(method)));
     }
     // A task of its own: who asked may hang up, and what was begun is ended and recorded all the same.
-    let context = context.clone();
+    let context = Arc::clone(context);
     let recorded = async move {
         let _turn = turn;
         let done = running.await;
@@ -167,6 +176,16 @@ pub(super) async fn call(
     match timeout(longest, recorded).await {
         Ok(done) => done.unwrap_or_else(|_| Err(crashed(method))),
         Err(_) => Err(late(method)),
+    }
+}
+
+/// What is logged of a call says which it was. Reads log next to nothing and come often: theirs are for traces only.
+fn span(method: &Method, caller: &Caller) -> tracing::Span {
+    let (name, caller) = (method.name, caller.account());
+    if method.leaves == Leaves::Nothing {
+        tracing::debug_span!("rpc", method = name, caller)
+    } else {
+        tracing::info_span!("rpc", method = name, caller)
     }
 }
 

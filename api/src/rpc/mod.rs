@@ -33,10 +33,14 @@ mod tests;
 mod turns;
 mod wire;
 
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock},
+};
+
 use coppice_actors::Problem;
 use futures_util::{StreamExt, stream};
 use serde_json::Value;
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 pub use call::Context;
 pub use method::{Effect, Method, Needs, Reply, Within};
@@ -48,7 +52,7 @@ pub(crate) use call::allowed;
 pub(crate) use failure::error_object;
 pub(crate) use turns::{Turns, network};
 
-use call::Call;
+use call::{Call, Cookies};
 use failure::Failure;
 use wire::{Asked, Body, Fault, METHOD};
 
@@ -56,6 +60,10 @@ use wire::{Asked, Body, Fault, METHOD};
 const AT_ONCE: usize = 16;
 /// Bytes of the answer to a batch; the calls after that are not made.
 const MAX_ANSWER: usize = 32 * 1024 * 1024;
+
+/// [`METHODS`], to find one by its name.
+static BY_NAME: LazyLock<HashMap<&str, &Method>> =
+    LazyLock::new(|| METHODS.iter().map(|method| (method.name, method)).collect());
 
 /// The whole answer to one body.
 pub(crate) struct Answered {
@@ -93,21 +101,17 @@ impl Done {
 }
 
 /// Answers a body: one call, or a batch of them.
-pub(crate) async fn answer(context: &Context, body: &[u8]) -> Answered {
-    let (cookies, mut set) = unbounded_channel();
+pub(crate) async fn answer(context: &Arc<Context>, body: &[u8]) -> Answered {
+    let cookies = Cookies::default();
     let done = match wire::read(body) {
         Body::Unreadable(fault) => Done {
             answer: Some(wire::answer(&Value::Null, Err(fault.object()))),
             sequenced: false,
         },
         Body::One(asked) => one(context, asked, cookies.clone()).await,
-        Body::Batch(calls) => batch(context, calls, &cookies).await,
+        // On the heap, or every single call would have to make room for it.
+        Body::Batch(calls) => Box::pin(batch(context, calls, &cookies)).await,
     };
-    drop(cookies);
-    let mut collected = Vec::new();
-    while let Some(cookie) = set.recv().await {
-        collected.push(cookie);
-    }
     let sequence = done.sequenced.then(|| {
         let store = context.gate.coppice.host().document.store().public_store();
         store.keep_up();
@@ -115,13 +119,13 @@ pub(crate) async fn answer(context: &Context, body: &[u8]) -> Answered {
     });
     Answered {
         body: done.answer,
-        cookies: collected,
+        cookies: cookies.take(),
         sequence,
     }
 }
 
 /// Answers a batch, in its order. What is not begun when the answer is full is not begun at all.
-async fn batch(context: &Context, calls: Vec<Asked>, cookies: &UnboundedSender<String>) -> Done {
+async fn batch(context: &Arc<Context>, calls: Vec<Asked>, cookies: &Cookies) -> Done {
     let written = std::sync::atomic::AtomicUsize::new(0);
     let relaxed = std::sync::atomic::Ordering::Relaxed;
     let full = || written.load(relaxed) > MAX_ANSWER;
@@ -156,13 +160,13 @@ fn too_long() -> Failure {
     Problem::invalid(why).into()
 }
 
-async fn one(context: &Context, asked: Asked, cookies: UnboundedSender<String>) -> Done {
+async fn one(context: &Arc<Context>, asked: Asked, cookies: Cookies) -> Done {
     let Asked { id, what } = asked;
     let wanted = match what {
         Ok(wanted) => wanted,
         Err(fault) => return Done::of(id, Err(fault.into()), false),
     };
-    match METHODS.iter().find(|method| method.name == wanted.method) {
+    match BY_NAME.get(&*wanted.method).copied() {
         None => Done::of(id, Err(unknown(&wanted.method)), false),
         Some(method) => {
             let done = call::call(context, method, wanted.params, cookies).await;

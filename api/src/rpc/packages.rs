@@ -1,6 +1,6 @@
 //! Packages, services, actions and tasks.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use coppice_actors::{
     Problem,
@@ -33,7 +33,7 @@ pub(super) struct ListedPackage {
     #[ts(
         type = "\"installed\" | \"installing\" | \"updating\" | \"restoring\" | \"removing\" | \"error\""
     )]
-    status: &'static str,
+    status: String,
     /// Its id.
     id: String,
     /// The version that counts now.
@@ -41,11 +41,11 @@ pub(super) struct ListedPackage {
 }
 
 pub(super) async fn list(call: Call, _: Nothing) -> Result<Vec<ListedPackage>, Failure> {
-    let packages = call.coppice().host().document.packages().into_iter();
-    let listed = packages.map(|(id, entry)| ListedPackage {
-        status: entry.state_info.name(),
+    let packages = call.coppice().host().document.package_heads().into_iter();
+    let listed = packages.map(|(id, head)| ListedPackage {
+        status: head.state,
         id,
-        version: entry.state_info.version().to_owned(),
+        version: head.version,
     });
     Ok(listed.collect())
 }
@@ -126,7 +126,7 @@ pub(super) async fn sideload(call: Call, _: Nothing) -> Result<SideloadTickets, 
         streams::upload_progress(socket, watched).boxed()
     }));
     let progress_guid = tickets.give(&call.context.caller, watching, UPLOAD_PATIENCE)?;
-    let receiving = Continuation::Request(Box::new(upload(call.context.clone(), progress)));
+    let receiving = Continuation::Request(Box::new(upload(Arc::clone(&call.context), progress)));
     let upload_guid = tickets.give(&call.context.caller, receiving, PATIENCE)?;
     Ok(SideloadTickets {
         upload: Guid(upload_guid),

@@ -44,7 +44,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The server.
 pub(crate) struct Server {
     folder: tempfile::TempDir,
-    pub(crate) gate: Gate,
+    pub(crate) gate: Arc<Gate>,
     edge: Router,
     root: Router,
     _containers: Arc<inhabited::Inhabited>,
@@ -94,10 +94,11 @@ impl Server {
         boot::bring_up(&jobs).await;
         let coppice = Coppice::new(jobs, root);
         let gate = Gate::new(coppice, Arc::new(|_| ()), Arc::new(|_, _| ()));
+        let gate = Arc::new(gate);
         Self {
             folder,
-            edge: router(gate.clone(), Door::Edge),
-            root: router(gate.clone(), Door::Root),
+            edge: router(Arc::clone(&gate), Door::Edge),
+            root: router(Arc::clone(&gate), Door::Root),
             gate,
             _containers: containers,
         }

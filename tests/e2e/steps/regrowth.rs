@@ -45,8 +45,10 @@ pub(super) fn a_killed_daemon_has_a_successor_within_100_ms(world: &mut World) {
     let took = Mono::now().since(shot);
     assert!(next.is_some(), "the daemon does not come back");
     println!("     a new daemon after {} ms", took.as_millis());
+    // How fast an emulated processor is says nothing.
+    let emulated = std::env::var_os("COPPICE_E2E_EMULATED").is_some();
     assert!(
-        took <= WITHIN,
+        emulated || took <= WITHIN,
         "its successor came after {} ms",
         took.as_millis()
     );

@@ -1,6 +1,6 @@
 //! JSON-RPC 2.0 over HTTP, and what keeps one caller from taking everything.
 
-use std::future::pending;
+use std::{future::pending, sync::Arc};
 
 use axum::http::StatusCode;
 use coppice_actors::Kind;
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::{
     audit::Leaves,
-    call,
+    call::{self, Cookies},
     method::{Effect, Method, Needs, Reply, Within},
     schema::Shape,
     shapes::Nothing,
@@ -88,19 +88,23 @@ async fn parameters_that_a_method_does_not_know_are_not_looked_at() {
     assert!(words.contains("`echo`"), "{words}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_rest_of_a_batch_is_not_made_when_its_answer_is_full() {
-    let server = Server::start().await;
-    // 32 answers of this are what a batch may have, and 16 are under way at once.
-    let message = "x".repeat(1024 * 1024);
-    let context = Context {
-        gate: server.gate.clone(),
+fn as_root(server: &Server) -> Arc<Context> {
+    Arc::new(Context {
+        gate: Arc::clone(&server.gate),
         caller: Caller::Root,
         refusal: None,
         from: None,
         device: None,
         user_agent: None,
-    };
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rest_of_a_batch_is_not_made_when_its_answer_is_full() {
+    let server = Server::start().await;
+    // 32 answers of this are what a batch may have, and 16 are under way at once.
+    let message = "x".repeat(1024 * 1024);
+    let context = as_root(&server);
     let call =
         json!({ "jsonrpc": "2.0", "id": 1, "method": "echo", "params": { "message": message } });
     let body = Value::Array(vec![call; 64]).to_string();
@@ -166,18 +170,10 @@ static ENDLESS_WITH_A_ROW: Method = Method {
 #[tokio::test]
 async fn every_call_has_an_end_that_says_what_to_do() {
     let server = Server::start().await;
-    let context = Context {
-        gate: server.gate.clone(),
-        caller: Caller::Root,
-        refusal: None,
-        from: None,
-        device: None,
-        user_agent: None,
-    };
+    let context = as_root(&server);
     tokio::time::pause();
     for (method, next) in [(&ENDLESS, "try again"), (&ENDLESS_WITH_A_ROW, "it goes on")] {
-        let (cookies, _set) = tokio::sync::mpsc::unbounded_channel();
-        let late = call::call(&context, method, Map::new(), cookies).await;
+        let late = call::call(&context, method, Map::new(), Cookies::default()).await;
         let late = late.unwrap_err().object();
         assert_eq!(late["code"], Kind::Timeout.code());
         let words = late["data"]["details"].as_str().unwrap();

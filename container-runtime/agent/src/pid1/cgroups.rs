@@ -64,8 +64,9 @@ impl Cgroups {
         let prepared = lines
             .iter()
             .any(|(controllers, inner)| is_ours(&mount_point(controllers, only_v2), inner));
-        if !only_v2 && !prepared {
-            // A fresh one: what is there may be our maker's own, with hierarchies that are not ours.
+        if !prepared {
+            // A fresh one: what is there may be our maker's own, with hierarchies that are not ours, and the same
+            // hierarchy is not mounted a second time in the same place.
             let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
             let made = mount(Some("tmpfs"), MOUNT, Some("tmpfs"), flags, Some("mode=755"));
             if let Err(error) = made {
