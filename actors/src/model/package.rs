@@ -83,6 +83,12 @@ impl PackageEntry {
             limits: ChosenLimits::default(),
         }
     }
+
+    /// Notes that nothing of what it ran is up any more, so that nothing of it sleeps either.
+    pub fn went_down(&mut self) {
+        self.status_info.started = None;
+        self.asleep = None;
+    }
 }
 
 /// A service whose Node process ended for having nothing to do.

@@ -47,12 +47,13 @@ module.exports = {
   uninit: async ({ target }) => note('uninit ' + target),
   createBackup: nothing,
   main: async ({ effects }) => {
+    const hear = () => effects.getStatus({ packageId: 'hello', callback: hear });
     await effects.setDaemons({ daemons: [{
       id: 'page', graceMs: 500,
       command: ['/usr/bin/node', '-e', \"require('http').createServer((_, r) => r.end('still here')).listen(8080)\"],
       ready: { name: 'Page', port: 8080, well: 'It answers' },
     }] });
-    if (fs.existsSync(volume + 'watches')) await effects.getStatus({ packageId: 'hello', callback: () => {} });
+    if (fs.existsSync(volume + 'watches')) await hear();
     note('main');
     return { build: async () => ({ isHeldByHost: true, term: async () => note('term') }) };
   },
@@ -79,6 +80,14 @@ fn version(version: &str) -> Package {
 pub(super) fn prepare(world: &mut World) {
     world.running("hello");
     restart(world, QUIET);
+    // One that lives was told at its start when to sleep.
+    let old = world.server.process("hello", "node");
+    old.shoot();
+    until("another one runs", seconds(20), || {
+        let mut all = world.server.processes("hello").into_iter();
+        all.find(|process| process.name == "node" && process.pid != old.pid)
+    });
+    world.healthy("hello");
     plant(world, &version("1.0.0:0"));
     world.server.cli(&["service", "start", ID]);
     world.healthy(ID);
@@ -310,6 +319,7 @@ pub(super) fn what_it_waits_to_be_told_of_wakes_it_also_after_the_death_of_a_cor
     let slept = asleep_again(world, slept);
     let before = outside(world);
     world.server.cli(&["service", "stop", "hello"]);
+    world.wait_status("hello", "stopped");
     let slept = asleep_again(world, slept);
     // What it waited for was known to the core that is gone.
     world.server.child("core").shoot();
@@ -348,7 +358,7 @@ pub(super) fn it_is_uninstalled_like_any_other(world: &mut World) {
     let notes = volume(world, "notes");
     world.server.cli(&["package", "uninstall", ID, "--soft"]);
     let noted = fs::read_to_string(notes).unwrap();
-    assert!(noted.ends_with("init null\nuninit null\n"), "{noted}");
+    assert!(noted.ends_with("init null\nuninit 1.1.0:0\n"), "{noted}");
     restart(world, 0);
     plant(world, &Package::good());
     world.server.cli(&["package", "uninstall", ID]);

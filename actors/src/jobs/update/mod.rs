@@ -362,7 +362,7 @@ impl Run<'_> {
                 entry.parked = None;
                 entry.held = None;
                 entry.status_info.error = None;
-                entry.status_info.started = None;
+                entry.went_down();
                 kept.archive.root = opened.root;
                 kept.pending_init = Some(InitKind::Update);
                 transaction.put_package(&id, &entry)?;

@@ -329,9 +329,8 @@ impl RuntimeShell {
             Effect::ClearRun => {
                 service.reports.clear();
                 self.note(|entry| {
+                    entry.went_down();
                     let status = &mut entry.status_info;
-                    entry.asleep = None;
-                    status.started = None;
                     if let DesiredStatus::Restarting { .. } = status.desired {
                         status.desired = DesiredStatus::Running;
                     }
@@ -340,10 +339,7 @@ impl RuntimeShell {
             Effect::NoteStarted => self.note_started(myself),
             Effect::NoteStopped => {
                 service.reports.clear();
-                self.note(|entry| {
-                    entry.asleep = None;
-                    entry.status_info.started = None;
-                });
+                self.note(PackageEntry::went_down);
             }
             Effect::ShowError(mut details) => {
                 cut(&mut details, SHOWN_BYTES);
