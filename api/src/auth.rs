@@ -256,9 +256,9 @@ impl Accounts {
             self.tell_end(&gone);
         }
         let caller = Caller::Account {
-            name: session.account,
+            name: session.account.into(),
             role: session.role,
-            with: Credential::Session { id },
+            with: Credential::Session { id: id.into() },
         };
         Ok(SignedIn { token, caller })
     }

@@ -3,6 +3,8 @@
 //! Invariant: a caller is made from the socket and the credential that a request came with, never
 //! from anything the request says of itself.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -65,19 +67,19 @@ pub enum Credential {
     /// A session: somebody typed the password.
     Session {
         /// The hash of its token.
-        id: String,
+        id: Arc<str>,
     },
     /// A bearer token.
     Token {
         /// The hash of the token.
-        id: String,
+        id: Arc<str>,
         /// What it may do.
         scope: Scope,
     },
     /// A signature of the request.
     Key {
         /// The hash of the public key.
-        id: String,
+        id: Arc<str>,
         /// What it may do.
         scope: Scope,
     },
@@ -102,7 +104,7 @@ impl Credential {
     }
 }
 
-/// Who calls a method.
+/// Who calls a method. Clones share its texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Caller {
     /// Root on this machine, over the root-only socket.
@@ -110,7 +112,7 @@ pub enum Caller {
     /// Somebody with an account.
     Account {
         /// Its name.
-        name: String,
+        name: Arc<str>,
         /// What the account may do.
         role: Role,
         /// With what they showed who they are.
@@ -152,7 +154,7 @@ impl Caller {
 
     /// The id of its session, when it has one.
     #[must_use]
-    pub const fn session(&self) -> Option<&String> {
+    pub const fn session(&self) -> Option<&Arc<str>> {
         match self.credential() {
             Some(Credential::Session { id }) => Some(id),
             Some(Credential::Token { .. } | Credential::Key { .. }) | None => None,

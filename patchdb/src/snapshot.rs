@@ -43,7 +43,8 @@ impl Snapshot {
         self.0.position
     }
 
-    /// The value at `at` as a `T`; `None` when nothing is there.
+    /// The value at `at` as a `T`; `None` when nothing is there. A `T` that names a few members of a long object costs
+    /// those members only; what else is there is not looked at, even by a type that would refuse it.
     ///
     /// # Errors
     /// [`ReadError`] when the place is not a pointer or the value has another shape.

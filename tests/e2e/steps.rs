@@ -25,6 +25,7 @@ mod lasting;
 mod miniflux;
 mod names;
 mod reading_room;
+mod real_packages;
 mod receipts;
 mod regrowth;
 mod removal;
@@ -183,6 +184,18 @@ chapters! {
         it_is_stopped_and_started_like_any_other,
         it_is_updated_like_any_other,
         it_is_uninstalled_like_any_other,
+    }
+    real_packages {
+        a_critical_task_of_the_packages_own_blocks_its_start_until_it_is_done,
+        a_critical_task_on_another_service_stops_it_whenever_that_one_is_otherwise,
+        actions_read_and_write_what_the_daemons_keep,
+        every_way_in_leads_where_the_package_says,
+        a_setting_disturbs_the_daemons_that_it_concerns_and_no_others,
+        a_good_update_migrates_what_each_of_them_keeps,
+        a_bad_update_goes_back_whole_and_says_why,
+        the_version_before_gets_data_that_the_later_one_has_turned_back,
+        a_backup_is_restored_by_an_init_of_that_kind,
+        a_soft_uninstall_keeps_the_data_for_the_next_install_and_a_hard_one_nothing,
     }
     hogs {
         a_fork_bomb_disturbs_nobody,

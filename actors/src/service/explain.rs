@@ -49,6 +49,13 @@ pub(crate) fn obstacle(id: &str, room: Room, read: Read<'_>) -> Option<Obstacle>
     })
 }
 
+/// The dependency that a service waits for and that is on its way up, whatever state the service itself is in.
+pub(crate) fn coming(id: &str, read: Read<'_>) -> Option<String> {
+    let entry = read(id)?;
+    let (dependency, because) = missing(id, &entry, read, &mut BTreeSet::new()).ok()??;
+    matches!(because.last(), Some(Link::Starting { .. })).then_some(dependency)
+}
+
 /// Why a service is not running well; nothing when it is.
 pub(crate) fn standing(id: &str, read: Read<'_>) -> Vec<Link> {
     let health = read(id).map(|entry| entry.status_info.health);

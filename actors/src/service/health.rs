@@ -10,7 +10,12 @@
 //!                          ▼                               │
 //!                        Silent (shown as loading) ────────┘
 //!  any ──main is down──▶ (unknown)
+//!  Heard ──a daemon was ended by its package, then SILENCE──▶ (unknown)
 //! ```
+//!
+//! Two kinds of silence are in order. A check that *waits* says so once, and speaks when that is over. And a
+//! package that ends a daemon, because its settings have it no more, says nothing of its check: one that spoke
+//! before that end and not after it went with the daemon.
 //!
 //! Results are volatile: they are shown and never written to disk.
 
@@ -50,6 +55,7 @@ pub struct Reports {
     waiting: Mutex<BTreeMap<String, HealthReport>>,
     raised: watch::Sender<u64>,
     cleared: watch::Sender<u64>,
+    ended: watch::Sender<u64>,
 }
 
 impl Default for Reports {
@@ -58,6 +64,7 @@ impl Default for Reports {
             waiting: Mutex::default(),
             raised: watch::Sender::new(0),
             cleared: watch::Sender::new(0),
+            ended: watch::Sender::new(0),
         }
     }
 }
@@ -79,6 +86,11 @@ impl Reports {
         self.cleared.send_modify(|count| *count += 1);
     }
 
+    /// The package has ended a daemon, and with it perhaps the checks that spoke until now.
+    pub fn daemon_ended(&self) {
+        self.ended.send_modify(|count| *count += 1);
+    }
+
     fn take(&self) -> BTreeMap<String, HealthReport> {
         std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -93,6 +105,8 @@ struct Check {
     report: HealthReport,
     heard: Mono,
     silent: bool,
+    /// A daemon was ended since.
+    orphaned: bool,
 }
 
 impl Checks {
@@ -111,19 +125,30 @@ impl Checks {
                 report,
                 heard: now,
                 silent: false,
+                orphaned: false,
             },
         );
         news
     }
 
-    /// Marks the checks whose report is overdue; `true` when there is a new one.
+    /// A daemon was ended by its package: whoever is silent from now on may have gone with it.
+    pub fn daemon_ended(&mut self) {
+        for check in self.0.values_mut().filter(|check| !check.silent) {
+            check.orphaned = true;
+        }
+    }
+
+    /// Marks the checks whose report is overdue, and forgets those that went with a daemon; `true` when there is
+    /// a new one.
     pub fn overdue(&mut self, now: Mono) -> bool {
-        let mut news = false;
-        for check in self.0.values_mut() {
-            if !check.silent && now.since(check.heard) >= SILENCE {
-                check.silent = true;
-                news = true;
-            }
+        let is_late = |check: &Check| check.due().is_some_and(|due| due <= now);
+        let before = self.0.len();
+        self.0
+            .retain(|_, check| !(check.orphaned && is_late(check)));
+        let mut news = self.0.len() != before;
+        for check in self.0.values_mut().filter(|check| is_late(check)) {
+            check.silent = true;
+            news = true;
         }
         news
     }
@@ -138,8 +163,7 @@ impl Checks {
     /// When the next report becomes overdue.
     #[must_use]
     pub fn next_due(&self) -> Option<Mono> {
-        let heard = self.0.values().filter(|check| !check.silent);
-        heard.map(|check| check.heard + SILENCE).min()
+        self.0.values().filter_map(Check::due).min()
     }
 
     /// What is shown.
@@ -153,6 +177,12 @@ impl Checks {
 }
 
 impl Check {
+    /// When its next report is overdue, if one is expected.
+    fn due(&self) -> Option<Mono> {
+        let speaks = !self.silent && self.report.result != HealthResult::Waiting;
+        speaks.then(|| self.heard + SILENCE)
+    }
+
     fn shown(&self) -> HealthReport {
         if !self.silent {
             return self.report.clone();
@@ -172,6 +202,8 @@ pub enum HealthMsg {
     Reported,
     /// What was reported is void.
     Cleared,
+    /// The package has ended a daemon.
+    DaemonEnded,
     /// A report may be overdue, or a restart due.
     Wake {
         /// When this was to come.
@@ -209,6 +241,9 @@ impl Actor for HealthActor {
         });
         relay(service.reports.cleared.subscribe(), &myself, || {
             HealthMsg::Cleared
+        });
+        relay(service.reports.ended.subscribe(), &myself, || {
+            HealthMsg::DaemonEnded
         });
         relay(service.phase.subscribe(), &myself, || HealthMsg::Reported);
         myself.send_message(HealthMsg::Reported)?;
@@ -254,6 +289,12 @@ impl Actor for HealthActor {
                 state.checks.overdue(now)
             }
             HealthMsg::Reported => state.take_reports(now),
+            HealthMsg::DaemonEnded => {
+                // What was said before that end is no sign of life after it.
+                let news = state.take_reports(now);
+                state.checks.daemon_ended();
+                news
+            }
         };
         if news {
             state
@@ -392,6 +433,38 @@ mod tests {
             NOW + SILENCE * 2
         ));
         assert_eq!(checks.shown()["web"].result, HealthResult::Success);
+    }
+
+    #[test]
+    fn a_check_that_waits_is_not_overdue() {
+        let mut checks = Checks::default();
+        checks.heard("web".into(), report(HealthResult::Waiting), NOW);
+        assert_eq!(checks.next_due(), None);
+        assert!(!checks.overdue(NOW + SILENCE));
+        assert_eq!(checks.shown()["web"].result, HealthResult::Waiting);
+    }
+
+    #[test]
+    fn a_check_that_is_silent_since_a_daemon_was_ended_by_its_package_went_with_it() {
+        let then = NOW + SILENCE;
+        let mut checks = Checks::default();
+        let heard = |checks: &mut Checks, id: &str, now| {
+            checks.heard(id.into(), report(HealthResult::Success), now);
+        };
+        heard(&mut checks, "silent before", NOW);
+        checks.overdue(then);
+        heard(&mut checks, "gone", then);
+        heard(&mut checks, "another's", then);
+        checks.daemon_ended();
+        heard(&mut checks, "another's", then + SILENCE / 2);
+        heard(&mut checks, "later", then + SILENCE / 2);
+        assert!(!checks.overdue(then + SILENCE / 2));
+        assert!(checks.overdue(then + SILENCE));
+        let shown: Vec<String> = checks.shown().into_keys().collect();
+        assert_eq!(shown, ["another's", "later", "silent before"]);
+        checks.overdue(then + SILENCE * 2);
+        assert_eq!(checks.shown()["later"].result, HealthResult::Loading);
+        assert_eq!(checks.shown()["another's"].result, HealthResult::Loading);
     }
 
     #[tokio::test]

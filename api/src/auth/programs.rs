@@ -68,10 +68,10 @@ impl Accounts {
         };
         self.shared.tokens.note_use(&id, now);
         Ok(Caller::Account {
-            name: grant.account,
+            name: grant.account.into(),
             role: grant.role,
             with: Credential::Token {
-                id,
+                id: id.into(),
                 scope: grant.scope,
             },
         })
@@ -150,10 +150,10 @@ impl Accounts {
         drop(replay);
         self.shared.keys.note_use(&id, now);
         Ok(Caller::Account {
-            name: grant.account,
+            name: grant.account.into(),
             role: grant.role,
             with: Credential::Key {
-                id,
+                id: id.into(),
                 scope: grant.scope,
             },
         })

@@ -12,7 +12,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -91,37 +91,60 @@ impl Session {
     }
 }
 
-/// What is in memory.
-#[derive(Default)]
-struct Volatile {
-    last_used: HashMap<String, Wall>,
-    /// Those that are written down nowhere, and of the others those that were used.
-    sessions: HashMap<String, Session>,
+/// A session in memory.
+struct Known {
+    session: Arc<Session>,
+    /// Who calls in it.
+    caller: Caller,
+    /// Unknown before its first use with this core.
+    last_used: Option<Wall>,
 }
 
-impl Volatile {
+impl Known {
+    fn new(id: &str, session: Session) -> Self {
+        let caller = Caller::Account {
+            name: session.account.as_str().into(),
+            role: session.role,
+            with: Credential::Session { id: id.into() },
+        };
+        Self {
+            session: Arc::new(session),
+            caller,
+            last_used: None,
+        }
+    }
+}
+
+/// Those that are written down nowhere, and of the others those that were looked at.
+#[derive(Default)]
+struct InMemory(HashMap<String, Known>);
+
+impl InMemory {
     fn ephemeral(&self) -> impl Iterator<Item = (&String, &Session)> {
-        self.sessions.iter().filter(|(_, one)| one.ephemeral)
+        let all = self.0.iter().map(|(id, one)| (id, &*one.session));
+        all.filter(|(_, session)| session.ephemeral)
     }
 }
 
 /// All sessions. Whoever calls what writes sees to it that nobody else does at that time.
 pub(super) struct Sessions {
     table: Table<Session>,
-    volatile: Mutex<Volatile>,
+    in_memory: Mutex<InMemory>,
 }
 
 impl Sessions {
     pub(super) fn new(secrets: SecretStore) -> Self {
         Self {
             table: Table::new(secrets, "sessions"),
-            volatile: Mutex::default(),
+            in_memory: Mutex::default(),
         }
     }
 
-    fn volatile(&self) -> MutexGuard<'_, Volatile> {
+    fn in_memory(&self) -> MutexGuard<'_, InMemory> {
         // Nothing panics while it is held.
-        self.volatile.lock().unwrap_or_else(PoisonError::into_inner)
+        self.in_memory
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps a new session; gives the ids of those that had to go for it.
@@ -142,49 +165,55 @@ impl Sessions {
         for id in &gone {
             self.remove(id)?;
         }
-        self.keep(id, session)?;
+        self.keep(id, session.clone(), None)?;
         Ok(gone)
     }
 
-    /// The session, when it is not over.
-    pub(super) fn living(&self, id: &str, now: Wall) -> Result<Option<Session>, Problem> {
+    /// What `look` sees of the session, when it is not over.
+    fn look<T>(
+        &self,
+        id: &str,
+        now: Wall,
+        look: impl FnOnce(&mut Known) -> T,
+    ) -> Result<Option<T>, Problem> {
         // Held until it is in memory, or it would be put back after somebody has removed it.
-        let mut volatile = self.volatile();
-        let found = match volatile.sessions.get(id) {
-            Some(session) => Some(session.clone()),
-            None => {
-                let kept = self.table.get(id)?;
-                if let Some(session) = &kept {
-                    volatile.sessions.insert(id.to_owned(), session.clone());
-                }
-                kept
-            }
-        };
-        Ok(found.filter(|session| now < session.expires))
+        let mut in_memory = self.in_memory();
+        if !in_memory.0.contains_key(id) {
+            let Some(kept) = self.table.get(id)? else {
+                return Ok(None);
+            };
+            in_memory.0.insert(id.to_owned(), Known::new(id, kept));
+        }
+        let known = in_memory.0.get_mut(id);
+        Ok(known.filter(|one| now < one.session.expires).map(look))
+    }
+
+    /// The session, when it is not over.
+    pub(super) fn living(&self, id: &str, now: Wall) -> Result<Option<Arc<Session>>, Problem> {
+        self.look(id, now, |known| Arc::clone(&known.session))
     }
 
     /// The same, and that it was used.
     pub(super) fn used(&self, id: &str, now: Wall) -> Result<Option<Caller>, Problem> {
-        let Some(session) = self.living(id, now)? else {
+        let used = self.look(id, now, |known| {
+            known.last_used = Some(now);
+            (known.caller.clone(), known.session.used(now))
+        })?;
+        let Some((caller, renewed)) = used else {
             return Ok(None);
         };
-        self.volatile().last_used.insert(id.to_owned(), now);
-        if let Some(renewed) = session.used(now) {
-            self.keep(id, &renewed)?;
+        if let Some(renewed) = renewed {
+            self.keep(id, renewed, Some(now))?;
         }
-        Ok(Some(Caller::Account {
-            name: session.account,
-            role: session.role,
-            with: Credential::Session { id: id.to_owned() },
-        }))
+        Ok(Some(caller))
     }
 
     /// Every session with when it was last used, as far as this core knows.
     pub(super) fn listed(&self, now: Wall) -> Result<Vec<(String, Session, Wall)>, Problem> {
         let living = self.all()?.into_iter().filter(|(_, one)| now < one.expires);
-        let volatile = self.volatile();
+        let in_memory = self.in_memory();
         let listed = living.map(|(id, session)| {
-            let used = volatile.last_used.get(&id).copied();
+            let used = in_memory.0.get(&id).and_then(|one| one.last_used);
             let used = used.unwrap_or(session.logged_in);
             (id, session, used)
         });
@@ -194,32 +223,31 @@ impl Sessions {
     /// Every id, also of sessions that are over.
     pub(super) fn ids(&self) -> Result<Vec<String>, Problem> {
         let mut ids = self.table.ids()?;
-        ids.extend(self.volatile().ephemeral().map(|(id, _)| id.clone()));
+        ids.extend(self.in_memory().ephemeral().map(|(id, _)| id.clone()));
         Ok(ids)
     }
 
     pub(super) fn remove(&self, id: &str) -> Result<(), Problem> {
         self.table.delete(id)?;
-        let mut volatile = self.volatile();
-        volatile.last_used.remove(id);
-        volatile.sessions.remove(id);
+        self.in_memory().0.remove(id);
         Ok(())
     }
 
     fn all(&self) -> Result<Vec<(String, Session)>, Problem> {
         let mut all = self.table.all()?;
-        let volatile = self.volatile();
-        let ephemeral = volatile.ephemeral();
+        let in_memory = self.in_memory();
+        let ephemeral = in_memory.ephemeral();
         all.extend(ephemeral.map(|(id, one)| (id.clone(), one.clone())));
         Ok(all)
     }
 
-    fn keep(&self, id: &str, session: &Session) -> Result<(), Problem> {
+    fn keep(&self, id: &str, session: Session, last_used: Option<Wall>) -> Result<(), Problem> {
         if !session.ephemeral {
-            self.table.put(id, session)?;
+            self.table.put(id, &session)?;
         }
-        let mut volatile = self.volatile();
-        volatile.sessions.insert(id.to_owned(), session.clone());
+        let mut known = Known::new(id, session);
+        known.last_used = last_used;
+        self.in_memory().0.insert(id.to_owned(), known);
         Ok(())
     }
 }

@@ -299,7 +299,7 @@ fn a_signature_of_an_enrolled_key_opens_once() {
         .unwrap();
     let caller = accounts.signer(&first, &names()).unwrap();
     let expected = Credential::Key {
-        id: id.clone(),
+        id: id.clone().into(),
         scope: Scope::Services,
     };
     assert_eq!(caller.credential(), Some(&expected));

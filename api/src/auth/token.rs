@@ -19,5 +19,7 @@ pub(super) fn id(shown: &[u8]) -> String {
 }
 
 fn lower(bytes: &[u8]) -> String {
-    data_encoding::BASE32_NOPAD.encode(bytes).to_lowercase()
+    let mut text = data_encoding::BASE32_NOPAD.encode(bytes);
+    text.make_ascii_lowercase();
+    text
 }

@@ -9,7 +9,7 @@ use axum::{
     Json,
     body::Body,
     extract::{Path, Request, State, WebSocketUpgrade},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use coppice_actors::{Kind, Problem};
@@ -143,8 +143,7 @@ pub(super) async fn rpc(
     State(Entered { gate, door }): State<Entered>,
     request: Request,
 ) -> Response {
-    let (parts, body) = request.into_parts();
-    let headers = parts.headers;
+    let (Parts { headers, .. }, body) = request.into_parts();
     let (status, answered) = match own_origin(door, &headers) {
         Ok(()) => {
             let answered = answered(gate, door, &headers, body).await;
@@ -152,7 +151,7 @@ pub(super) async fn rpc(
         }
         Err(foreign) => {
             // Its body is read all the same, or its sender would not hear why it is refused.
-            let _ = whole(body, &Caller::Anonymous).await;
+            let _ = Box::pin(whole(body, &Caller::Anonymous)).await;
             (StatusCode::FORBIDDEN, Err(foreign))
         }
     };

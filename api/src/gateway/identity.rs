@@ -38,7 +38,8 @@ pub(super) struct Identity {
     pub(super) from: Option<IpAddr>,
     /// The browser, when it has signed in before.
     pub(super) device: Option<String>,
-    signed: Option<Signed>,
+    /// Few requests are signed, and what is signed takes room.
+    signed: Option<Box<Signed>>,
 }
 
 impl Identity {
@@ -68,7 +69,7 @@ impl Identity {
             let signed = Signed::parse(header).map_err(|error| bad(&error));
             match signed.and_then(|signed| Ok((accounts.signer(&signed, &names())?, signed))) {
                 Ok((caller, signed)) => {
-                    (found.caller, found.signed) = (caller, Some(signed));
+                    (found.caller, found.signed) = (caller, Some(Box::new(signed)));
                     return Ok(found);
                 }
                 Err(problem) => found.refusal = Some(problem),

@@ -58,7 +58,7 @@ pub(super) async fn login(call: Call, params: Login) -> Result<LoggedIn, Failure
             "{DEVICE}={device}; Path=/rpc; Max-Age={DEVICE_LIFE}; HttpOnly; Secure; SameSite=Strict"
         ));
     }
-    let session = caller.session().cloned();
+    let session = caller.session().map(ToString::to_string);
     call.sign_in(caller);
     Ok(LoggedIn { session })
 }
@@ -102,7 +102,7 @@ pub(super) struct ShownSession {
 }
 
 pub(super) async fn list(call: Call, _: Nothing) -> Result<Sessions, Failure> {
-    let current = call.context.caller.session().cloned();
+    let current = call.context.caller.session().map(ToString::to_string);
     let sessions = call.context.gate.accounts.sessions()?;
     let sessions = sessions.into_iter().map(|(id, session, last_active)| {
         let shown = ShownSession {

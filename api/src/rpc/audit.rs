@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_row_says_with_what_somebody_showed_who_they_are() {
-        let (id, scope) = ("abc".to_owned(), Scope::Services);
+        let (id, scope) = ("abc".into(), Scope::Services);
         let token = shown_by(&Credential::Token { id, scope });
         let expected = ("token", "abc", Some("services"));
         let found = (&*token.kind, &*token.id, token.scope.as_deref());

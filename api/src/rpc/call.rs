@@ -4,12 +4,17 @@
 //! leaves a row goes on to its end and is recorded, though its caller hung up or was told that it takes long.
 
 use std::{
+    fmt,
     net::IpAddr,
     panic::AssertUnwindSafe,
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
-use coppice_actors::{Kind, Problem, model::By};
+use coppice_actors::{
+    Kind, Problem,
+    model::By,
+    request::{self, Asker},
+};
 use futures_util::FutureExt;
 use serde_json::{Map, Value};
 use tokio::time::timeout;
@@ -41,6 +46,12 @@ pub struct Context {
     pub device: Option<String>,
     /// What the browser calls itself.
     pub user_agent: Option<String>,
+}
+
+impl fmt::Display for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.caller.account())
+    }
 }
 
 impl Context {
@@ -115,32 +126,18 @@ impl Call {
     }
 }
 
-/// Calls a method.
+/// Calls a method. What few calls need is on the heap: each call makes room for all of this.
 pub(super) async fn call(
     context: &Arc<Context>,
     method: &'static Method,
     params: Map<String, Value>,
     cookies: Cookies,
 ) -> Answer {
-    let span = span(method, &context.caller);
     let params = Value::Object(params);
     let object = method.leaves.object(&params);
     if let Err(refused) = allowed(method, &context.caller) {
-        let code = refused.kind.code();
-        return Err(match &context.refusal {
-            Some(shown) => {
-                audit::record_refusal(context, method.name, code).await;
-                shown.clone()
-            }
-            None => {
-                if method.leaves != Leaves::Nothing {
-                    let who = &context.caller;
-                    audit::record(context, who, method.name, object, Some(code)).await;
-                }
-                refused
-            }
-        }
-        .into());
+        let refused = Box::pin(refusal(context, method, object, refused)).await;
+        return Err(refused.into());
     }
     let who = Who::of(&context.caller, context.from);
     let turn = context.gate.turns.of(method.within).take(who).await?;
@@ -151,18 +148,17 @@ pub(super) async fn call(
         cookies,
         found: Arc::clone(&found),
     };
-    let request = format!("{} by {}", method.name, context.caller.account());
-    let running = coppice_actors::request::serving(request, (method.run)(call, params));
-    let running = AssertUnwindSafe(running).catch_unwind();
-    let running = running.map(|done| done.unwrap_or_else(|_| Err(crashed(method))));
+    let running = running(call, method, params);
     let longest = method.within.longest();
     if matches!(method.leaves, Leaves::Nothing | Leaves::RowLater) {
         let _turn = turn;
-        let in_time = timeout(longest, running.instrument(span)).await;
+        let running = running.instrument(span(method, &context.caller));
+        let in_time = timeout(longest, running).await;
         return in_time.unwrap_or_else(|_| Err(late(method)));
     }
     // A task of its own: who asked may hang up, and what was begun is ended and recorded all the same.
     let context = Arc::clone(context);
+    let span = span(method, &context.caller);
     let recorded = async move {
         let _turn = turn;
         let done = running.await;
@@ -177,6 +173,37 @@ pub(super) async fn call(
         Ok(done) => done.unwrap_or_else(|_| Err(crashed(method))),
         Err(_) => Err(late(method)),
     }
+}
+
+/// What a caller is told who may not call a method, and its row.
+async fn refusal(
+    context: &Context,
+    method: &Method,
+    object: Option<String>,
+    refused: Problem,
+) -> Problem {
+    let code = refused.kind.code();
+    if let Some(shown) = &context.refusal {
+        audit::record_refusal(context, method.name, code).await;
+        return shown.clone();
+    }
+    if method.leaves != Leaves::Nothing {
+        let who = &context.caller;
+        audit::record(context, who, method.name, object, Some(code)).await;
+    }
+    refused
+}
+
+/// Runs a method for its request; one that panics has an answer all the same.
+fn running(
+    call: Call,
+    method: &'static Method,
+    params: Value,
+) -> impl Future<Output = Answer> + Send {
+    let by = Arc::clone(&call.context) as Asker;
+    let running = request::serving(method.name, by, (method.run)(call, params));
+    let running = AssertUnwindSafe(running).catch_unwind();
+    running.map(|done| done.unwrap_or_else(|_| Err(crashed(method))))
 }
 
 /// What is logged of a call says which it was. Reads log next to nothing and come often: theirs are for traces only.
@@ -312,7 +339,7 @@ mod tests {
 
     #[test]
     fn tokens_and_keys_do_what_their_scope_says_and_nothing_that_is_for_a_person() {
-        let id = || "x".to_owned();
+        let id = || "x".into();
         for scope in [Scope::Read, Scope::Services, Scope::Admin] {
             for caller in [
                 account(Credential::Token { id: id(), scope }),

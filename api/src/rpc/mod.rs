@@ -108,8 +108,8 @@ pub(crate) async fn answer(context: &Arc<Context>, body: &[u8]) -> Answered {
             answer: Some(wire::answer(&Value::Null, Err(fault.object()))),
             sequenced: false,
         },
-        Body::One(asked) => one(context, asked, cookies.clone()).await,
-        // On the heap, or every single call would have to make room for it.
+        // On the heap: a request makes room for the larger of the two, and the allocator keeps small pieces at hand only.
+        Body::One(asked) => Box::pin(one(context, asked, cookies.clone())).await,
         Body::Batch(calls) => Box::pin(batch(context, calls, &cookies)).await,
     };
     let sequence = done.sequenced.then(|| {

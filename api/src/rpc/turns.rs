@@ -366,7 +366,7 @@ mod tests {
             name: "admin".into(),
             role: Role::Admin,
             with: Credential::Session {
-                id: number.to_string(),
+                id: number.to_string().into(),
             },
         })
     }

@@ -7,6 +7,7 @@
 //! nothing here takes more stack or memory than the body's own size allows. Nothing here does a call, nor knows
 //! anything of ours: `fuzz/` has this file by its path.
 
+use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
 
 /// The request is not JSON.
@@ -72,6 +73,9 @@ pub(super) fn read(body: &[u8]) -> Body {
         let why = format!("the request is nested more than {MAX_DEPTH} deep; send it flatter");
         return Body::Unreadable(Fault::new(REQUEST, why));
     }
+    if let Some(call) = plain(body) {
+        return Body::One(call);
+    }
     match serde_json::from_slice(body) {
         Err(error) => {
             let why = format!("the request is not JSON: {error}");
@@ -84,6 +88,31 @@ pub(super) fn read(body: &[u8]) -> Body {
         Ok(Value::Array(calls)) => Body::Batch(calls.into_iter().map(asked).collect()),
         Ok(call) => Body::One(asked(call)),
     }
+}
+
+/// A call as most are: read without a tree of it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Plain {
+    jsonrpc: String,
+    id: Value,
+    method: String,
+    #[serde(default)]
+    params: Map<String, Value>,
+}
+
+/// Reads a body if it is one such call.
+fn plain(body: &[u8]) -> Option<Asked> {
+    let Plain {
+        jsonrpc,
+        id,
+        method,
+        params,
+    } = serde_json::from_slice(body).ok()?;
+    (jsonrpc == "2.0" && is_id(&id)).then(|| Asked {
+        id: Some(id),
+        what: Ok(Wanted { method, params }),
+    })
 }
 
 /// How deep lists and objects lie within one another, as far as brackets tell; of what is no JSON, at least as deep
@@ -170,7 +199,15 @@ pub(super) fn shown(name: &str) -> String {
 pub(super) fn answer(id: &Value, done: Result<Box<RawValue>, Value>) -> String {
     match done {
         Ok(result) => {
-            format!(r#"{{"jsonrpc":"2.0","result":{},"id":{id}}}"#, result.get())
+            let (result, id) = (result.get(), id.to_string());
+            [
+                r#"{"jsonrpc":"2.0","result":"#,
+                result,
+                r#","id":"#,
+                &id,
+                "}",
+            ]
+            .concat()
         }
         Err(error) => json!({ "jsonrpc": "2.0", "error": error, "id": id }).to_string(),
     }
@@ -316,7 +353,55 @@ mod tests {
         );
     }
 
+    /// Calls that are nearly such as most are.
+    fn nearly_plain() -> impl Strategy<Value = Value> {
+        let id = prop_oneof![
+            Just(json!(7)),
+            Just(json!("x")),
+            Just(json!(null)),
+            Just(json!(1.5))
+        ];
+        let params = prop_oneof![Just(json!({ "a": 1 })), Just(json!(null)), Just(json!([]))];
+        let version = prop_oneof![Just(json!("2.0")), Just(json!("1.0"))];
+        let members = (
+            prop::option::of(version),
+            prop::option::of(id),
+            prop::option::of(params),
+            any::<bool>(),
+            any::<bool>(),
+        );
+        members.prop_map(|(version, id, params, named, more)| {
+            let mut call = Map::new();
+            let named = named.then(|| json!("echo"));
+            let more = more.then(|| json!(true));
+            for (name, value) in [
+                ("jsonrpc", version),
+                ("id", id),
+                ("method", named),
+                ("params", params),
+                ("more", more),
+            ] {
+                call.extend(value.map(|value| (name.to_owned(), value)));
+            }
+            Value::Object(call)
+        })
+    }
+
     proptest! {
+        #[test]
+        fn a_plain_call_is_what_the_tree_of_it_says(call in nearly_plain()) {
+            if let Some(plain) = plain(call.to_string().as_bytes()) {
+                prop_assert_eq!(plain, asked(call));
+            } else {
+                let is_plain = asked(call.clone()).what.is_ok() && call.as_object().is_some_and(|call| {
+                    call.len() == 3 + usize::from(call.contains_key("params"))
+                        && call.contains_key("jsonrpc")
+                        && call.contains_key("id")
+                });
+                prop_assert!(!is_plain, "{} was not read at once", call);
+            }
+        }
+
         #[test]
         fn whatever_the_bytes_are_they_are_read(body in prop::collection::vec(any::<u8>(), 0..512)) {
             read(&body);

@@ -11,6 +11,7 @@
 //!  │ (unshare or setns, fork; the child waits)
 //!  │ running {pid} ──────────────────▶ │ journals process.started
 //!  │ (the child goes on)               │
+//!  │ asked (SIGTERM came) ───────────▶ │ keeps in mind that the package wants it to end
 //!  │ ended {code | signal} ──────────▶ │ journals process.exited
 //! ```
 
@@ -35,6 +36,8 @@ pub(crate) enum Report {
     },
     /// The child exists and waits.
     Running { pid: i32 },
+    /// The caller wants the child to end: SIGTERM came, and is passed on.
+    Asked,
     /// The child is gone.
     Ended {
         code: Option<i32>,

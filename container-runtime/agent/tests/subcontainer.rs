@@ -12,7 +12,7 @@ use std::{path::PathBuf, time::Duration};
 
 use container::{BASE, Container, host::PATIENCE};
 use coppice_clock::Mono;
-use coppice_wire::agent::ProcessKind;
+use coppice_wire::agent::{ProcessKind, ProcessStarted};
 use serde_json::{Value, json};
 
 const EXEC: &str = "/usr/bin/start-container subcontainer exec";
@@ -196,6 +196,22 @@ fn signals_reach_the_command_and_a_killed_cli_takes_it_along() {
             "{EXEC} --user={user} {root} sleep 1234 & until pgrep -fx 'sleep 1234'; do :; done
              kill -KILL $!; while pgrep -fx 'sleep 1234'; do :; done"
         ));
+    }
+}
+
+#[test]
+fn an_end_that_the_caller_asked_for_is_told_apart_from_others() {
+    let mut container = Container::start();
+    let root = container.subcontainer("a");
+    for (who, asked) in [("$!", true), ("$(pgrep -fx 'sleep 4321')", false)] {
+        container.run_ok(&format!(
+            "{EXEC} {root} sleep 4321 & until pgrep -fx 'sleep 4321'; do :; done; kill -TERM {who}; wait"
+        ));
+        let is_it =
+            |started: &ProcessStarted| started.argv.first().is_some_and(|one| one == "sleep");
+        let sleep = container.link.started(is_it);
+        let exited = container.link.exited(&sleep.id);
+        assert_eq!((exited.signal, exited.asked), (Some(libc::SIGTERM), asked));
     }
 }
 

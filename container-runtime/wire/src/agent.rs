@@ -180,6 +180,9 @@ pub struct ProcessExited {
     /// As in [`ProcessStarted::daemon`].
     #[serde(default)]
     pub daemon: bool,
+    /// Whether its package had asked it to end: SIGTERM had come to the `start-container` that stands in for it.
+    #[serde(default)]
+    pub asked: bool,
 }
 
 /// Answer to [`LIST`].

@@ -11,7 +11,11 @@ use heed::{
     CommitOrAbort, CompactionOption, Env, EnvFlags, EnvOpenOptions, RoTxn, WithoutTls, types::Bytes,
 };
 
-use super::{DamagedRow, Table, history, meta, rows, unseal};
+use super::{
+    DamagedRow, Table, history,
+    layout::{self, LayoutError},
+    meta, rows, unseal,
+};
 
 /// More databases than any format of ours has, so that a newer one can be told from a damaged one.
 const MOST_DATABASES: u32 = 16;
@@ -31,13 +35,17 @@ pub(crate) enum Flaw {
     /// A row is not what was written.
     #[error(transparent)]
     Row(#[from] DamagedRow),
+    /// Its pages are not where they should be.
+    #[error("its pages are in disorder: {0}")]
+    Layout(#[from] LayoutError),
     /// LMDB cannot find its way in it.
     #[error("its pages cannot be read: {0}")]
     Pages(#[from] heed::Error),
 }
 
-/// Reads everything that is in `file`, and follows every page that is said to be free.
+/// Reads everything that is in `file`, and holds what is said to be free against it.
 pub(crate) fn examine(file: &Path) -> Result<Sound, Flaw> {
+    layout::check(file)?;
     let mut options = EnvOpenOptions::new().read_txn_without_tls();
     options.max_dbs(MOST_DATABASES);
     let flags = EnvFlags::READ_ONLY | EnvFlags::NO_LOCK | EnvFlags::NO_SUB_DIR;

@@ -21,6 +21,7 @@ mod compact;
 pub(crate) mod copies;
 mod examine;
 mod history;
+mod layout;
 mod lock;
 mod meta;
 pub(crate) mod recovery;

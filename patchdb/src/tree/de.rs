@@ -66,6 +66,25 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
         visitor.visit_newtype_struct(self)
     }
 
+    /// Only a few members of a long object are looked up, and not found by walking through all.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        match self.0 {
+            Node::Object(members) if fields.len() < members.len() => {
+                let wanted = fields.iter().filter_map(|field| {
+                    let member = members.get(*field)?;
+                    Some((Key(field), NodeDeserializer(member)))
+                });
+                visitor.visit_map(MapDeserializer::new(wanted))
+            }
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
     /// What is not wanted is not walked through.
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         visitor.visit_unit()
@@ -92,7 +111,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct seq tuple tuple_struct map struct identifier
+        unit_struct seq tuple tuple_struct map identifier
     }
 }
 
@@ -216,6 +235,38 @@ mod tests {
             numbers_as_keys: [(8080, "http".to_owned())].into(),
         };
         assert_eq!(Node::of(&value).unwrap().to::<Everything>().unwrap(), value);
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Few {
+        title_of: String,
+        #[serde(alias = "former", default)]
+        newer: u8,
+        missing: Option<u8>,
+    }
+
+    #[test]
+    fn of_a_long_object_a_type_may_name_a_few_members() {
+        let long = |more: &str| {
+            let mut members: BTreeMap<String, u8> = (0..50)
+                .map(|number| (format!("member{number}"), number))
+                .collect();
+            members.insert(more.to_owned(), 7);
+            let mut value = serde_json::to_value(members).unwrap();
+            value["titleOf"] = "x".into();
+            Node::of(value).unwrap()
+        };
+        for (more, newer) in [("newer", 7), ("former", 7), ("other", 0)] {
+            let expected = Few {
+                title_of: "x".into(),
+                newer,
+                missing: None,
+            };
+            assert_eq!(long(more).to::<Few>().unwrap(), expected, "{more}");
+        }
+        let without = Node::of(serde_json::json!({ "a": 1, "b": 2, "c": 3, "d": 4, "e": 5 }));
+        assert!(without.unwrap().to::<Few>().is_err(), "a member is missing");
     }
 
     #[test]

@@ -178,18 +178,23 @@ pub(super) fn a_dependencys_volume_is_mounted_as_it_is_asked_for(world: &mut Wor
              await {mapped};
              const owner = fs.statSync(`${{root}}/their/said`).uid;
              const layers = mounts(`${{guid}}/their`).length;
+             await {file};
+             const file = fs.statSync(`${{root}}/their`).isFile();
              await effects.subcontainer.destroyFs({{ guid }});
-             return {{ result, whole, made, refused, owner, layers, left: mounts(guid).length }}",
+             return {{ result, whole, made, refused, owner, layers, file, left: mounts(guid).length }}",
             whole = mounting(NEIGHBOUR, ""),
             sub_path = mounting(NEIGHBOUR, "subpath: '/made/for/me'"),
             read_only = mounting(NEIGHBOUR, "readonly: true"),
             mapped = mounting(NEIGHBOUR, "idmap: [{ fromId: 0, toId: 1000, range: 1 }]"),
+            // On what the SDK makes there beforehand, which is a directory.
+            file = mounting(NEIGHBOUR, "subpath: 'said', filetype: 'file'"),
         ),
     );
     assert_eq!(
         told,
         json!({
-            "result": null, "whole": ["said"], "made": [], "refused": "EROFS", "owner": 1000, "layers": 1, "left": 0,
+            "result": null, "whole": ["said"], "made": [], "refused": "EROFS", "owner": 1000, "layers": 1, "file": true,
+            "left": 0,
         })
     );
 }

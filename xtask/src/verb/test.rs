@@ -28,6 +28,7 @@ pub(crate) fn run(checkout: &Checkout, steps: &mut Steps, options: &Options) -> 
     }
     let built = build::all(checkout, steps)?;
     examples::pack(checkout, steps, &built)?;
+    examples::pack_tried(checkout, steps, &built)?;
 
     let mut times = Vec::new();
     steps.always("Rust tests", || {

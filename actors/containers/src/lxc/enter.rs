@@ -300,6 +300,12 @@ fn find_above(root: &OwnedFd, way: &Way, make: bool) -> Result<OwnedFd, Failed> 
 fn clear_target(root: &OwnedFd, above: &OwnedFd, way: &Way, kind: Kind) -> io::Result<OwnedFd> {
     let (path, name) = &way.target;
     unmount_all(above, name)?;
+    if kind == Kind::File {
+        // The SDK makes a directory for whatever it has mounted of a dependency, also for a file: an empty one gives
+        // way. What else is there stays, and what cannot be mounted on it is refused below.
+        // SAFETY: a descriptor and a string that ends in NUL.
+        unsafe { libc::unlinkat(above.as_raw_fd(), name.as_ptr(), libc::AT_REMOVEDIR) };
+    }
     match open_in_root(root.as_fd(), path, libc::O_PATH) {
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}
         found => return found,

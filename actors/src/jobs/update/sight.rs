@@ -6,7 +6,7 @@ use super::gate::Input;
 use crate::{
     model::{Cause, HealthReport, HealthResult, PackageEntry},
     problem::Problem,
-    service::{RuntimePhase, ServiceContext, tasks},
+    service::{RuntimePhase, ServiceContext, explain, tasks},
     words,
 };
 
@@ -41,7 +41,12 @@ impl Sight {
         }
         let phase = service.phase.borrow().clone();
         match service.entry() {
-            Ok(entry) => self.seen(&entry, &phase),
+            Ok(entry) => match self.seen(&entry, &phase) {
+                Input::Ill(what) => {
+                    blamed(&service.id, what, &|id| service.host.document.package(id))
+                }
+                other => other,
+            },
             Err(problem) => Input::Lost(problem.details),
         }
     }
@@ -93,6 +98,16 @@ impl Sight {
             Some(check) => Input::Coming(check),
             None => Input::Well,
         }
+    }
+}
+
+/// What says that it does not work, while a dependency that it needs is on its way, may mean that one.
+fn blamed(id: &str, what: String, read: explain::Read<'_>) -> Input {
+    match explain::coming(id, read) {
+        Some(dependency) => {
+            Input::Coming(format!("{what}, and its dependency {dependency} is not up"))
+        }
+        None => Input::Ill(what),
     }
 }
 
@@ -158,6 +173,28 @@ mod tests {
         };
         assert_eq!(why, "its check web says failure: no answer");
         assert_eq!(seen(&up(&[("old", HealthResult::Failure)])), Input::Well);
+    }
+
+    #[test]
+    fn what_does_not_work_while_its_dependency_comes_up_may_be_well_soon() {
+        let blamed = |other: Option<PackageEntry>| {
+            let mut own = up(&[]);
+            let needed = json!({
+                "title": null, "icon": null, "versionRange": "*", "kind": "running", "healthChecks": [],
+            });
+            let needed = serde_json::from_value(needed).unwrap();
+            own.current_dependencies.insert("db".to_owned(), needed);
+            super::blamed("web", "no answer".to_owned(), &|id| match id {
+                "web" => Some(own.clone()),
+                _ => other.clone(),
+            })
+        };
+        let ill = Input::Ill("no answer".to_owned());
+        assert_eq!(blamed(Some(up(&[]))), ill);
+        assert_eq!(blamed(None), ill);
+        let mut starting = up(&[]);
+        starting.status_info.started = None;
+        assert!(matches!(blamed(Some(starting)), Input::Coming(_)));
     }
 
     #[test]

@@ -269,6 +269,10 @@ impl DaemonsState {
             self.inner_ends.insert(leaf, exit);
             return;
         }
+        if exit.asked && exit.oom_kills.unwrap_or_default() == 0 {
+            // Its package has fewer daemons now, or others, or one that waits: that is no death.
+            return self.service.reports.daemon_ended();
+        }
         let told = if watched {
             self.is_on_its_own()
         } else {

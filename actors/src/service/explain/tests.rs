@@ -266,3 +266,35 @@ fn a_full_disk_keeps_what_is_installed_whatever_is_wanted_of_it() {
     let read = |id: &str| fleet.0.get(id).cloned();
     assert_eq!(obstacle("db", full, &read), None);
 }
+
+#[test]
+fn a_dependency_that_comes_up_is_waited_for_also_by_what_is_updated_itself() {
+    let coming = |fleet: &Fleet| coming("web", &|id| fleet.0.get(id).cloned());
+    let updating = |entry: &mut PackageEntry| {
+        entry.state_info = StateInfo::Updating {
+            manifest: json!({}),
+            installing_info: crate::model::InstallingInfo {
+                new_manifest: json!({}),
+                progress: json!(null),
+            },
+        };
+    };
+    let whole = Fleet::of(CHAIN).with("web", updating);
+    assert_eq!(coming(&whole), None);
+    assert_eq!(
+        coming(&whole.with("db", updating)),
+        None,
+        "that is api's affair, which is well"
+    );
+    let both = Fleet::of(CHAIN).with("web", updating).with("api", updating);
+    assert_eq!(coming(&both).as_deref(), Some("api"));
+    let through = Fleet::of(CHAIN).with("api", held).with("db", updating);
+    assert_eq!(coming(&through).as_deref(), Some("api"));
+    for down in [fell as fn(&mut PackageEntry), parked] {
+        let stopped = Fleet::of(CHAIN).with("api", |api| {
+            down(api);
+            api.status_info.desired = DesiredStatus::Stopped;
+        });
+        assert_eq!(coming(&stopped), None, "nobody is bringing it up");
+    }
+}

@@ -239,6 +239,7 @@ impl Inhabitant {
                 root: None,
                 program: started.argv.first().cloned(),
                 daemon: started.daemon,
+                asked: false,
             })
         });
     }

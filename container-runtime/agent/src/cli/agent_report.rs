@@ -60,6 +60,11 @@ impl AgentReport {
         self.say(&Report::Running { pid });
     }
 
+    /// The caller wants the child to end.
+    pub(super) fn asked(&mut self) {
+        self.say(&Report::Asked);
+    }
+
     /// The child is gone.
     pub(super) fn ended(mut self, status: WaitStatus) {
         let (code, signal) = match status {

@@ -89,7 +89,7 @@ impl Terminal {
         &mut self,
         child: Pid,
         watched: &SigSet,
-        forward: impl Fn(Pid, Signal) -> Option<WaitStatus>,
+        mut pass: impl FnMut(Signal) -> Option<WaitStatus>,
     ) -> Result<WaitStatus, Failure> {
         self.sub = None;
         let signals = SignalFd::with_flags(watched, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
@@ -154,7 +154,7 @@ impl Terminal {
                 while let Ok(Some(info)) = signals.read_signal() {
                     match Signal::try_from(info.ssi_signo.cast_signed()) {
                         Ok(Signal::SIGWINCH) => self.resize(),
-                        Ok(signal) => ended = forward(child, signal).or(ended),
+                        Ok(signal) => ended = pass(signal).or(ended),
                         Err(_) => {}
                     }
                 }

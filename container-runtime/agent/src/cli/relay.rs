@@ -109,9 +109,18 @@ pub(super) fn run(
             }
             // The child reads, or has died and the wait below says so. Kept open: see `Lifeline`.
             let _ = nix::unistd::write(&open_gate, b"g");
+            let mut pass = |signal| {
+                if signal == Signal::SIGTERM
+                    && let Some(report) = &mut report
+                {
+                    // Before it is passed on: what ends of it must not be told first.
+                    report.asked();
+                }
+                forward_one(child, signal)
+            };
             let status = match &mut terminal {
-                Some(terminal) => terminal.relay(child, &watched, forward_one)?,
-                None => forward_until_exit(child, &watched)?,
+                Some(terminal) => terminal.relay(child, &watched, pass)?,
+                None => forward_until_exit(&watched, &mut pass)?,
             };
             if let Some(report) = report {
                 report.ended(status);
@@ -146,14 +155,17 @@ fn forward_one(child: Pid, signal: Signal) -> Option<WaitStatus> {
     None
 }
 
-fn forward_until_exit(child: Pid, watched: &SigSet) -> Result<WaitStatus, Failure> {
+fn forward_until_exit(
+    watched: &SigSet,
+    pass: &mut dyn FnMut(Signal) -> Option<WaitStatus>,
+) -> Result<WaitStatus, Failure> {
     loop {
         let signal = match watched.wait() {
             Ok(signal) => signal,
             Err(Errno::EINTR) => continue,
             Err(error) => return Err(Failure::new(format!("could not wait for signals: {error}"))),
         };
-        if let Some(status) = forward_one(child, signal) {
+        if let Some(status) = pass(signal) {
             return Ok(status);
         }
     }

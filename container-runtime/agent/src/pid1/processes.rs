@@ -15,6 +15,8 @@ pub(super) struct Process {
     pub(super) cli: Option<i32>,
     /// Out-of-memory kills its leaf had counted before it began.
     pub(super) oom_before: Option<u64>,
+    /// Whether its package asked it to end.
+    pub(super) asked: bool,
 }
 
 /// How a process ended.
@@ -48,6 +50,13 @@ impl Processes {
 
     pub(super) fn by_id(&self, id: &str) -> Option<&Process> {
         self.alive.iter().find(|process| process.started.id == id)
+    }
+
+    /// The package wants the process with this id to end.
+    pub(super) fn asked(&mut self, id: &str) {
+        if let Some(process) = self.alive.iter_mut().find(|one| one.started.id == id) {
+            process.asked = true;
+        }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Process> {
@@ -107,6 +116,7 @@ impl Process {
             since: Mono::now(),
             cli,
             oom_before,
+            asked: false,
         }
     }
 
@@ -136,6 +146,7 @@ impl Process {
             root: self.started.root.clone(),
             program: self.started.argv.first().cloned(),
             daemon: self.started.daemon,
+            asked: self.asked,
         }
     }
 }

@@ -56,6 +56,11 @@ impl Agent {
                         self.client_begins(client, pid, kind, &root, argv)
                     }
                     Report::Running { pid } => self.client_runs(client, pid),
+                    Report::Asked => {
+                        if let Some(Caller::Running { id, .. }) = self.callers.get(&client) {
+                            self.processes.asked(id);
+                        }
+                    }
                     Report::Ended { code, signal } => {
                         let end = match (code, signal) {
                             (Some(code), _) => End::Code(code),

@@ -135,6 +135,7 @@ impl Agent {
             root: None,
             program: None,
             daemon: true,
+            asked: false,
         };
         Message::notification(PROCESS_EXITED, &exited).ok()
     }

@@ -34,6 +34,7 @@ fn exited(seq: u64, id: &str) -> ProcessExited {
         root: None,
         program: Some("/bin/server".into()),
         daemon: true,
+        asked: false,
     }
 }
 
