@@ -60,6 +60,9 @@ pub const STOP_DEADLINE: Duration = Duration::from_secs(150);
 pub const EXIT_DEADLINE: Duration = Duration::from_secs(10 * 60);
 /// From the leave to sleep to Node's end, which has nothing left to do.
 pub const SETTLE_DEADLINE: Duration = Duration::from_secs(10);
+/// What the `init` of a woken package has, which migrates nothing, when only its `uninit` is wanted: whoever removes
+/// it waits for all of that ([`crate::jobs`]), and does not come back.
+pub const LEAVE_DEADLINE: Duration = Duration::from_secs(30);
 /// Between two tries of a `start` that failed; the contract's figure.
 pub const START_RETRY: Duration = Duration::from_secs(10);
 

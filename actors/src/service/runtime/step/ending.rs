@@ -53,7 +53,7 @@ impl State {
             | Self::Initialising {
                 origin: Origin::Woken { .. },
                 ..
-            } => self.leave_when_awake(),
+            } => self.leave_when_awake(now),
             Self::Idle { generation, .. }
             | Self::Running { generation }
             | Self::Starting { generation, .. }

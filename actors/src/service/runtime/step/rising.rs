@@ -3,7 +3,8 @@
 use coppice_clock::Mono;
 
 use super::{
-    super::failure::Failure, Effect, INIT_DEADLINE, LAUNCH_DEADLINE, Origin, START_RETRY, State,
+    super::failure::Failure, Effect, INIT_DEADLINE, LAUNCH_DEADLINE, LEAVE_DEADLINE, Origin,
+    START_RETRY, State,
 };
 
 impl State {
@@ -63,7 +64,11 @@ impl State {
                 origin,
                 ..
             } if expected == generation => {
-                let deadline = now + INIT_DEADLINE;
+                let patience = match origin {
+                    Origin::Woken { to_leave: true } => LEAVE_DEADLINE,
+                    _ => INIT_DEADLINE,
+                };
+                let deadline = now + patience;
                 (
                     Self::Initialising {
                         generation,

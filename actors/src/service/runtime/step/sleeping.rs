@@ -2,7 +2,7 @@
 
 use coppice_clock::Mono;
 
-use super::{Effect, Origin, SETTLE_DEADLINE, State, Then};
+use super::{Effect, LEAVE_DEADLINE, Origin, SETTLE_DEADLINE, State, Then};
 
 impl State {
     pub(super) fn drowsy(self, drowsy: u64, now: Mono) -> (Self, Vec<Effect>) {
@@ -74,7 +74,7 @@ impl State {
     }
 
     /// Of one that sleeps: its `uninit` runs as soon as it is back.
-    pub(super) fn leave_when_awake(self) -> (Self, Vec<Effect>) {
+    pub(super) fn leave_when_awake(self, now: Mono) -> (Self, Vec<Effect>) {
         let woken = Origin::Woken { to_leave: true };
         match self {
             Self::Asleep { .. } => (Self::Waking { to_leave: true }, vec![Effect::LookForAgent]),
@@ -107,14 +107,17 @@ impl State {
                 generation,
                 deadline,
                 ..
-            } => (
-                Self::Initialising {
-                    generation,
-                    origin: woken,
-                    deadline,
-                },
-                vec![],
-            ),
+            } => {
+                let deadline = deadline.min(now + LEAVE_DEADLINE);
+                (
+                    Self::Initialising {
+                        generation,
+                        origin: woken,
+                        deadline,
+                    },
+                    vec![Effect::WakeAt(deadline)],
+                )
+            }
             other => (other, vec![]),
         }
     }

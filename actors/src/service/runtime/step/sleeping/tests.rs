@@ -192,6 +192,22 @@ fn a_sleeping_service_is_uninitialised_like_any_other() {
 }
 
 #[test]
+fn one_that_is_to_leave_and_does_not_wake_fails_while_it_is_waited_for() {
+    let waking = |to_leave| State::Waking { to_leave }.step(agent(None, None), NOW).0;
+    let initialising = |to_leave| {
+        let launched = waking(to_leave);
+        launched.step(Input::RuntimeUp { generation: 8 }, NOW).0
+    };
+    for state in [
+        initialising(true),
+        initialising(false).step(Input::Exit, NOW).0,
+    ] {
+        let (state, _) = state.step(Input::Wake, NOW + LEAVE_DEADLINE);
+        assert!(matches!(state, State::Failed(_)), "{state:?}");
+    }
+}
+
+#[test]
 fn a_core_that_comes_back_leaves_a_sleeping_service_asleep() {
     let (state, effects) = State::Waiting.step(agent(None, Some(7)), NOW);
     assert_eq!((state, effects), (ASLEEP, vec![Effect::AskDesired]));
