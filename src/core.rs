@@ -33,6 +33,9 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
 /// How often the heart hears that we are alive: several times within the watchdog of `image/systemd/coppice.service`.
 const ALIVE_EVERY: Duration = Duration::from_secs(10);
 
+/// Seconds: long beside a person who tries something out, short beside a day.
+const SLEEP_AFTER: u32 = 60;
+
 /// What the heart passes on.
 #[derive(Args)]
 pub(crate) struct Options {
@@ -48,6 +51,9 @@ pub(crate) struct Options {
     http_port: u16,
     #[arg(long)]
     dns_port: u16,
+    /// Seconds, 0 for never; the heart passes its environment on.
+    #[arg(long, env = "COPPICE_SLEEP_AFTER", default_value_t = SLEEP_AFTER)]
+    sleep_after: u32,
 }
 
 pub(crate) fn run(common: &Common, options: Options) -> ExitCode {
@@ -114,6 +120,8 @@ fn core(common: &Common, options: Options) -> anyhow::Result<()> {
             base_image,
             layer,
             hostname: options.hostname,
+            sleep_after: (options.sleep_after > 0)
+                .then(|| Duration::from_secs(options.sleep_after.into())),
             listening: Listening {
                 address: options.listen,
                 http: options.http_port,

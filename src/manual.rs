@@ -53,6 +53,11 @@ fn sections() -> Vec<Section> {
                     "a token for the server at --host, instead of a login",
                 ),
                 said("COPPICE_LOG", "what the server logs, such as `debug`"),
+                said(
+                    "COPPICE_SLEEP_AFTER",
+                    "after how many quiet seconds the server ends the JavaScript of a service that has nothing to do, if it \
+                     can be made anew; 60 without, 0 for never",
+                ),
                 said("NO_COLOR", "no colour, whatever its value"),
             ],
         ),

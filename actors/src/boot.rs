@@ -4,7 +4,7 @@
 //! then one tree per installed service in the order of their dependence. Containers that run are
 //! adopted by their trees; nothing here starts or stops a service.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use coppice_clock::Wall;
 use coppice_containers::{Backend, HostLayout, Leftover, Segment};
@@ -52,6 +52,8 @@ pub struct Boot {
     pub hostname: String,
     /// What the edge listens on.
     pub listening: Listening,
+    /// As [`Host::sleep_after`].
+    pub sleep_after: Option<Duration>,
     /// Hands listeners and table to the heart.
     pub publish: Publish,
 }
@@ -126,6 +128,7 @@ impl Boot {
             base_image: self.base_image,
             layer: self.layer,
             language: "en_US".to_owned(),
+            sleep_after: self.sleep_after,
         });
         let recoveries = host.document.store().recoveries();
         let notices = recoveries.iter().map(put_back).collect();

@@ -333,6 +333,12 @@ impl Document {
         .await
     }
 
+    /// The number of the last generation of a package's runtime that was begun; 0 before the first.
+    #[must_use]
+    pub fn generation(&self, id: &str) -> u64 {
+        self.private(id).map_or(0, |kept| kept.generation)
+    }
+
     /// With which kind the package's next `init` runs; `None` when it is an ordinary boot.
     #[must_use]
     pub fn pending_init(&self, id: &str) -> Option<InitKind> {

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use coppice_containers::{Backend, HostLayout};
@@ -46,6 +47,8 @@ pub struct Host {
     pub layer: PathBuf,
     /// The server's language, for example `en_US`.
     pub language: String,
+    /// After how much quiet a Node process with nothing to do ends; `None`: never.
+    pub sleep_after: Option<Duration>,
     services: Mutex<BTreeMap<String, Arc<ServiceContext>>>,
     /// Whether the tree of each service has been tried once since this core began.
     pub brought_up: watch::Sender<bool>,
@@ -91,6 +94,8 @@ pub struct Parts {
     pub layer: PathBuf,
     /// As [`Host::language`].
     pub language: String,
+    /// As [`Host::sleep_after`].
+    pub sleep_after: Option<Duration>,
 }
 
 impl Host {
@@ -110,6 +115,7 @@ impl Host {
             base_image: parts.base_image,
             layer: parts.layer,
             language: parts.language,
+            sleep_after: parts.sleep_after,
             services: Mutex::default(),
             brought_up: watch::Sender::new(false),
             watchers: Watchers::default(),

@@ -178,7 +178,7 @@ async fn park(host: &Host, id: &str, reason: &ExitReason, next_probe: Mono) {
                 since: since.unwrap_or(parked.since),
                 ..parked
             });
-            entry.status_info.started = None;
+            entry.went_down();
             Ok(())
         })
         .await;

@@ -1,5 +1,5 @@
 //! What was promised about speed, measured: `make bench`, or
-//! `cargo bench --profile dev -p coppice --bench promises -- [start|install|effects|kill|adoption|hosted|calls|idle|command] [--runs N]`.
+//! `cargo bench --profile dev -p coppice --bench promises -- [start|install|effects|kill|adoption|hosted|calls|idle|asleep|command] [--runs N]`.
 //!
 //! Every figure is a ratio or a bound that is taken in one run, on one server, with its peer measured in
 //! turn: this machine's speed and whatever else it does meet both. `docs/benchmarks.md` says what was
@@ -43,6 +43,7 @@ mod until;
 
 mod adopting;
 mod api;
+mod asleep;
 mod bare;
 mod calls;
 mod command;
@@ -163,6 +164,9 @@ fn inner(scratch: &Scratch, arguments: &Arguments) {
     }
     if arguments.wants("idle") {
         idle::measure(&bench.server, scratch);
+    }
+    if arguments.wants("asleep") {
+        asleep::measure(&mut bench.server, scratch);
     }
     if arguments.wants("command") {
         command::measure(&bench.server, 100);

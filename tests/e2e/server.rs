@@ -30,6 +30,9 @@ pub(crate) struct Server {
     pub(crate) data: PathBuf,
     pub(crate) short: String,
     pub(crate) log: PathBuf,
+    /// After how many quiet seconds the JavaScript of a service ends; 0 for never, so that no step but those about
+    /// it depends on how long another one took.
+    pub(crate) sleep_after: u32,
     heart: Option<Child>,
 }
 
@@ -45,6 +48,7 @@ impl Server {
             data,
             short,
             log,
+            sleep_after: 0,
             heart: None,
         }
     }
@@ -76,6 +80,7 @@ impl Server {
                 "COPPICE_LOG",
                 std::env::var("COPPICE_E2E_LOG").unwrap_or_else(|_| "info".to_owned()),
             )
+            .env("COPPICE_SLEEP_AFTER", self.sleep_after.to_string())
             .env_remove("COPPICE_DATA_DIR")
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())

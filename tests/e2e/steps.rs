@@ -29,6 +29,7 @@ mod real_packages;
 mod receipts;
 mod regrowth;
 mod removal;
+mod sleeping;
 mod startos;
 mod survival;
 mod syncthing;
@@ -130,6 +131,7 @@ chapters! {
         a_package_is_uploaded_over_https_with_progress,
         its_web_interface_knows_its_first_login,
         its_other_port_is_open_to_other_machines,
+        what_only_its_start_took_is_given_back,
     }
     tiddlywiki {
         nobody_reads_it_without_the_login,
@@ -169,6 +171,19 @@ chapters! {
         an_update_in_which_the_core_is_killed_goes_back,
         an_update_that_is_stopped_goes_back_and_rests,
         a_good_version_stays_and_has_the_data,
+    }
+    sleeping {
+        what_is_all_data_falls_asleep_and_its_page_goes_on,
+        an_action_wakes_it_and_nothing_else_changes,
+        a_core_that_is_killed_finds_it_asleep_and_does_not_wake_it,
+        a_core_that_is_killed_while_it_wakes_or_falls_asleep_loses_nothing,
+        a_setting_that_is_changed_while_it_sleeps_is_obeyed,
+        one_that_cannot_wake_says_why_and_its_page_goes_on,
+        a_daemon_that_dies_meanwhile_is_started_again_without_it,
+        what_it_waits_to_be_told_of_wakes_it_also_after_the_death_of_a_core,
+        it_is_stopped_and_started_like_any_other,
+        it_is_updated_like_any_other,
+        it_is_uninstalled_like_any_other,
     }
     real_packages {
         a_critical_task_of_the_packages_own_blocks_its_start_until_it_is_done,

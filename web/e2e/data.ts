@@ -106,6 +106,7 @@ function entry(over: JsonObject): JsonObject {
     restarts: {},
     parked: null,
     held: null,
+    asleep: null,
     ...over,
   };
 }

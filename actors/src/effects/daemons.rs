@@ -23,7 +23,7 @@ pub(super) async fn set(request: Request<'_>) -> Answer {
     let entry = service.entry()?;
     let in_main = matches!(
         *service.phase.borrow(),
-        RuntimePhase::Changing | RuntimePhase::Running
+        RuntimePhase::Changing | RuntimePhase::Running | RuntimePhase::Waking
     );
     if !in_main || !entry.status_info.desired.wants_running() {
         return Err(Problem::invalid(

@@ -1,11 +1,12 @@
 //! Effects about running and stopping: §5.2 and §5.4.
 
 use serde::Deserialize;
+use tokio::sync::oneshot;
 
 use super::{Answer, DONE, Request, json, limits};
 use crate::{
     model::{Asked, By, DesiredStatus},
-    service::{Clear, Watched, records},
+    service::{Clear, Watched, records, runtime::RuntimeMsg},
 };
 
 pub(super) fn clear_callbacks(request: Request<'_>) -> Answer {
@@ -59,6 +60,23 @@ pub(super) async fn shutdown(request: Request<'_>) -> Answer {
     service.reports.clear();
     service.raise_wish();
     DONE
+}
+
+#[derive(Deserialize)]
+struct FallAsleep {
+    generation: u64,
+}
+
+/// The runtime's own: it has nothing to do, and asks whether it may end. Answers whether.
+pub(super) async fn fall_asleep(request: Request<'_>) -> Answer {
+    let FallAsleep { generation } = request.params()?;
+    let (leave, answer) = oneshot::channel();
+    request
+        .service
+        .runtime_slot
+        .cast(RuntimeMsg::Drowsy { generation, leave });
+    // An actor that has ended in between gives none.
+    json(&answer.await.unwrap_or(false))
 }
 
 #[derive(Deserialize)]

@@ -124,6 +124,7 @@ async fn answer(
         "git-info" => Ok(Value::String(env!("CARGO_PKG_VERSION").to_owned())),
         "restart" => lifecycle::restart(request).await,
         "shutdown" => lifecycle::shutdown(request).await,
+        "fall-asleep" => lifecycle::fall_asleep(request).await,
         "get-status" => lifecycle::get_status(request),
         "set-main-status" => lifecycle::set_main_status(request).await,
         "action.export" => actions::export(request).await,

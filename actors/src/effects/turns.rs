@@ -39,6 +39,7 @@ impl Kind {
             "restart"
             | "shutdown"
             | "set-main-status"
+            | "fall-asleep"
             | "action.export"
             | "action.clear"
             | "action.clear-tasks"

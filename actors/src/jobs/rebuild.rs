@@ -47,7 +47,7 @@ async fn rebuild_alone(jobs: &Jobs, package: &str) -> Result<(), Problem> {
             entry.parked = None;
             entry.held = None;
             entry.status_info.error = None;
-            entry.status_info.started = None;
+            entry.went_down();
             Ok(())
         })
         .await

@@ -19,14 +19,21 @@ use crate::{
     service::daemons::hosted::Declarations,
     service::{
         ContainerPhase, RuntimePhase,
-        runtime::{RuntimeMsg, step::Input},
+        runtime::{
+            RuntimeMsg,
+            step::{self, Input},
+        },
     },
 };
 
 /// How long a package that is on its way up may take until it can be asked to end.
 pub(super) const UP_PATIENCE: Duration = Duration::from_secs(30);
-/// The runtime's own deadline for `uninit`, and a little.
-pub(super) const EXIT_PATIENCE: Duration = Duration::from_secs(11 * 60);
+/// The runtime's own deadlines, from falling asleep over a wake to the end of `uninit`, and a little.
+pub(super) const EXIT_PATIENCE: Duration = Duration::from_secs(20)
+    .saturating_add(step::SETTLE_DEADLINE)
+    .saturating_add(step::LAUNCH_DEADLINE)
+    .saturating_add(step::LEAVE_DEADLINE)
+    .saturating_add(step::EXIT_DEADLINE);
 
 /// How a service is removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -34,7 +34,8 @@ pub use limits::ChosenLimits;
 pub use notification::{Notification, NotificationLevel};
 pub use package::PackageEntryPlaces;
 pub use package::{
-    CurrentDependency, DependencyKind, InstallingInfo, PackageEntry, Plugins, StateInfo, UrlPlugin,
+    Asleep, CurrentDependency, DependencyKind, InstallingInfo, PackageEntry, Plugins, StateInfo,
+    UrlPlugin,
 };
 pub use private::{
     Allocation, ArchivePointer, Before, JobKind, JobRecord, PackagePrivate, Plugged, Private,

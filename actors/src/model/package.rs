@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use coppice_clock::Wall;
 use patchdb::Places;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -47,6 +48,9 @@ pub struct PackageEntry {
     /// Set while the service failed and what it needs is missing.
     #[serde(default)]
     pub held: Option<Held>,
+    /// Set while its JavaScript sleeps and everything it runs goes on without.
+    #[serde(default)]
+    pub asleep: Option<Asleep>,
     /// Its living daemons, by the agent's name for the process; shown, never stored.
     #[serde(default)]
     pub daemons: BTreeMap<String, DaemonReport>,
@@ -74,10 +78,33 @@ impl PackageEntry {
             restarts: BTreeMap::new(),
             parked: None,
             held: None,
+            asleep: None,
             daemons: BTreeMap::new(),
             limits: ChosenLimits::default(),
         }
     }
+
+    /// Notes that nothing of what it ran is up any more, so that nothing of it sleeps either.
+    pub fn went_down(&mut self) {
+        self.status_info.started = None;
+        self.asleep = None;
+    }
+}
+
+/// A service whose Node process ended for having nothing to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct Asleep {
+    /// Since when.
+    #[ts(type = "string")]
+    pub since: Wall,
+    /// Which generation of the runtime fell asleep.
+    #[ts(type = "number")]
+    pub generation: u64,
+    /// In which life of the container.
+    pub container: String,
+    /// Whether it waits to be told of changes.
+    pub watches: bool,
 }
 
 /// What a package adds to other services.

@@ -229,6 +229,25 @@ impl Callbacks {
         due
     }
 
+    /// Whether one of `changed` would fire something.
+    #[must_use]
+    pub fn would_fire(&self, changed: &[Changed]) -> bool {
+        let mut watched = self.by_watched.keys();
+        watched.any(|watched| changed.iter().any(|one| one.concerns(watched)))
+    }
+
+    /// Whether nothing is watched.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_watched.is_empty()
+    }
+
+    /// Whose registrations these are.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// The certificates that are watched.
     #[must_use]
     pub fn certificates(&self) -> Vec<Wanted> {

@@ -27,9 +27,10 @@ use super::{
         Shown,
         hosted::{HostingMsg, Roster},
     },
+    door::{Door, Visit},
     health::Reports,
     records::{self, Event},
-    runtime::RuntimeMsg,
+    runtime::{RuntimeMsg, step::Input},
     slot::Slot,
     tasks::TasksMsg,
 };
@@ -45,6 +46,11 @@ use crate::{
 
 /// How long a runtime may leave its callbacks unread.
 const DELIVERY_PATIENCE: Duration = Duration::from_secs(10);
+/// How long Node may take to come back from its sleep, with its package's `init`.
+const WAKING_PATIENCE: Duration = Duration::from_secs(90);
+/// How long a woken `main` is waited for before something else is asked: it hears of what that changes. Not for
+/// ever, since it may itself be what asks.
+const MAIN_PATIENCE: Duration = Duration::from_secs(10);
 /// Events of processes that a slow reader may miss before it must ask for the list.
 const PROCESS_EVENTS: usize = 512;
 
@@ -70,6 +76,10 @@ pub enum RuntimePhase {
     Changing,
     /// `main` is up.
     Running,
+    /// All that `main` runs is up, and Node is on its way to sleep, asleep, or on its way back.
+    Asleep,
+    /// The same, and Node is back; `main` is being built in it.
+    Waking,
     /// `main` is on its way down for good, and `uninit` runs.
     Exiting,
     /// `uninit` is done.
@@ -177,6 +187,8 @@ pub struct ServiceContext {
     pub spawning: tokio::sync::Mutex<()>,
     /// The runtime's actor.
     pub runtime_slot: Slot<RuntimeMsg>,
+    /// The way to Node.
+    pub door: Door,
     /// Event ids under which an action's form was made in this generation.
     pub forms: Forms,
     /// What the service is held for; the document shows it.
@@ -228,6 +240,7 @@ impl ServiceContext {
             container_slot: Slot::default(),
             spawning: tokio::sync::Mutex::default(),
             runtime_slot: Slot::default(),
+            door: Door::default(),
             forms: Forms::default(),
             held: Mutex::default(),
             parking: tokio::sync::Mutex::default(),
@@ -310,16 +323,17 @@ impl ServiceContext {
         self.wishes.send_modify(|count| *count += 1);
     }
 
-    /// Asks the connected runtime.
+    /// Asks the connected runtime; wakes it if it sleeps.
     ///
     /// # Errors
-    /// When none is connected, or as the runtime answers.
+    /// When none is connected, or does not wake, or as the runtime answers.
     pub async fn call_runtime(
         &self,
         method: &str,
         params: Value,
         patience: Duration,
     ) -> Result<Value, Problem> {
+        let _visit = self.visit().await?;
         let link = self.runtime.borrow().clone();
         let Some(link) = link else {
             return Err(Problem::new(
@@ -331,6 +345,50 @@ impl ServiceContext {
             ));
         };
         Ok(link.peer.call(method, params, patience).await?)
+    }
+
+    /// Enters Node's door, after waking it if need be.
+    async fn visit(&self) -> Result<Visit, Problem> {
+        let mut phase = self.phase.subscribe();
+        loop {
+            let visit = self.door.enter();
+            // In this order: from here on it cannot fall asleep.
+            if let Some(visit) = visit
+                && *phase.borrow_and_update() != RuntimePhase::Asleep
+            {
+                let up = phase.wait_for(|phase| *phase != RuntimePhase::Waking);
+                let _ = tokio::time::timeout(MAIN_PATIENCE, up).await;
+                return Ok(visit);
+            }
+            self.runtime_slot.cast(RuntimeMsg::Input(Input::Rouse));
+            let awake = phase.wait_for(|phase| *phase != RuntimePhase::Asleep);
+            let awake = tokio::time::timeout(WAKING_PATIENCE, awake).await;
+            if !matches!(awake, Ok(Ok(_))) {
+                let service = &self.id;
+                return Err(Problem::new(
+                    Kind::Timeout,
+                    format!(
+                        "`{service}` did not wake up; see `coppice service why {service}`, or restart it"
+                    ),
+                ));
+            }
+        }
+    }
+
+    /// Whether this generation waits for changes that nobody here would tell it of: another core was told.
+    pub(super) fn has_lost_callbacks(&self, generation: u64) -> bool {
+        let asleep = self.entry().ok().and_then(|entry| entry.asleep);
+        asleep.is_some_and(|asleep| asleep.watches) && self.callbacks().generation() != generation
+    }
+
+    /// Whether this core has put the service's Node to sleep, or has met none of it yet.
+    pub(super) fn may_sleep(&self) -> bool {
+        self.door.is_shut() || self.callbacks().generation() == 0
+    }
+
+    /// Whether the package waits for any change.
+    pub(super) fn watches(&self) -> bool {
+        !self.callbacks().is_empty()
     }
 
     fn callbacks(&self) -> MutexGuard<'_, Callbacks> {
@@ -378,8 +436,15 @@ impl ServiceContext {
     }
 
     /// Delivers what these changes fire, beside the caller: whoever tells of a change tells several
-    /// services, and none may wait for one that does not read.
+    /// services, and none may wait for one that does not read. Node that sleeps is woken instead.
     pub fn fire(self: &Arc<Self>, changed: &[Changed]) {
+        let Some(visit) = self.door.enter() else {
+            if self.callbacks().would_fire(changed) {
+                self.door.miss(changed);
+                self.runtime_slot.cast(RuntimeMsg::Input(Input::Rouse));
+            }
+            return;
+        };
         let due = self.drop_callbacks(|callbacks| callbacks.fire(changed));
         let link = self.runtime.borrow().clone();
         let Some(link) = link.filter(|_| !due.is_empty()) else {
@@ -387,6 +452,7 @@ impl ServiceContext {
         };
         let service = Arc::clone(self);
         tokio::spawn(async move {
+            let _visit = visit;
             let deliver = async {
                 for id in due {
                     let params = json!({ "id": id, "args": [] });
@@ -433,8 +499,16 @@ impl ServiceContext {
 
     /// As [`Self::record`], beside the caller: a handler never waits for the disk.
     pub fn record_later(self: &Arc<Self>, event: Event) {
+        self.record_then(event, ());
+    }
+
+    /// The same; `kept` is dropped when it is written.
+    pub(super) fn record_then(self: &Arc<Self>, event: Event, kept: impl Send + 'static) {
         let service = Arc::clone(self);
-        tokio::spawn(async move { service.record(event).await });
+        tokio::spawn(async move {
+            service.record(event).await;
+            drop(kept);
+        });
     }
 
     /// Adds a restart record, with the last lines of the service's log.

@@ -143,10 +143,8 @@ impl Actor for HealthActor {
         myself.send_message(HealthMsg::Reported)?;
         // What an earlier incarnation showed outlives it in the document. This one knows no check
         // yet, so nothing would clear what the container or the runtime took down with it.
-        if !matches!(
-            *service.phase.borrow(),
-            RuntimePhase::Changing | RuntimePhase::Running
-        ) {
+        let phase = service.phase.borrow().clone();
+        if !phase.is_up() && phase != RuntimePhase::Changing {
             service
                 .host
                 .document
@@ -217,7 +215,10 @@ impl HealthState {
     fn take_reports(&mut self, now: Mono) -> bool {
         let up = match *self.service.phase.borrow() {
             RuntimePhase::Booting => return false,
-            RuntimePhase::Changing | RuntimePhase::Running => true,
+            RuntimePhase::Changing
+            | RuntimePhase::Running
+            | RuntimePhase::Asleep
+            | RuntimePhase::Waking => true,
             RuntimePhase::Idle
             | RuntimePhase::Exiting
             | RuntimePhase::Exited

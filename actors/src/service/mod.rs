@@ -19,6 +19,7 @@ pub mod container;
 mod context;
 pub mod custody;
 pub mod daemons;
+mod door;
 pub(crate) mod explain;
 pub mod health;
 mod hold;

@@ -71,6 +71,7 @@ pub(crate) fn host(layout: HostLayout, backend: Arc<dyn Backend>, document: Docu
         layer: data.join("base/layer"),
         layout,
         language: "en_US".to_owned(),
+        sleep_after: None,
     })
 }
 

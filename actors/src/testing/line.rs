@@ -51,7 +51,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         }
     }
 
-    async fn next(&mut self) -> Option<Message> {
+    pub(crate) async fn next(&mut self) -> Option<Message> {
         let mut buffer = [0; 4096];
         loop {
             if let Some(message) = self.decoder.next() {

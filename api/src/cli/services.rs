@@ -172,6 +172,10 @@ fn status_words(status: &Value) -> String {
             lines.push(format!("  {label}{text}"));
         }
     }
+    let asleep = show::text(&entry["asleep"], "since");
+    if !asleep.is_empty() {
+        lines.push(format!("  its JavaScript sleeps since: {asleep}"));
+    }
     let members = |value: &Value| value.as_object().cloned().unwrap_or_default();
     for check in members(&entry["statusInfo"]["health"]).values() {
         lines.push(

@@ -85,6 +85,11 @@ export class Connection {
     socket.on('close', () => this.#away());
   }
 
+  /** Whether the host is there and owes no answer. */
+  get isIdle(): boolean {
+    return this.#isUp && this.#pending.size === 0;
+  }
+
   /** Calls the host and waits for its answer, however long it is away. */
   call(method: string, params: unknown): Promise<unknown> {
     const id = ++this.#lastId;

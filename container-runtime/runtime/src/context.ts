@@ -11,6 +11,7 @@ export class Context {
   #leave: (() => unknown)[] = [];
   #callbacks: number[] = [];
   #isAlive = true;
+  #hasCleanUps = false;
 
   /** `onDrop` is told the callbacks of every context that is left, this one's or below. */
   constructor(onDrop: (callbacks: readonly number[]) => void) {
@@ -19,6 +20,11 @@ export class Context {
 
   get isAlive(): boolean {
     return this.#isAlive;
+  }
+
+  /** Whether the package has nothing to clean up, here or below. */
+  get isBare(): boolean {
+    return !this.#hasCleanUps && [...this.#children.values()].every(child => child.isBare);
   }
 
   /** A new child; one of the same name is left first. */
@@ -42,11 +48,17 @@ export class Context {
     this.#children.delete(name);
   }
 
-  /** Queues `fn` for the end; false when there is no end left to wait for. */
+  /** Queues `fn` of the package's for the end; false when there is no end left to wait for. */
   onLeave(fn: () => unknown): boolean {
     if (!this.#isAlive) return false;
+    this.#hasCleanUps = true;
     this.#leave.push(fn);
     return true;
+  }
+
+  /** Queues `fn` of the runtime's own, which is of this process alone. */
+  onEnd(fn: () => void): void {
+    if (this.#isAlive) this.#leave.push(fn);
   }
 
   /** Callbacks that end with this context. */

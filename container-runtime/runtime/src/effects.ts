@@ -146,7 +146,7 @@ export function makeEffects(means: Means, context: Context | null, eventId: stri
     getSystemSmtp: watch('get-system-smtp'),
   };
   // Queued before anything of the package's: its own clean-ups already see a context that is left.
-  context?.onLeave(() => {
+  context?.onEnd(() => {
     effects.isInContext = false;
     effects.constRetry = undefined;
   });

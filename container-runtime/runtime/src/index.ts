@@ -4,14 +4,18 @@
  * Usage: `node index.js [socket [package]]`; both have their place in the container as default.
  */
 import module from 'node:module';
+import { giveMemoryBack } from './memory.js';
 import { COMPILE_CACHE, HOST_SOCKET, PACKAGE } from './paths.js';
 import { runRuntime } from './runtime.js';
 import { isObject } from './message.js';
+import { hasWork, livingPipes } from './sleep.js';
 
 declare const COPPICE_RUNTIME_VERSION: string;
-const SAVE_CODE_AFTER_MS = 2000;
+/** From what a service's start asked for last to what is done once for it. */
+const STARTED_AFTER_MS = 2000;
 
 const saveCompiledCode = keepCompiledCode();
+let starting: NodeJS.Timeout | undefined;
 // Packages carry what newer Nodes call deprecated; nobody who reads a service's log can act on it.
 process.noDeprecation = true;
 
@@ -24,11 +28,16 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
   process.on(signal, () => console.error(`${signal} is ignored: the host stops a service by asking`));
 }
 
-const { COPPICE_GENERATION: generation, COPPICE_BOOT: boot } = process.env;
+const { COPPICE_GENERATION: generation, COPPICE_BOOT: boot, COPPICE_SLEEP_AFTER_MS: sleepAfter } = process.env;
 // Ours, not the package's: whatever it starts inherits the environment.
 delete process.env['NODE_COMPILE_CACHE'];
 delete process.env['COPPICE_GENERATION'];
 delete process.env['COPPICE_BOOT'];
+delete process.env['COPPICE_SLEEP_AFTER_MS'];
+
+// Made by their first use, which would look like the package's work if it came later.
+void [process.stdout, process.stderr];
+const streams = livingPipes();
 
 const [, , socket = HOST_SOCKET, packagePath = PACKAGE] = process.argv;
 runRuntime({
@@ -39,10 +48,21 @@ runRuntime({
     boot: boot ?? '',
     generation: generation === undefined ? null : Number(generation),
   },
-  // Later: a service's first start should not wait for a disk.
-  onInit: () => setTimeout(saveCompiledCode, SAVE_CODE_AFTER_MS).unref(),
+  sleepAfterMs: sleepAfter === undefined ? null : Number(sleepAfter),
+  // The connection is one more.
+  hasWork: () => hasWork(streams + 1),
+  onUp: () => {
+    clearTimeout(starting);
+    // Later: a service's first start should not wait for a disk.
+    starting = setTimeout(started, STARTED_AFTER_MS).unref();
+  },
   onExit: () => process.exit(0),
 });
+
+function started(): void {
+  saveCompiledCode();
+  giveMemoryBack();
+}
 
 /**
  * Lets the next runtime start from compiled code: compiling a package is most of its start.

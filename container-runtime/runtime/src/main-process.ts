@@ -31,6 +31,11 @@ export class StoppedWhileStarting extends Error {
 export class MainProcess {
   #state: State = { name: 'idle' };
 
+  /** Whether a main lives of which nothing would end with this process. */
+  get isHeldByHost(): boolean {
+    return this.#state.name === 'running' && this.#state.main.isHeldByHost === true;
+  }
+
   /** Resolves once a main is built: the one that lives, or the one that `build` makes. */
   async start(build: () => Promise<RunningMain>): Promise<void> {
     for (;;) {

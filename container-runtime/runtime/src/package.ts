@@ -12,6 +12,8 @@ export interface Action {
 }
 
 export interface RunningMain {
+  /** Says that all it runs is with the host, so that it may be made anew at any time. */
+  readonly isHeldByHost?: boolean;
   term(): Promise<unknown>;
 }
 

@@ -4,6 +4,7 @@ import { lifeCycleError, procedureError } from './errors.js';
 import { isObject, type Outcome, type RpcErrorObject } from './message.js';
 import type { InitKind } from './package.js';
 import { Service } from './service.js';
+import { Sleep } from './sleep.js';
 
 const METHOD_NOT_FOUND = -32601;
 const INVALID_PARAMS = -32602;
@@ -12,9 +13,13 @@ export interface Options {
   readonly socket: string;
   readonly packagePath: string;
   readonly identity: Identity;
-  /** Called after an `init` has succeeded. */
-  readonly onInit: () => void;
-  /** Called after `exit` was answered. */
+  /** Milliseconds without anything to do after which it sleeps; null when it never does. */
+  readonly sleepAfterMs: number | null;
+  /** Whether anything of the package's keeps the process alive. */
+  readonly hasWork: () => boolean;
+  /** Called after an `init` or a `start` has succeeded. */
+  readonly onUp: () => void;
+  /** Called after `exit` was answered, or when it falls asleep. */
   readonly onExit: () => void;
 }
 
@@ -22,19 +27,28 @@ export interface Options {
 class InvalidParams extends Error {}
 
 /** Connects; returns the connection, which lives until it is closed. */
-export function runRuntime({ socket, packagePath, identity, onInit, onExit }: Options): Connection {
+export function runRuntime({ socket, packagePath, identity, sleepAfterMs, hasWork, onUp, onExit }: Options): Connection {
   const service = new Service(packagePath, (method, params) => connection.call(method, params));
+  const { generation } = identity;
+  const sleep = new Sleep(generation === null ? null : sleepAfterMs, {
+    isIdle: () => service.isIdle && connection.isIdle && !hasWork(),
+    ask: () => connection.call('fall-asleep', { generation }),
+    end: () => void connection.close().then(onExit),
+  });
   const connection = new Connection(socket, identity, {
     request: async (method, params) => {
+      sleep.stir();
       const outcome = await answer(service, method, params);
-      if (method === 'init' && 'result' in outcome) onInit();
+      if ((method === 'init' || method === 'start') && 'result' in outcome) onUp();
       if (method === 'exit' && 'result' in outcome) {
         // After this turn: the answer is written when it starts, and sent when closing is done.
         setImmediate(() => void connection.close().then(onExit));
       }
+      sleep.stir();
       return outcome;
     },
     notification: (method, params) => {
+      sleep.stir();
       const id = isObject(params) ? params['id'] : undefined;
       if (method === 'callback' && typeof id === 'number') service.deliver(id);
     },

@@ -103,6 +103,11 @@ export class Service {
     });
   }
 
+  /** Whether all of it could be made anew without anybody noticing. */
+  get isIdle(): boolean {
+    return this.#main.isHeldByHost && this.#underWay.size === 0 && this.#root.isBare;
+  }
+
   /** The host was away: what it may have forgotten is said again. */
   hostReturned(): void {
     this.#callbacks.deliverAll();

@@ -39,7 +39,9 @@ function run(members: string): void {
     socket: host.socketPath,
     packagePath: writePackage(host.dir, members),
     identity: { build: '0', boot: 'boot', generation: 4 },
-    onInit: () => undefined,
+    sleepAfterMs: null,
+    hasWork: () => false,
+    onUp: () => undefined,
     onExit: exits,
   });
 }

@@ -141,6 +141,18 @@ export interface HostedDaemon {
     readonly user?: string;
     readonly mounts?: readonly HostedMount[];
   };
+  readonly ready?: HostedReady;
+}
+
+/** When such a daemon counts as ready: while something listens on its port. */
+export interface HostedReady {
+  readonly name: string;
+  readonly port: number;
+  readonly protocol: 'tcp' | 'udp';
+  readonly graceMs: number;
+  readonly everyMs: number;
+  readonly well: string | null;
+  readonly unwell: string;
 }
 
 /** A volume in such a daemon's root. */

@@ -6,7 +6,7 @@
  */
 import type { Action } from './action.js';
 import type { Backup } from './backup.js';
-import { startService } from './daemons/service.js';
+import { startService, type RunningService } from './daemons/service.js';
 import type { SubcontainerSpec } from './daemons/subcontainer.js';
 import type { Units } from './daemons/unit.js';
 import { Dependency } from './dependency.js';
@@ -42,7 +42,7 @@ export interface PackageExports {
   readonly manifest: Manifest;
   readonly init: (o: { effects: Effects; kind: InitKind }) => Promise<void>;
   readonly uninit: (o: { effects: Effects; target: UninitTarget | null }) => Promise<void>;
-  readonly main: (o: { effects: Effects }) => Promise<{ build(): Promise<{ term(): Promise<void> }> }>;
+  readonly main: (o: { effects: Effects }) => Promise<{ build(): Promise<RunningService> }>;
   readonly createBackup: (o: { effects: Effects }) => Promise<void>;
   readonly actions: { get(id: string): Action | undefined };
 }

@@ -13,6 +13,7 @@ import {
   portListening,
   units,
   type CheckResult,
+  type SubcontainerSpec,
   type Units,
 } from '../src/index.js';
 import { withHost, type HostOptions, type TestHost } from '../src/testing/index.js';
@@ -21,6 +22,8 @@ import { box, built, config, hello } from './fixture.js';
 const isWell = { result: 'success', message: null } as const;
 const well = (): Promise<CheckResult> => Promise.resolve(isWell);
 const main = hello.volume('main');
+
+const elsewhere = (): SubcontainerSpec => hello.subcontainer({ image: 'hello' });
 
 const running = (all: Units, work: (host: TestHost) => Promise<void>, options: HostOptions = {}): Promise<void> =>
   withHost(
@@ -58,6 +61,46 @@ describe('where Coppice takes daemons', () => {
         await host.until('its check is told', () => host.health.get('server')?.result === 'success');
       },
     ));
+
+  it('a port that nobody waits for is looked at by the host, and nothing of the service is in the package', () =>
+    running(
+      units({
+        server: daemon({ in: box, command: ['/a'], ready: { name: 'Page', check: portListening(80, { well: 'Up' }), graceMs: 1, everyMs: 500 } }),
+        quiet: daemon({ in: elsewhere(), command: ['/b'], ready: { name: null, check: portListening(81) } }),
+        plain: daemon({ in: elsewhere(), command: ['/c'] }),
+      }),
+      async host => {
+        expect(host.daemons.map(one => one.ready)).toEqual([
+          { name: 'Page', port: 80, protocol: 'tcp', graceMs: 1, everyMs: 500, well: 'Up', unwell: 'nothing listens on port 80' },
+          undefined,
+          undefined,
+        ]);
+        expect(host.health.get('server')).toEqual({ name: 'Page', result: 'success', message: 'Up' });
+        expect(host.asked('set-health')).toEqual([]);
+        expect(host.isHeldByHost).toBe(true);
+        await host.stop();
+        expect(host.isHeldByHost).toBe(false);
+      },
+    ));
+
+  it.each([
+    ['a check of its own', units({ a: daemon({ in: elsewhere(), command: ['/a'], ready: { name: 'A', check: well } }) })],
+    ['one that is looked at too rarely', units({ a: daemon({ in: elsewhere(), command: ['/a'], ready: { name: 'A', check: portListening(1), everyMs: 90_000 } }) })],
+    [
+      'a port that another unit waits for',
+      units({
+        a: daemon({ in: elsewhere(), command: ['/a'], ready: { name: 'A', check: portListening(1) } }),
+        b: healthCheck({ name: 'B', check: well }, { requires: ['a'] }),
+      }),
+    ],
+    ['work that is done once', units({ a: daemon({ in: elsewhere(), command: ['/a'] }), once: oneshot(() => Promise.resolve()) })],
+    ['a daemon that the package runs', units({ a: daemon({ in: elsewhere(), command: ['/a'], graceMs: 600_000 }) })],
+  ])('%s keeps the service in the package', (_, all) =>
+    running(all, async host => {
+      expect(host.daemons.every(one => one.ready === undefined)).toBe(true);
+      expect(host.isHeldByHost).toBe(false);
+      await host.until('it is brought up', () => host.daemons.length + host.programs.running.length > 0);
+    }));
 
   it('a changed setting asks for a restart, once', () =>
     withHost(built(), async host => {

@@ -106,6 +106,29 @@ describe('following', () => {
     );
   });
 
+  it('as it is written, a step hears of what this package writes, and watches nothing', () => {
+    const seen: number[] = [];
+    // A watch has to be ended with its scope.
+    const onLeaveContext = (): void => expect.unreachable('it watches');
+    return effectsOf(
+      async effects => {
+        seen.push(await use(effects, model.asWritten, value => value.a));
+        await model.asWritten.read({ ...effects, onLeaveContext }, () => undefined);
+      },
+      async host => {
+        for (const a of [1, 2]) {
+          await model.merge({ a });
+          await host.until('it was seen', () => seen.at(-1) === a);
+        }
+        await model.merge({ a: 2 });
+        await model.merge({ b: 5 });
+        await model.merge({ a: 3 });
+        await host.until('the last was seen', () => seen.at(-1) === 3);
+        expect(seen).toEqual([0, 1, 2, 3]);
+      },
+    );
+  });
+
   it('each value is given once, in order, until the scope is left', () => {
     const seen: number[] = [];
     return effectsOf(

@@ -41,7 +41,9 @@ it('lives through install, a form, a start, a stop, a backup hook and an uninsta
     socket: host.socketPath,
     packagePath: join(javascript, 'index.js'),
     identity: { build: 'test', boot: 'test', generation: null },
-    onInit: () => undefined,
+    sleepAfterMs: null,
+    hasWork: () => false,
+    onUp: () => undefined,
     onExit: () => undefined,
   });
   try {
@@ -63,8 +65,9 @@ it('lives through install, a form, a start, a stop, a backup hook and an uninsta
     const form = await host.must('execute', { id: 'b', procedure: '/actions/set-greeting/getInput', input: { prefill: null } });
     expect(form).toMatchObject({ eventId: 'b', value: { greeting: 'Hello' }, spec: { greeting: { type: 'text' } } });
     await host.must('start');
-    expect(host.last('set-daemons')).toMatchObject({ daemons: [{ id: 'server', command: ['/hello'], image: { id: 'hello' } }] });
-    await host.until(() => host.methods().includes('set-health'));
+    expect(host.last('set-daemons')).toMatchObject({
+      daemons: [{ id: 'server', command: ['/hello'], image: { id: 'hello' }, ready: { name: 'Page', port: 8080 } }],
+    });
     const done = await host.must('execute', { id: 'b', procedure: '/actions/set-greeting/run', input: { input: { greeting: 'Hi' } } });
     expect(done).toMatchObject({ version: '1', message: 'Hi' });
     await host.until(() => host.methods().includes('restart'));

@@ -10,7 +10,7 @@ const main = pkg.volume('main');
 
 /** What runs. Called on every start, and again when what it uses changes. */
 export async function daemons(effects: Effects): Promise<Units> {
-  const { text } = await use(effects, settings);
+  const { text } = await use(effects, settings.asWritten);
   await mkdir(main.path('www'), { recursive: true });
   await writeFile(main.path('www/index.html'), `<!doctype html><meta charset="utf-8"><h1>${escaped(text)}</h1>\n`);
 

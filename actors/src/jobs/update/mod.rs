@@ -139,7 +139,11 @@ async fn begin(host: &Arc<Host>, opened: &Opened, id: &str) -> Result<Journal, P
     );
     let planned = plan(data.as_deref(), ends.0, ends.1)
         .map_err(|refused| Problem::invalid(format!("`{id}`: {refused}")))?;
-    if planned.by_old && host.service(id).is_none_or(|one| !can_be_asked(&one)) {
+    if planned.by_old
+        && host
+            .service(id)
+            .is_none_or(|one| !one.phase.borrow().is_initialised())
+    {
         return Err(Problem::invalid(format!(
             "only the installed version of `{id}` can turn its data into what {} takes over, and it is not up; \
              see `coppice service why {id}`, then update again",
@@ -181,14 +185,6 @@ async fn begin(host: &Arc<Host>, opened: &Opened, id: &str) -> Result<Journal, P
             Ok(journal)
         })
         .await
-}
-
-/// Whether the package's JavaScript is there to be asked.
-fn can_be_asked(service: &ServiceContext) -> bool {
-    matches!(
-        *service.phase.borrow(),
-        RuntimePhase::Idle | RuntimePhase::Running | RuntimePhase::Changing
-    )
 }
 
 /// What people see of an update, in its order.
@@ -366,7 +362,7 @@ impl Run<'_> {
                 entry.parked = None;
                 entry.held = None;
                 entry.status_info.error = None;
-                entry.status_info.started = None;
+                entry.went_down();
                 kept.archive.root = opened.root;
                 kept.pending_init = Some(InitKind::Update);
                 transaction.put_package(&id, &entry)?;

@@ -139,9 +139,9 @@ async fn roll_back(
                 entry.restarts = now.restarts;
                 entry.parked = None;
                 entry.held = None;
+                entry.went_down();
                 let status = &mut entry.status_info;
                 status.error = None;
-                status.started = None;
                 if let DesiredStatus::Restarting { .. } = status.desired {
                     status.desired = DesiredStatus::Running;
                 }

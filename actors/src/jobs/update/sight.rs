@@ -90,7 +90,7 @@ impl Sight {
         if let Some(error) = &status.error {
             return Input::Ill(error.details.clone());
         }
-        if *phase != RuntimePhase::Running || status.started.is_none() {
+        if !phase.is_up() || status.started.is_none() {
             return Input::Coming("it is not up yet".to_owned());
         }
         // One that is loading runs, and may be at it for days.

@@ -263,8 +263,9 @@ impl ContainerShell {
     ) -> Result<(), ActorProcessingErr> {
         let service = Arc::clone(&self.service);
         service.container.send_replace(ContainerPhase::Down);
-        // Nothing that ran in it may be shown as running until its successor is up.
+        // Nothing that ran in it may be shown as running until its successor is up, nor be taken for asleep.
         service.reports.clear();
+        let _ = service.door.open();
         let noted = Arc::clone(&service);
         tokio::spawn(async move { note_down(&noted).await });
         // One that could not be looked at may run, with a runtime in it that thinks so: all is begun anew.
@@ -335,7 +336,7 @@ fn told(failure: Failure) -> (Cause, Option<std::time::Duration>, String) {
 async fn note_down(service: &Arc<ServiceContext>) {
     let written = service
         .update("container-down", |entry| {
-            entry.status_info.started = None;
+            entry.went_down();
             Ok(())
         })
         .await;

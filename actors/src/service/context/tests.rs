@@ -114,3 +114,112 @@ async fn a_restart_record_is_numbered_and_durable_when_it_is_told() {
     assert_eq!(records.keys().copied().collect::<Vec<_>>(), [1, 2]);
     assert_eq!(records[&2].what, "daemon main");
 }
+
+/// Stands in for the runtime's actor: what it is told comes out.
+struct Ear;
+
+impl ractor::Actor for Ear {
+    type Msg = RuntimeMsg;
+    type State = tokio::sync::mpsc::UnboundedSender<RuntimeMsg>;
+    type Arguments = tokio::sync::mpsc::UnboundedSender<RuntimeMsg>;
+
+    async fn pre_start(
+        &self,
+        _: ractor::ActorRef<RuntimeMsg>,
+        out: Self::Arguments,
+    ) -> Result<Self::State, ractor::ActorProcessingErr> {
+        Ok(out)
+    }
+
+    async fn handle(
+        &self,
+        _: ractor::ActorRef<RuntimeMsg>,
+        message: RuntimeMsg,
+        out: &mut Self::State,
+    ) -> Result<(), ractor::ActorProcessingErr> {
+        let _ = out.send(message);
+        Ok(())
+    }
+}
+
+/// A service that sleeps, and what its runtime's actor is told.
+async fn sleeper(service: &ServiceContext) -> tokio::sync::mpsc::UnboundedReceiver<RuntimeMsg> {
+    let (out, told) = tokio::sync::mpsc::unbounded_channel();
+    let (actor, _) = ractor::Actor::spawn(None, Ear, out).await.unwrap();
+    service.runtime_slot.set(actor);
+    assert!(service.door.shut());
+    service.phase.send_replace(RuntimePhase::Asleep);
+    told
+}
+
+#[tokio::test]
+async fn whoever_asks_a_sleeping_runtime_wakes_it_and_waits_until_its_main_is_up() {
+    let at = testing::host();
+    let service = at.installed("a").await;
+    let mut told = sleeper(&service).await;
+    let asks = Arc::clone(&service);
+    let mut answer = tokio::spawn(async move { asks.visit().await.is_ok() });
+    let first = told.recv().await;
+    assert!(
+        matches!(first, Some(RuntimeMsg::Input(Input::Rouse))),
+        "{first:?}"
+    );
+    service.door.open();
+    service.phase.send_replace(RuntimePhase::Waking);
+    tokio::time::pause();
+    let early = tokio::time::timeout(MAIN_PATIENCE / 2, &mut answer).await;
+    assert!(early.is_err(), "`main` does not hear yet");
+    service.phase.send_replace(RuntimePhase::Running);
+    assert!(answer.await.unwrap());
+}
+
+#[tokio::test]
+async fn a_change_that_a_sleeping_runtime_waits_for_wakes_it_and_stays_to_be_heard() {
+    let at = testing::host();
+    let service = at.installed("a").await;
+    let mut told = sleeper(&service).await;
+    let watched = Watched::Status("c".into());
+    service.watch(watched.clone(), 7).unwrap();
+    let changed = [Changed::One(watched)];
+    service.fire(&[Changed::One(Watched::Smtp)]);
+    service.fire(&changed);
+    let first = told.recv().await;
+    assert!(
+        matches!(first, Some(RuntimeMsg::Input(Input::Rouse))),
+        "{first:?}"
+    );
+    assert!(told.try_recv().is_err(), "nobody waited for the other one");
+    assert!(service.watches());
+    // It stayed awake after all, and hears of it now.
+    let missed = service.door.open();
+    assert_eq!(missed, changed);
+    let mut line = connect(&service);
+    service.fire(&missed);
+    let params = json!({ "id": 7, "args": [] });
+    let method = coppice_wire::runtime::CALLBACK.to_owned();
+    assert_eq!(
+        heard(&mut line).await,
+        Message::Notification { method, params }
+    );
+    assert!(!service.watches());
+}
+
+#[tokio::test]
+async fn what_a_sleeper_waited_for_is_lost_with_the_core_that_was_told() {
+    let at = testing::host();
+    let service = at.installed("a").await;
+    for (watches, known, lost) in [(true, 4, true), (false, 4, false), (true, 5, false)] {
+        let written = service.update("test", move |entry| {
+            entry.asleep = Some(crate::model::Asleep {
+                since: coppice_clock::Wall::now(),
+                generation: 5,
+                container: String::new(),
+                watches,
+            });
+            Ok(())
+        });
+        written.await.unwrap();
+        service.begin_watching(known);
+        assert_eq!(service.has_lost_callbacks(5), lost);
+    }
+}

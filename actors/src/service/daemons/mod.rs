@@ -328,6 +328,12 @@ impl DaemonsState {
 
     /// The Node process ended while nobody watched.
     fn runtime_died(&self, exit: &ProcessExited) {
+        let entry = self.service.entry().ok();
+        let asleep = entry.and_then(|entry| entry.asleep);
+        if asleep.is_some_and(|asleep| exit.generation == Some(asleep.generation)) {
+            // It had leave, however it ended.
+            return;
+        }
         if let Some(cause) = cause(exit) {
             let action = "it ended while Coppice was away; the runtime is started again; what the old one had \
                           started was ended";
@@ -341,12 +347,10 @@ impl DaemonsState {
     /// end is told by somebody else.
     fn is_on_its_own(&self) -> bool {
         let service = &self.service;
+        let phase = service.phase.borrow().clone();
         self.is_wanted()
             && *service.container.borrow() == ContainerPhase::Up
-            && matches!(
-                *service.phase.borrow(),
-                RuntimePhase::Running | RuntimePhase::Changing
-            )
+            && (phase.is_up() || phase == RuntimePhase::Changing)
             && service.runtime.borrow().is_some()
     }
 

@@ -99,6 +99,7 @@ impl Grown {
                 Input::AgentUp {
                     live: Some(1),
                     next: 1,
+                    asleep: None,
                 },
                 Input::RuntimeEnded {
                     generation: 1,
@@ -317,6 +318,7 @@ async fn what_fails_while_its_dependency_is_down_is_held_until_that_is_well() {
         let again = Input::AgentUp {
             live: Some(1),
             next: 1,
+            asleep: None,
         };
         grown.service.runtime_slot.cast(RuntimeMsg::Input(again));
     }

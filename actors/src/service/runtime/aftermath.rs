@@ -1,6 +1,6 @@
 //! What follows when a runtime, or its `main`, has failed: it is held, or it is told and tried again.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use coppice_clock::Mono;
 use coppice_supervision::ExitReason;
@@ -81,13 +81,9 @@ impl RuntimeShell {
         Err(ExitReason::Abnormal(coppice_supervision::Failure::text(words)).into())
     }
 
-    /// Writes it down, beside the caller. The report it comes from is not acknowledged before.
+    /// Writes it down. The report it comes from is not acknowledged before.
     fn tell(&mut self, event: Event) {
-        let (service, told) = (Arc::clone(&self.service), self.told.take());
-        tokio::spawn(async move {
-            service.record(event).await;
-            drop(told);
-        });
+        self.service.record_then(event, self.told.take());
     }
 
     /// Keeps what failed from being tried again, with a record of why.

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use coppice_clock::Wall;
+use coppice_containers::Inspection;
 use coppice_wire::agent::{
     KILL_GENERATION, KillGeneration, LIST, ProcessKind, ProcessList, SPAWN, Spawn,
 };
@@ -9,9 +11,9 @@ use serde_json::{Value, json};
 
 use super::{
     super::{ServiceContext, daemons::hosted},
-    step::Input,
+    step::{Input, SETTLE_DEADLINE},
 };
-use crate::link::Peer;
+use crate::{link::Peer, model::Asleep};
 
 /// The agent answers from memory and `fork`; a slow disk may hold Node's binary.
 const AGENT_PATIENCE: Duration = Duration::from_secs(30);
@@ -41,23 +43,88 @@ fn outlived(list: &ProcessList, next: u64) -> BTreeSet<u64> {
         .collect()
 }
 
-/// What lives in the container, and the generation that comes next.
+/// What lives in the container, and the generation that comes next; `may_sleep` unless it is wanted awake.
 pub(super) async fn find_runtime(
     service: &Arc<ServiceContext>,
     agent: &Peer,
+    may_sleep: bool,
 ) -> Result<Input, String> {
     let live = live_runtime(&ask_list(agent).await?);
     if let Some(generation) = live {
         service.begin_watching(generation);
     }
-    let next = match live {
+    let asleep = match live {
+        None if may_sleep => sleeping(service).await?,
+        _ => None,
+    };
+    let next = match live.or(asleep) {
         Some(generation) => generation,
         None => {
             let next = service.host.document.next_generation(&service.id).await;
             next.map_err(|error| error.to_string())?
         }
     };
-    Ok(Input::AgentUp { live, next })
+    Ok(Input::AgentUp { live, next, asleep })
+}
+
+/// The generation that fell asleep in this container, unless a later one was begun.
+async fn sleeping(service: &Arc<ServiceContext>) -> Result<Option<u64>, String> {
+    let asleep = service.entry().ok().and_then(|entry| entry.asleep);
+    // The note of one that has come back since is taken away beside us.
+    let Some(asleep) = asleep.filter(|_| service.may_sleep()) else {
+        return Ok(None);
+    };
+    let is_last = service.host.document.generation(&service.id) == asleep.generation;
+    let is_here = container_life(service).await? == asleep.container;
+    Ok((is_last && is_here).then_some(asleep.generation))
+}
+
+async fn container_life(service: &ServiceContext) -> Result<String, String> {
+    let inspected = service.host.backend.inspect(&service.instance).await;
+    match inspected.map_err(|error| error.to_string())? {
+        Inspection::Running(life) => Ok(life.boot),
+        _ => Err("the container does not run".to_owned()),
+    }
+}
+
+/// Has Node end if nobody is asking it anything; tells whether it may.
+pub(super) async fn give_leave(service: &Arc<ServiceContext>, generation: u64) -> bool {
+    // An action is asked twice, for its form and to run; in between it is not over.
+    if service.exclusive.try_lock().is_err() || !service.door.shut() {
+        return false;
+    }
+    // The next generation has not made them.
+    service.forms.forget();
+    let noted = async {
+        let asleep = Asleep {
+            since: Wall::now(),
+            generation,
+            container: container_life(service).await?,
+            watches: service.watches(),
+        };
+        write_asleep(service, Some(asleep)).await
+    };
+    // Before the machine takes it for asleep without the note.
+    let noted = tokio::time::timeout(SETTLE_DEADLINE / 2, noted).await;
+    match noted.unwrap_or_else(|_| Err("the store did not answer in time".to_owned())) {
+        Ok(()) => true,
+        Err(why) => {
+            tracing::warn!(service = service.id, why, "it is not put to sleep");
+            // The write may be on its way all the same; this one comes after it.
+            if let Err(why) = write_asleep(service, None).await {
+                tracing::warn!(service = service.id, why, "it is shown as asleep");
+            }
+            false
+        }
+    }
+}
+
+async fn write_asleep(service: &Arc<ServiceContext>, asleep: Option<Asleep>) -> Result<(), String> {
+    let written = service.update("asleep", move |entry| {
+        entry.asleep = asleep;
+        Ok(())
+    });
+    written.await.map_err(|problem| problem.details)
 }
 
 pub(super) async fn spawn(service: &Arc<ServiceContext>, generation: u64) -> Result<(), String> {
@@ -73,6 +140,7 @@ pub(super) async fn spawn(service: &Arc<ServiceContext>, generation: u64) -> Res
             .map_err(|error| error.to_string())?;
     }
     take_subcontainers_away(service).await?;
+    let sleep_after = service.host.sleep_after;
     let request = Spawn {
         id: format!("runtime-{generation}"),
         generation: Some(generation),
@@ -94,8 +162,10 @@ pub(super) async fn spawn(service: &Arc<ServiceContext>, generation: u64) -> Res
             ("HOME", "/root".to_owned()),
             ("COPPICE_GENERATION", generation.to_string()),
         ]
+        .into_iter()
+        .chain(sleep_after.map(|after| ("COPPICE_SLEEP_AFTER_MS", after.as_millis().to_string())))
         .map(|(name, value)| (name.to_owned(), value))
-        .into(),
+        .collect(),
         cwd: None,
         grace_ms: None,
     };

@@ -20,10 +20,10 @@ use coppice_wire::{
 };
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde_json::{Value, json};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, oneshot};
 
 use self::{
-    agent::{ask_list, find_runtime, kill_generation, live_runtime, spawn},
+    agent::{ask_list, find_runtime, give_leave, kill_generation, live_runtime, spawn},
     phase::phase_of,
     step::{Effect, Input, State},
 };
@@ -33,7 +33,7 @@ use super::{
 use crate::{
     ids,
     link::{CallError, Peer},
-    model::{DesiredStatus, ErrorInfo},
+    model::{DesiredStatus, ErrorInfo, PackageEntry},
     problem::Problem,
     relay::relay,
     text::cut,
@@ -54,6 +54,13 @@ pub enum RuntimeMsg {
     Input(Input),
     /// A runtime ended, as a report says that is not acknowledged before this is dropped.
     Ended(Input, Arc<ProcessReport>),
+    /// A runtime has nothing to do, and asks whether it may end.
+    Drowsy {
+        /// Its generation.
+        generation: u64,
+        /// Where the answer goes.
+        leave: oneshot::Sender<bool>,
+    },
     /// The agent's connection came or went.
     Agent(Option<Peer>),
     /// Something may have been missed: ask the agent whether the runtime still lives.
@@ -80,6 +87,8 @@ pub struct RuntimeShell {
     hold: Option<Hold>,
     /// A failed `start` is on record; it is tried for ever, and told once.
     start_failed: bool,
+    /// Where Node waits for leave to end.
+    leave: Option<oneshot::Sender<bool>>,
     /// There while an end is handled: kept until what is written about it is durable.
     told: Option<Arc<ProcessReport>>,
 }
@@ -116,6 +125,7 @@ impl Actor for RuntimeActor {
             since: Mono::now(),
             hold: None,
             start_failed: false,
+            leave: None,
             told: None,
         })
     }
@@ -138,6 +148,10 @@ impl Actor for RuntimeActor {
                         shell.step(Input::Desired(wish), &myself);
                     }
                 }
+            }
+            RuntimeMsg::Drowsy { generation, leave } => {
+                shell.leave = Some(leave);
+                shell.step(Input::Drowsy { generation }, &myself);
             }
             RuntimeMsg::Ended(input, told) => {
                 shell.told = Some(told);
@@ -189,6 +203,19 @@ impl RuntimeShell {
         }
         let generation = state.generation();
         self.announce(&state);
+        if !matches!(
+            state,
+            State::Waiting | State::Settling { .. } | State::Asleep { .. } | State::Waking { .. }
+        ) {
+            // A new generation waits for nothing yet: it reads what was missed anew.
+            let missed = self.service.door.open();
+            self.service.fire(&missed);
+        }
+        if let State::Asleep { generation } = state
+            && self.service.has_lost_callbacks(generation)
+        {
+            tell(myself, RuntimeMsg::Input(Input::Rouse));
+        }
         if !matches!(state, State::Held { .. }) {
             self.hold = None;
         }
@@ -199,7 +226,7 @@ impl RuntimeShell {
     }
 
     fn announce(&self, state: &State) {
-        let phase = phase_of(state);
+        let phase = phase_of(state, &self.service.phase.borrow());
         let mut initialised = false;
         self.service.phase.send_if_modified(|now| {
             let changed = *now != phase;
@@ -214,7 +241,7 @@ impl RuntimeShell {
     }
 
     fn perform(
-        &self,
+        &mut self,
         effect: Effect,
         generation: Option<u64>,
         now: Mono,
@@ -241,6 +268,18 @@ impl RuntimeShell {
                         .err()
                         .map(Input::SpawnFailed)
                 });
+            }
+            Effect::GiveLeave { generation } => {
+                let leave = self.leave.take();
+                answer(myself, async move {
+                    let may = give_leave(&service, generation).await;
+                    // One that has hung up asks again.
+                    let _ = leave.map(|leave| leave.send(may));
+                    (!may).then_some(Input::NotYet)
+                });
+            }
+            Effect::RefuseLeave => {
+                let _ = self.leave.take().map(|leave| leave.send(false));
             }
             Effect::KillGeneration { generation } => {
                 tokio::spawn(async move { kill_generation(&service, generation).await });
@@ -289,8 +328,9 @@ impl RuntimeShell {
             }
             Effect::ClearRun => {
                 service.reports.clear();
-                self.note(|status| {
-                    status.started = None;
+                self.note(|entry| {
+                    entry.went_down();
+                    let status = &mut entry.status_info;
                     if let DesiredStatus::Restarting { .. } = status.desired {
                         status.desired = DesiredStatus::Running;
                     }
@@ -299,20 +339,20 @@ impl RuntimeShell {
             Effect::NoteStarted => self.note_started(myself),
             Effect::NoteStopped => {
                 service.reports.clear();
-                self.note(|status| status.started = None);
+                self.note(PackageEntry::went_down);
             }
             Effect::ShowError(mut details) => {
                 cut(&mut details, SHOWN_BYTES);
                 let debug = format!("generation {}", generation.unwrap_or_default());
-                self.note(move |status| {
-                    status.error = Some(ErrorInfo {
+                self.note(move |entry| {
+                    entry.status_info.error = Some(ErrorInfo {
                         details,
                         debug,
                         info: Value::Null,
                     });
                 });
             }
-            Effect::ClearError => self.note(|status| status.error = None),
+            Effect::ClearError => self.note(|entry| entry.status_info.error = None),
         }
     }
 
@@ -333,12 +373,12 @@ impl RuntimeShell {
         });
     }
 
-    fn note(&self, change: impl FnOnce(&mut crate::model::StatusInfo) + Send + 'static) {
+    fn note(&self, change: impl FnOnce(&mut PackageEntry) + Send + 'static) {
         let service = Arc::clone(&self.service);
         tokio::spawn(async move {
             let written = service
                 .update("runtime", move |entry| {
-                    change(&mut entry.status_info);
+                    change(entry);
                     Ok(())
                 })
                 .await;
@@ -355,6 +395,7 @@ impl RuntimeShell {
         tokio::spawn(async move {
             let written = service
                 .update("runtime-started", |entry| {
+                    entry.asleep = None;
                     let status = &mut entry.status_info;
                     status.desired = status.desired.came_up(status.started.is_some());
                     status.started.get_or_insert_with(Wall::now);
@@ -374,14 +415,16 @@ impl RuntimeShell {
 
     /// Asks the agent what runs, so that a living Node is adopted instead of started again.
     fn look_for_runtime(&self, agent: Peer, myself: &ActorRef<RuntimeMsg>) {
-        if !matches!(self.state, Some(State::Waiting)) {
-            return;
-        }
+        let may_sleep = match self.state {
+            Some(State::Waiting) => true,
+            Some(State::Waking { .. }) => false,
+            _ => return,
+        };
         let service = Arc::clone(&self.service);
         answer(myself, async move {
             // Until it answers or hangs up; a new connection begins this anew.
             loop {
-                match find_runtime(&service, &agent).await {
+                match find_runtime(&service, &agent, may_sleep).await {
                     Ok(input) => return Some(input),
                     Err(why) if agent.has_ended() => {
                         tracing::debug!(service = service.id, why, "the agent hung up");

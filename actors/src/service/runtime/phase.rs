@@ -1,10 +1,28 @@
 //! How far the runtime is, as others see it.
 
-use super::{super::RuntimePhase, step::State};
+use super::{
+    super::RuntimePhase,
+    step::{Origin, State},
+};
 
-/// What is told of a state.
-pub(super) fn phase_of(state: &State) -> RuntimePhase {
+/// What is told of a state, to whom `before` was told last.
+pub(super) fn phase_of(state: &State, before: &RuntimePhase) -> RuntimePhase {
+    let was_asleep = matches!(before, RuntimePhase::Asleep | RuntimePhase::Waking);
     match state {
+        State::Settling { .. }
+        | State::Asleep { .. }
+        | State::Waking { .. }
+        | State::Launching {
+            origin: Origin::Woken { .. },
+            ..
+        }
+        | State::Initialising {
+            origin: Origin::Woken { .. },
+            ..
+        } => RuntimePhase::Asleep,
+        State::Idle { adopted: true, .. } | State::Starting { .. } if was_asleep => {
+            RuntimePhase::Waking
+        }
         State::Waiting
         | State::Launching { .. }
         | State::Initialising { .. }
@@ -24,9 +42,17 @@ pub(super) fn phase_of(state: &State) -> RuntimePhase {
 }
 
 impl RuntimePhase {
-    /// Whether the package's `init` is done, and the package can be asked.
+    /// Whether the package's `init` is done, and the package can be asked; one that sleeps is woken by that.
     pub(crate) const fn is_initialised(&self) -> bool {
-        matches!(self, Self::Idle | Self::Changing | Self::Running)
+        matches!(
+            self,
+            Self::Idle | Self::Changing | Self::Running | Self::Asleep | Self::Waking
+        )
+    }
+
+    /// Whether all that `main` runs is up, be Node there or not.
+    pub(crate) const fn is_up(&self) -> bool {
+        matches!(self, Self::Running | Self::Asleep | Self::Waking)
     }
 }
 
@@ -43,6 +69,7 @@ mod tests {
             Input::AgentUp {
                 live: Some(1),
                 next: 2,
+                asleep: None,
             },
             Input::RuntimeUp { generation: 1 },
             Input::InitDone(Ok(())),
@@ -52,7 +79,8 @@ mod tests {
         let mut phases = Vec::new();
         for input in inputs {
             state = state.step(input, Mono::from_millis(1_000)).0;
-            phases.push(phase_of(&state));
+            let before = phases.last().unwrap_or(&RuntimePhase::Booting);
+            phases.push(phase_of(&state, before));
         }
         phases
     }

@@ -16,6 +16,10 @@
 //!                                                               └──────── Running ──────────┘
 //!  Idle or Running ──exit──▶ Exiting ──answered──▶ Exited
 //!  Failed, or Idle after a start that failed ──hold──▶ Held ──release, or a new wish──▶ Waiting, or Idle
+//!
+//!  Running ──drowsy──▶ Settling ──Node ended──▶ Asleep ──roused, or another wish──▶ Waking ──agent up──▶ Launching
+//!     ▲                   │ not yet                ▲
+//!     └───────────────────┘                        └── Waiting, when the agent is up and the mark says so
 //! ```
 //!
 //! Invariants:
@@ -24,16 +28,25 @@
 //! - Every state on the way has a deadline; its successor is `Failed`, which names what was waited for.
 //! - A `main` that was adopted and is not wanted as it is, is stopped before anything else is asked of it.
 //! - What the user wants is read when it matters, never queued: the last wish wins.
+//! - From `Settling` to the next `Idle` all that the service runs is kept by the host: whatever becomes of Node
+//!   in `Settling` is no death, and what was noted as running stays noted.
 //! - What is held is not tried until it is released or its owner wishes something. `Held` is a state
 //!   to rest in ([`super::super::hold`] watches for what is missing), so it has no deadline.
+
+mod effect;
+mod ending;
+mod input;
+mod rising;
+mod sleeping;
+mod wishes;
 
 use std::time::Duration;
 
 use coppice_clock::Mono;
 use coppice_supervision::variants;
 
+pub use self::{effect::Effect, input::Input};
 use super::failure::Failure;
-use crate::model::DesiredStatus;
 
 /// From the agent's answer to the runtime's hello. Node boots in well under a second on a slow disk.
 pub const LAUNCH_DEADLINE: Duration = Duration::from_secs(60);
@@ -45,8 +58,45 @@ pub const START_DEADLINE: Duration = Duration::from_secs(10 * 60);
 pub const STOP_DEADLINE: Duration = Duration::from_secs(150);
 /// `exit` stops, then runs the package's `uninit`.
 pub const EXIT_DEADLINE: Duration = Duration::from_secs(10 * 60);
+/// From the leave to sleep to Node's end, which has nothing left to do.
+pub const SETTLE_DEADLINE: Duration = Duration::from_secs(10);
+/// What the `init` of a woken package has, which migrates nothing, when only its `uninit` is wanted: whoever removes
+/// it waits for all of that ([`crate::jobs`]), and does not come back.
+pub const LEAVE_DEADLINE: Duration = Duration::from_secs(30);
 /// Between two tries of a `start` that failed; the contract's figure.
 pub const START_RETRY: Duration = Duration::from_secs(10);
+
+/// What a Node process comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Started, in a container where nothing ran.
+    New,
+    /// It ran before this actor did.
+    Adopted,
+    /// Started for a service that slept: what it had declared is running.
+    Woken {
+        /// Its `uninit` is wanted as soon as its `init` has answered.
+        to_leave: bool,
+    },
+}
+
+impl Origin {
+    /// Whether `main` may be up although this actor has not started it.
+    const fn may_be_up(self) -> bool {
+        !matches!(self, Self::New)
+    }
+}
+
+/// What is to follow when Node has gone to sleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Then {
+    /// Nothing.
+    Sleep,
+    /// It is wanted again.
+    Wake,
+    /// Its `uninit` is wanted.
+    Leave,
+}
 
 /// Where the runtime stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,8 +107,8 @@ pub enum State {
     Launching {
         /// Its generation.
         generation: u64,
-        /// Whether it ran before this actor did.
-        adopted: bool,
+        /// What it comes from.
+        origin: Origin,
         /// When to give up.
         deadline: Mono,
     },
@@ -66,8 +116,8 @@ pub enum State {
     Initialising {
         /// Its generation.
         generation: u64,
-        /// Whether it ran before this actor did.
-        adopted: bool,
+        /// What it comes from.
+        origin: Origin,
         /// When to give up.
         deadline: Mono,
     },
@@ -97,6 +147,25 @@ pub enum State {
         /// Its generation.
         generation: u64,
     },
+    /// All that `main` runs is kept by the host, and Node may end.
+    Settling {
+        /// Its generation.
+        generation: u64,
+        /// When it is ended by force.
+        deadline: Mono,
+        /// What came up meanwhile.
+        then: Then,
+    },
+    /// `main` is up without Node, which ended for having nothing to do.
+    Asleep {
+        /// The generation that fell asleep.
+        generation: u64,
+    },
+    /// Node is wanted again; nobody has said yet which generation comes next.
+    Waking {
+        /// Its `uninit` is wanted.
+        to_leave: bool,
+    },
     /// `main` is being ended.
     Stopping {
         /// Its generation.
@@ -118,107 +187,9 @@ pub enum State {
 }
 
 variants!(
-    State: Waiting, Launching, Initialising, Idle, Starting, Running, Stopping, Exiting, Exited, Held,
-    Failed
+    State: Waiting, Launching, Initialising, Idle, Starting, Running, Settling, Asleep, Waking, Stopping,
+    Exiting, Exited, Held, Failed
 );
-
-/// What happens to a runtime.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Input {
-    /// The agent is connected; `live` is the generation of a Node process that already runs.
-    AgentUp {
-        /// Generation of a running Node process.
-        live: Option<u64>,
-        /// The generation to use for a new one.
-        next: u64,
-    },
-    /// The agent could not start Node.
-    SpawnFailed(String),
-    /// A Node process said hello.
-    RuntimeUp {
-        /// The generation it says it is.
-        generation: u64,
-    },
-    /// A Node process ended.
-    RuntimeEnded {
-        /// Its generation.
-        generation: u64,
-        /// Its exit code, when it had one.
-        code: Option<i32>,
-        /// The signal that ended it, when one did.
-        signal: Option<i32>,
-        /// How many processes the kernel killed for memory in its leaf, where that is counted.
-        oom_kills: Option<u64>,
-    },
-    /// The agent was asked what lives, and this generation's Node process does not.
-    RuntimeMissing {
-        /// Its generation.
-        generation: u64,
-    },
-    /// `init` answered.
-    InitDone(Result<(), String>),
-    /// `start` answered.
-    StartDone(Result<(), String>),
-    /// `stop` answered.
-    StopDone(Result<(), String>),
-    /// `exit` answered.
-    ExitDone(Result<(), String>),
-    /// Run the package's `uninit` and end.
-    Exit,
-    /// What is wanted may have changed.
-    Desired(DesiredStatus),
-    /// What has just failed is not to be tried again for now.
-    Hold,
-    /// What is held may be tried again.
-    Release,
-    /// A deadline or a retry may be due.
-    Wake,
-}
-
-variants!(
-    Input: AgentUp, SpawnFailed, RuntimeUp, RuntimeEnded, RuntimeMissing, InitDone, StartDone,
-    StopDone, ExitDone, Exit, Desired, Hold, Release, Wake
-);
-
-/// What the shell does for the machine, in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Kill everything of other generations that the agent knows of, then start Node as this one.
-    Spawn {
-        /// The new generation.
-        generation: u64,
-    },
-    /// Note that nothing runs any more: `started` and health are cleared, a restart is a run.
-    ClearRun,
-    /// Ask `init`.
-    CallInit,
-    /// Ask `start`.
-    CallStart,
-    /// Ask `stop`.
-    CallStop,
-    /// Ask `exit`.
-    CallExit,
-    /// Note that `main` is up (`started` is set, a restart is over or goes round once more), and
-    /// then send [`Input::Desired`] with what is wanted.
-    NoteStarted,
-    /// Note that `main` is down: `started` and health are cleared.
-    NoteStopped,
-    /// Show this error until the next success.
-    ShowError(String),
-    /// Clear the error shown.
-    ClearError,
-    /// Kill everything of a generation.
-    KillGeneration {
-        /// The generation.
-        generation: u64,
-    },
-    /// Send [`Input::Wake`] at this time.
-    WakeAt(Mono),
-    /// Send [`Input::Desired`] with what is wanted now.
-    AskDesired,
-    /// Look for an agent, as when this life began.
-    LookForAgent,
-}
 
 impl State {
     /// The generation that is alive in this state.
@@ -230,10 +201,15 @@ impl State {
             | Self::Idle { generation, .. }
             | Self::Starting { generation, .. }
             | Self::Running { generation }
+            | Self::Settling { generation, .. }
             | Self::Stopping { generation, .. }
             | Self::Exiting { generation, .. } => Some(*generation),
             Self::Held { generation } => *generation,
-            Self::Waiting | Self::Exited | Self::Failed(_) => None,
+            Self::Waiting
+            | Self::Asleep { .. }
+            | Self::Waking { .. }
+            | Self::Exited
+            | Self::Failed(_) => None,
         }
     }
 
@@ -246,10 +222,13 @@ impl State {
             Self::Starting { deadline, .. } => Some((*deadline, "the package's main to start")),
             Self::Stopping { deadline, .. } => Some((*deadline, "the package's main to stop")),
             Self::Exiting { deadline, .. } => Some((*deadline, "the package's uninit")),
+            Self::Settling { deadline, .. } => Some((*deadline, "the Node runtime to fall asleep")),
             Self::Waiting
             | Self::Idle { .. }
             | Self::Held { .. }
             | Self::Running { .. }
+            | Self::Asleep { .. }
+            | Self::Waking { .. }
             | Self::Exited
             | Self::Failed(_) => None,
         }
@@ -259,11 +238,8 @@ impl State {
     #[must_use]
     pub fn step(self, input: Input, now: Mono) -> (Self, Vec<Effect>) {
         match input {
-            Input::AgentUp { live, next } => self.agent_up(live, next, now),
-            Input::SpawnFailed(why) => match self {
-                Self::Launching { .. } => (Self::Failed(Failure::Spawn(why)), vec![]),
-                other => (other, vec![]),
-            },
+            Input::AgentUp { live, next, asleep } => self.agent_up(live, next, asleep, now),
+            Input::SpawnFailed(why) => self.spawn_failed(why),
             Input::RuntimeUp { generation } => self.runtime_up(generation, now),
             Input::RuntimeEnded {
                 generation,
@@ -279,421 +255,19 @@ impl State {
                 self.runtime_ended(generation, ended)
             }
             Input::RuntimeMissing { generation } => self.runtime_missing(generation),
-            Input::InitDone(result) => self.init_done(result),
+            Input::InitDone(result) => self.init_done(result, now),
             Input::StartDone(result) => self.start_done(result, now),
             Input::StopDone(result) => self.stop_done(result),
             Input::ExitDone(result) => self.exit_done(result),
+            Input::Drowsy { generation } => self.drowsy(generation, now),
+            Input::NotYet => self.not_yet(now),
+            Input::Rouse => self.rouse(),
             Input::Exit => self.exit(now),
             Input::Desired(desired) => self.desired(desired, now),
             Input::Hold => (self.hold(), vec![]),
             Input::Release => self.release(),
             Input::Wake => self.wake(now),
         }
-    }
-
-    fn agent_up(self, live: Option<u64>, next: u64, now: Mono) -> (Self, Vec<Effect>) {
-        match self {
-            Self::Waiting => {
-                let deadline = now + LAUNCH_DEADLINE;
-                let wake = Effect::WakeAt(deadline);
-                match live {
-                    Some(generation) => (
-                        Self::Launching {
-                            generation,
-                            adopted: true,
-                            deadline,
-                        },
-                        vec![wake],
-                    ),
-                    None => (
-                        Self::Launching {
-                            generation: next,
-                            adopted: false,
-                            deadline,
-                        },
-                        vec![Effect::ClearRun, Effect::Spawn { generation: next }, wake],
-                    ),
-                }
-            }
-            // The agent redialled: the same container, the same Node, nothing to do. A Node that
-            // died meanwhile is reported by the agent's journal.
-            other => (other, vec![]),
-        }
-    }
-
-    fn runtime_up(self, generation: u64, now: Mono) -> (Self, Vec<Effect>) {
-        match self {
-            Self::Launching {
-                generation: expected,
-                adopted,
-                ..
-            } if expected == generation => {
-                let deadline = now + INIT_DEADLINE;
-                (
-                    Self::Initialising {
-                        generation,
-                        adopted,
-                        deadline,
-                    },
-                    vec![Effect::CallInit, Effect::WakeAt(deadline)],
-                )
-            }
-            // The connection was lost and is back while a call was under way: ask again. Calls are
-            // idempotent in the runtime.
-            Self::Initialising {
-                generation: same,
-                adopted,
-                deadline,
-            } if same == generation => (
-                Self::Initialising {
-                    generation,
-                    adopted,
-                    deadline,
-                },
-                vec![Effect::CallInit],
-            ),
-            Self::Starting {
-                generation: same,
-                deadline,
-            } if same == generation => (
-                Self::Starting {
-                    generation,
-                    deadline,
-                },
-                vec![Effect::CallStart],
-            ),
-            Self::Stopping {
-                generation: same,
-                deadline,
-            } if same == generation => (
-                Self::Stopping {
-                    generation,
-                    deadline,
-                },
-                vec![Effect::CallStop],
-            ),
-            Self::Exiting {
-                generation: same,
-                deadline,
-            } if same == generation => (
-                Self::Exiting {
-                    generation,
-                    deadline,
-                },
-                vec![Effect::CallExit],
-            ),
-            other => (other, vec![]),
-        }
-    }
-
-    fn runtime_ended(self, ended: u64, failure: Failure) -> (Self, Vec<Effect>) {
-        let well = matches!(failure, Failure::Ended { code: Some(0), .. });
-        match self {
-            // The package's uninit ended the process before its answer arrived: that is an answer.
-            Self::Exiting { generation, .. } if generation == ended && well => (
-                Self::Exited,
-                vec![Effect::KillGeneration { generation }, Effect::NoteStopped],
-            ),
-            Self::Failed(_) | Self::Exited | Self::Waiting => (self, vec![]),
-            // What it ran is killed with it: from here on nothing of it may be shown as current.
-            other if other.generation() == Some(ended) => (
-                Self::Failed(failure),
-                vec![
-                    Effect::KillGeneration { generation: ended },
-                    Effect::NoteStopped,
-                ],
-            ),
-            other => (other, vec![]),
-        }
-    }
-
-    fn runtime_missing(self, missing: u64) -> (Self, Vec<Effect>) {
-        match self {
-            // Asked before the agent had started it, perhaps; the deadline sees to it otherwise.
-            Self::Launching { .. } | Self::Failed(_) | Self::Exited | Self::Waiting => {
-                (self, vec![])
-            }
-            other if other.generation() == Some(missing) => (
-                Self::Failed(Failure::Vanished),
-                vec![
-                    Effect::KillGeneration {
-                        generation: missing,
-                    },
-                    Effect::NoteStopped,
-                ],
-            ),
-            other => (other, vec![]),
-        }
-    }
-
-    fn init_done(self, result: Result<(), String>) -> (Self, Vec<Effect>) {
-        match (self, result) {
-            (
-                Self::Initialising {
-                    generation,
-                    adopted,
-                    ..
-                },
-                Ok(()),
-            ) => (
-                Self::Idle {
-                    generation,
-                    adopted,
-                    retry_at: None,
-                },
-                vec![Effect::ClearError, Effect::AskDesired],
-            ),
-            (Self::Initialising { generation, .. }, Err(why)) => (
-                Self::Failed(Failure::Init(why.clone())),
-                vec![
-                    Effect::ShowError(why),
-                    Effect::KillGeneration { generation },
-                ],
-            ),
-            (other, _) => (other, vec![]),
-        }
-    }
-
-    fn start_done(self, result: Result<(), String>, now: Mono) -> (Self, Vec<Effect>) {
-        match (self, result) {
-            (Self::Starting { generation, .. }, Ok(())) => (
-                Self::Running { generation },
-                // The wish is read again once the note is durable: until then it still says that a
-                // restart is under way, and following it would stop what has just come up.
-                vec![Effect::ClearError, Effect::NoteStarted],
-            ),
-            (Self::Starting { generation, .. }, Err(why)) => {
-                let retry_at = now + START_RETRY;
-                (
-                    Self::Idle {
-                        generation,
-                        adopted: false,
-                        retry_at: Some(retry_at),
-                    },
-                    vec![Effect::ShowError(why), Effect::WakeAt(retry_at)],
-                )
-            }
-            (other, _) => (other, vec![]),
-        }
-    }
-
-    fn stop_done(self, result: Result<(), String>) -> (Self, Vec<Effect>) {
-        match (self, result) {
-            (Self::Stopping { generation, .. }, Ok(())) => (
-                Self::Idle {
-                    generation,
-                    adopted: false,
-                    retry_at: None,
-                },
-                vec![Effect::NoteStopped, Effect::AskDesired],
-            ),
-            // The runtime dropped its main whatever `term` said; what the failed stop left behind
-            // would meet the next start, so this generation ends here.
-            (Self::Stopping { generation, .. }, Err(why)) => (
-                Self::Failed(Failure::Stop(why.clone())),
-                vec![
-                    Effect::NoteStopped,
-                    Effect::ShowError(why),
-                    Effect::KillGeneration { generation },
-                ],
-            ),
-            (other, _) => (other, vec![]),
-        }
-    }
-
-    fn exit_done(self, result: Result<(), String>) -> (Self, Vec<Effect>) {
-        match (self, result) {
-            (Self::Exiting { generation, .. }, Ok(())) => (
-                Self::Exited,
-                vec![Effect::NoteStopped, Effect::KillGeneration { generation }],
-            ),
-            (Self::Exiting { generation, .. }, Err(why)) => (
-                Self::Failed(Failure::Uninit(why.clone())),
-                vec![
-                    Effect::NoteStopped,
-                    Effect::ShowError(why),
-                    Effect::KillGeneration { generation },
-                ],
-            ),
-            (other, _) => (other, vec![]),
-        }
-    }
-
-    fn exit(self, now: Mono) -> (Self, Vec<Effect>) {
-        match self {
-            Self::Idle { generation, .. }
-            | Self::Running { generation }
-            | Self::Starting { generation, .. }
-            | Self::Stopping { generation, .. } => {
-                let deadline = now + EXIT_DEADLINE;
-                (
-                    Self::Exiting {
-                        generation,
-                        deadline,
-                    },
-                    vec![Effect::CallExit, Effect::WakeAt(deadline)],
-                )
-            }
-            Self::Held {
-                generation: Some(generation),
-            } => Self::Idle {
-                generation,
-                adopted: false,
-                retry_at: None,
-            }
-            .exit(now),
-            // Nothing was initialised, so there is nothing to uninitialise.
-            Self::Waiting | Self::Held { generation: None } => {
-                (Self::Exited, vec![Effect::NoteStopped])
-            }
-            Self::Launching { generation, .. } | Self::Initialising { generation, .. } => (
-                Self::Exited,
-                vec![Effect::NoteStopped, Effect::KillGeneration { generation }],
-            ),
-            Self::Exiting { .. } | Self::Exited | Self::Failed(_) => (self, vec![]),
-        }
-    }
-
-    fn hold(self) -> Self {
-        match self {
-            Self::Failed(_) => Self::Held { generation: None },
-            Self::Idle {
-                generation,
-                retry_at: Some(_),
-                ..
-            } => Self::Held {
-                generation: Some(generation),
-            },
-            other => other,
-        }
-    }
-
-    fn release(self) -> (Self, Vec<Effect>) {
-        match self {
-            Self::Held {
-                generation: Some(generation),
-            } => (
-                Self::Idle {
-                    generation,
-                    adopted: false,
-                    retry_at: None,
-                },
-                vec![Effect::AskDesired],
-            ),
-            Self::Held { generation: None } => (Self::Waiting, vec![Effect::LookForAgent]),
-            other => (other, vec![]),
-        }
-    }
-
-    fn desired(self, desired: DesiredStatus, now: Mono) -> (Self, Vec<Effect>) {
-        match self {
-            // Whoever wishes something knows better than we whether it may go well: a start tries at
-            // once, and a stop brings the service where it can be configured.
-            Self::Held {
-                generation: Some(generation),
-            } => Self::Idle {
-                generation,
-                adopted: false,
-                retry_at: None,
-            }
-            .desired(desired, now),
-            Self::Held { generation: None } => self.release(),
-            // `main` may be up since before a stop or a restart was wanted, which nobody did then.
-            Self::Idle {
-                generation,
-                adopted: true,
-                ..
-            } if desired != DesiredStatus::Running => Self::stop(generation, now),
-            // A wish that comes while a failed start waits for its retry is a new one, since the
-            // shell sends only wishes that changed: try at once.
-            Self::Idle { generation, .. } if desired.wants_running() => {
-                let deadline = now + START_DEADLINE;
-                (
-                    Self::Starting {
-                        generation,
-                        deadline,
-                    },
-                    vec![Effect::CallStart, Effect::WakeAt(deadline)],
-                )
-            }
-            Self::Idle { generation, .. } => (
-                Self::Idle {
-                    generation,
-                    adopted: false,
-                    retry_at: None,
-                },
-                vec![],
-            ),
-            Self::Running { generation } | Self::Starting { generation, .. }
-                if !stays_up(&self, desired) =>
-            {
-                Self::stop(generation, now)
-            }
-            Self::Waiting
-            | Self::Launching { .. }
-            | Self::Initialising { .. }
-            | Self::Starting { .. }
-            | Self::Running { .. }
-            | Self::Stopping { .. }
-            | Self::Exiting { .. }
-            | Self::Exited
-            | Self::Failed(_) => (self, vec![]),
-        }
-    }
-
-    fn stop(generation: u64, now: Mono) -> (Self, Vec<Effect>) {
-        let deadline = now + STOP_DEADLINE;
-        (
-            Self::Stopping {
-                generation,
-                deadline,
-            },
-            vec![Effect::CallStop, Effect::WakeAt(deadline)],
-        )
-    }
-
-    fn wake(self, now: Mono) -> (Self, Vec<Effect>) {
-        if let Some((deadline, waited_for)) = self.deadline()
-            && now >= deadline
-        {
-            let kill = self
-                .generation()
-                .map(|generation| Effect::KillGeneration { generation });
-            return (
-                Self::Failed(Failure::Deadline(waited_for)),
-                kill.into_iter().chain([Effect::NoteStopped]).collect(),
-            );
-        }
-        match self {
-            Self::Idle {
-                generation,
-                adopted,
-                retry_at: Some(at),
-            } if now >= at => (
-                Self::Idle {
-                    generation,
-                    adopted,
-                    retry_at: None,
-                },
-                vec![Effect::AskDesired],
-            ),
-            other => (other, vec![]),
-        }
-    }
-}
-
-/// Whether `main` may stay as it is. A restart asked while it is still starting is remembered in
-/// the wish itself (`restart_again`), so the start goes on and the round follows it.
-const fn stays_up(state: &State, desired: DesiredStatus) -> bool {
-    match (state, desired) {
-        (_, DesiredStatus::Running)
-        | (State::Starting { .. }, DesiredStatus::Restarting { .. }) => true,
-        (
-            _,
-            DesiredStatus::Stopped
-            | DesiredStatus::Restarting { .. }
-            | DesiredStatus::BackingUp { .. },
-        ) => false,
     }
 }
 

@@ -32,6 +32,7 @@ const MACHINES: [Machine; 6] = [
             "Launching",
             "Initialising",
             "Starting",
+            "Settling",
             "Stopping",
             "Exiting",
         ],
@@ -111,6 +112,9 @@ const IMPOSSIBLE: &[Impossible] = &[
             "StartDone",
             "StopDone",
             "ExitDone",
+            "Drowsy",
+            "NotYet",
+            "Rouse",
             "Exit",
             "Desired",
             "Release",
@@ -126,6 +130,9 @@ const IMPOSSIBLE: &[Impossible] = &[
             "Initialising",
             "Starting",
             "Running",
+            "Settling",
+            "Asleep",
+            "Waking",
             "Stopping",
             "Exiting",
             "Exited",
@@ -177,6 +184,8 @@ const ELSEWHERE: &[(&str, &str, &[&str])] = &[
     ("runtime", "Initialising", &["Exit"]),
     // A removal of what waits for a dependency or for room.
     ("runtime", "Held", &["Exit"]),
+    ("runtime", "Settling", &["Exit"]),
+    ("runtime", "Waking", &["Exit"]),
     ("container", "Held", &["Stop"]),
     // Late answers to what was asked before the one try that is held.
     (

@@ -27,9 +27,14 @@ use super::{
     super::line::Line,
     chance::{Chance, Weather},
     exchange,
+    machine::below,
     recorder::Recorder,
 };
 
+/// The id of Node's question whether it may end.
+const LEAVE: i64 = 7;
+/// How long Node has nothing to do before it asks.
+const QUIET: Duration = Duration::from_secs(20);
 /// Between two tries to reach the core; the real ones take a quarter of a second at most.
 const REDIAL: Duration = Duration::from_millis(200);
 
@@ -68,6 +73,8 @@ struct Node {
     generation: u64,
     initialised: bool,
     main: bool,
+    /// All that `main` runs is kept by the host.
+    held: bool,
     /// Whoever starts or ends `main` waits until those before are done with it.
     turn: Arc<tokio::sync::Mutex<()>>,
     task: Option<AbortHandle>,
@@ -123,6 +130,11 @@ impl Inhabitant {
     /// Whether the package's `main` is up.
     pub(super) fn main_is_up(&self) -> bool {
         self.mind().node.as_ref().is_some_and(|node| node.main)
+    }
+
+    /// Whether no Node process lives.
+    pub(super) fn sleeps(&self) -> bool {
+        self.mind().node.is_none()
     }
 
     /// The Node process ends, with all that it started; `false` when there is none. `unseen`: what is
@@ -381,6 +393,13 @@ impl Inhabitant {
         true
     }
 
+    /// Whether it runs nothing itself.
+    fn is_idle(&self, generation: u64) -> bool {
+        let mind = self.mind();
+        let node = mind.node.as_ref();
+        node.is_some_and(|node| node.generation == generation && node.main && node.held)
+    }
+
     fn spawn_node(self: &Arc<Self>, id: &str, generation: u64) {
         self.started(id, ProcessKind::Runtime, generation);
         let silent = self.chance.strikes(Weather::NodeSilent);
@@ -389,6 +408,7 @@ impl Inhabitant {
             generation,
             initialised: false,
             main: false,
+            held: false,
             turn: Arc::default(),
             task: task.map(|task| task.abort_handle()),
         });
@@ -400,15 +420,38 @@ impl Inhabitant {
             let (done, mut answers) =
                 mpsc::unbounded_channel::<(Option<Id>, Result<Value, RpcError>)>();
             loop {
+                let idle = self.is_idle(generation);
                 let heard = tokio::select! {
                     biased;
                     Some((id, answer)) = answers.recv() => {
                         line.answer(id, answer).await;
                         continue;
                     }
-                    heard = line.heard() => heard,
+                    heard = line.next() => heard,
+                    () = sleep(QUIET), if idle => {
+                        let asks = Message::Request {
+                            id: Id::Number(LEAVE),
+                            method: "fall-asleep".to_owned(),
+                            params: json!({ "generation": generation }),
+                        };
+                        // A core that is gone is noticed by the next read.
+                        let _ = line.say(&asks).await;
+                        continue;
+                    }
                 };
-                let Some((id, method, _)) = heard else { break };
+                let (id, method) = match heard {
+                    Some(Message::Request { id, method, .. }) => (Some(id), method),
+                    Some(Message::Notification { method, .. }) => (None, method),
+                    Some(Message::Response { id, result }) => {
+                        if id == Some(Id::Number(LEAVE)) && result == Ok(Value::Bool(true)) {
+                            self.chance.delay(Weather::Exit).await;
+                            self.end_generation(generation, Some(0), None);
+                            return;
+                        }
+                        continue;
+                    }
+                    None => break,
+                };
                 let (inhabitant, done) = (Arc::clone(&self), done.clone());
                 tokio::spawn(async move {
                     if let Some(answer) = inhabitant.serve_node(generation, &method).await {
@@ -449,6 +492,7 @@ impl Inhabitant {
         }
         self.chance.delay(time).await;
         let failed = !migrates || self.chance.strikes(fails) && !self.is_done(method);
+        let held = below(2) == 0;
         let up = {
             let mut mind = self.mind();
             let node = mind.node.as_mut()?;
@@ -457,13 +501,18 @@ impl Inhabitant {
             }
             match method {
                 runtime::INIT => node.initialised |= !failed,
-                runtime::START => node.main |= !failed,
+                runtime::START if !node.main && !failed => {
+                    node.main = true;
+                    node.held = held;
+                }
+                runtime::START => {}
                 _ => node.main = false,
             }
             node.main
         };
         let daemon = format!("daemon-{generation}");
         match (method, up) {
+            (runtime::START, true) if self.is_idle(generation) => {}
             (runtime::START, true) => self.started(&daemon, ProcessKind::Exec, generation),
             (runtime::STOP | runtime::EXIT, _) => self.exited(&daemon, Some(0), None),
             _ => {}

@@ -22,6 +22,8 @@ pub(super) enum Rest {
     NotInstalled,
     Stopped,
     Running,
+    /// As running, without Node.
+    Asleep,
     /// With its reason and its next try.
     Parked,
     /// A job about it failed and says so; another uninstall is the way out.
@@ -80,8 +82,10 @@ pub(super) async fn standing(core: &Core, ground: &Ground, id: &str) -> Result<R
     if let (Some(ChildState::Running { .. }), Some(missing)) = (&tree, missing) {
         return Err(format!("{missing} does not run"));
     }
-    let up = ground.inhabitant(id).is_some_and(|one| one.main_is_up());
-    rest_of(&entry, &service, tree, runs, up)
+    let inhabitant = ground.inhabitant(id);
+    let up = inhabitant.as_ref().is_some_and(|one| one.main_is_up());
+    let sleeps = inhabitant.is_some_and(|one| one.sleeps());
+    rest_of(&entry, &service, tree, runs, (up, sleeps))
 }
 
 /// The first actor below a supervisor that does not run.
@@ -110,7 +114,7 @@ fn rest_of(
     service: &ServiceContext,
     tree: Option<ChildState>,
     runs: bool,
-    up: bool,
+    (up, sleeps): (bool, bool),
 ) -> Result<Rest, String> {
     let phase = service.phase.borrow().clone();
     let container = service.container.borrow().clone();
@@ -138,6 +142,15 @@ fn rest_of(
                 && up =>
         {
             Ok(Rest::Running)
+        }
+        (Some(ChildState::Running { .. }), None, DesiredStatus::Running)
+            if phase == RuntimePhase::Asleep
+                && container == ContainerPhase::Up
+                && started.is_some()
+                && entry.asleep.is_some()
+                && sleeps =>
+        {
+            Ok(Rest::Asleep)
         }
         _ => Err(format!(
             "wanted {desired:?}, tree {tree:?}, container {container:?} (runs: {runs}), runtime {phase:?}, \

@@ -22,7 +22,8 @@ use crate::{
 };
 
 /// An answer, and the state that waits for it.
-const AWAITED: [(&str, &str); 8] = [
+const AWAITED: [(&str, &str); 9] = [
+    ("NotYet", "Settling"),
     ("Looked", "Looking"),
     ("Cleared", "Clearing"),
     ("Created", "Creating"),
@@ -34,7 +35,15 @@ const AWAITED: [(&str, &str); 8] = [
 ];
 
 /// Where they find an actor; what is passed quickly is waited for, and what is come to rarely more often.
-pub(super) const STATES: [(&str, &str); 30] = [
+pub(super) const STATES: [(&str, &str); 38] = [
+    ("runtime", "Settling"),
+    ("runtime", "Settling"),
+    ("runtime", "Settling"),
+    ("runtime", "Asleep"),
+    ("runtime", "Asleep"),
+    ("runtime", "Waking"),
+    ("runtime", "Waking"),
+    ("runtime", "Waking"),
     ("runtime", "Waiting"),
     ("container", "Looking"),
     ("container", "Clearing"),
@@ -69,7 +78,7 @@ pub(super) const STATES: [(&str, &str); 30] = [
 
 /// Sends some to an actor of a service in `state`, or one of each; gives their names.
 pub(super) fn send(host: &Host, at: (&str, &str), id: &str, removal: &str) -> Vec<&'static str> {
-    let kinds = if at.0 == "container" { 8 } else { 13 };
+    let kinds = if at.0 == "container" { 8 } else { 16 };
     let mut which: Vec<u64> = (0..kinds).collect();
     for last in (1..which.len()).rev() {
         which.swap(last, below(last as u64 + 1) as usize);
@@ -113,9 +122,10 @@ fn send_one(
     // Asked by a removal that thinks it is up, or asked again.
     let exits = removal == "exit" || matches!(state, "Exiting" | "Exited");
     let input = match which {
-        0 if state != "Waiting" => runtime::Input::AgentUp {
+        0 if !matches!(state, "Waiting" | "Waking") => runtime::Input::AgentUp {
             live: Some(0),
             next: 0,
+            asleep: None,
         },
         1 if state != "Launching" => runtime::Input::SpawnFailed(failed()),
         2 => runtime::Input::RuntimeUp { generation: 0 },
@@ -132,10 +142,17 @@ fn send_one(
         7 => runtime::Input::StopDone(Err(failed())),
         8 => runtime::Input::ExitDone(Err(failed())),
         9 if exits => runtime::Input::Exit,
-        10 if matches!(state, "Exiting" | "Exited" | "Stopping" | "Waiting") => {
+        10 if matches!(
+            state,
+            "Exiting" | "Exited" | "Stopping" | "Waiting" | "Settling" | "Asleep" | "Waking"
+        ) =>
+        {
             runtime::Input::Desired(DesiredStatus::Running)
         }
         11 => runtime::Input::Release,
+        12 => runtime::Input::Drowsy { generation: 0 },
+        13 => runtime::Input::NotYet,
+        14 => runtime::Input::Rouse,
         _ => runtime::Input::Wake,
     };
     let name = input.variant();

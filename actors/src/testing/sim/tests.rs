@@ -101,6 +101,7 @@ fn the_service_trees_come_to_rest_after_every_storm() {
         Rest::NotInstalled,
         Rest::Stopped,
         Rest::Running,
+        Rest::Asleep,
         Rest::Parked,
         Rest::Unfinished,
     ];

@@ -1,6 +1,6 @@
 /** Checks: whether a service answers. */
 import { readFile } from 'node:fs/promises';
-import type { Effects, HealthResult } from '../effects.js';
+import type { Effects, HealthResult, HostedReady } from '../effects.js';
 import type { Command } from '../image.js';
 import type { ExecOptions, Subcontainer } from './subcontainer.js';
 
@@ -19,6 +19,9 @@ export interface CheckContext {
 
 /** Looks once. What it throws counts as a failure. */
 export type Check = (context: CheckContext) => Promise<CheckResult>;
+
+/** A check of a port, which Coppice can look at by itself. */
+export type PortCheck = Check & { readonly onPort: Pick<HostedReady, 'port' | 'protocol' | 'well' | 'unwell'> };
 
 /** What people read. */
 export interface CheckWords {
@@ -60,9 +63,11 @@ async function isListening(port: number, protocols: readonly string[]): Promise<
  * const ready = { name: 'Page', check: portListening(8080, { well: 'The page is ready', unwell: 'The page is not ready' }) };
  * ```
  */
-export function portListening(port: number, words: CheckWords & { readonly protocol?: 'tcp' | 'udp' } = {}): Check {
+export function portListening(port: number, words: CheckWords & { readonly protocol?: 'tcp' | 'udp' } = {}): PortCheck {
   const protocol = words.protocol ?? 'tcp';
-  return async () => said(await isListening(port, [protocol, `${protocol}6`]), words, `nothing listens on port ${port}`);
+  const unwell = words.unwell ?? `nothing listens on port ${port}`;
+  const check: Check = async () => said(await isListening(port, [protocol, `${protocol}6`]), words, unwell);
+  return Object.assign(check, { onPort: { port, protocol, well: words.well ?? null, unwell } });
 }
 
 /**
@@ -119,6 +124,11 @@ export function commandSucceeds(command: Command, words: CheckWords & ExecOption
     return said(exit.code === 0, words, stderr.trim().slice(0, 200) || 'not ready');
   };
   return Object.assign(check, { needsBox: true as const });
+}
+
+/** What it looks at, if that is a port and nothing else. */
+export function portOf(check: Check): PortCheck['onPort'] | null {
+  return 'onPort' in check ? (check as PortCheck).onPort : null;
 }
 
 /** Whether it looks into the daemon's subcontainer. */

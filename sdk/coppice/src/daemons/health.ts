@@ -10,8 +10,10 @@ import type { Ready } from './unit.js';
 
 const FIRST_MS = 25;
 const SLOWEST_MS = 1_000;
-const USUAL_GRACE_MS = 10_000;
-const USUAL_EVERY_MS = 5_000;
+/** Milliseconds for which a failure counts as starting, where nothing is said. */
+export const USUAL_GRACE_MS = 10_000;
+/** Milliseconds between two looks, where nothing is said. */
+export const USUAL_EVERY_MS = 5_000;
 /** The host may have forgotten; it is told again after this long. */
 const REPEAT_MS = 30_000;
 

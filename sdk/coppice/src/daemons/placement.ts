@@ -4,9 +4,10 @@
  * The rule is a function of what is declared, so that it can be read, tested and shown. Coppice runs
  * what it can run exactly as declared; everything else stays here, with its reason.
  */
-import type { HostedDaemon, HostedMount } from '../effects.js';
+import type { HostedDaemon, HostedMount, HostedReady } from '../effects.js';
 import { commandWords, type ImageStart } from '../image.js';
-import { needsBox } from './check.js';
+import { needsBox, portOf } from './check.js';
+import { USUAL_EVERY_MS, USUAL_GRACE_MS } from './health.js';
 import type { Daemon, Units } from './unit.js';
 
 /** Why a daemon stays with the package. */
@@ -27,9 +28,19 @@ export type StaysBecause =
 /** Who runs one daemon. */
 export type Placement = { readonly by: 'host' } | { readonly by: 'package'; readonly because: StaysBecause };
 
+/** Who looks whether one daemon is ready. */
+export type Looking =
+  /** Nobody: nobody wants to know. */
+  | { readonly by: 'nobody' }
+  | { readonly by: 'host'; readonly ready: HostedReady }
+  | { readonly by: 'package' };
+
 /** What the host takes at most; `actors/src/service/daemons/hosted/declared.rs`. */
 const NAME = /^[a-z0-9-]{1,40}$/;
 const LONGEST_GRACE_MS = 120_000;
+/** What it takes of a check; `actors/src/service/daemons/hosted/ready.rs`. */
+const EVERY_MS = { least: 100, most: 60_000 };
+const LONGEST_START_MS = 3_600_000;
 
 /**
  * Who runs each daemon of a service.
@@ -65,8 +76,22 @@ function staysBecause(id: string, daemon: Daemon, isShared: boolean): StaysBecau
   return null;
 }
 
+/**
+ * Who looks whether a daemon that the host runs is ready: the host, if it is a matter of a port and no other
+ * unit waits for the answer.
+ */
+export function lookingAt(id: string, { ready }: Daemon, { ordered }: Units): Looking {
+  const isRequired = ordered.some(([, unit]) => unit.requires?.includes(id) === true);
+  if (ready === undefined || (ready.name === null && !isRequired)) return { by: 'nobody' };
+  const { name, graceMs = USUAL_GRACE_MS, everyMs = USUAL_EVERY_MS } = ready;
+  const port = portOf(ready.check);
+  const isTaken = everyMs >= EVERY_MS.least && everyMs <= EVERY_MS.most && graceMs >= 0 && graceMs <= LONGEST_START_MS;
+  if (name === null || isRequired || port === null || !isTaken) return { by: 'package' };
+  return { by: 'host', ready: { name, graceMs, everyMs, ...port } };
+}
+
 /** A daemon in the host's words. */
-export function hosted(id: string, daemon: Daemon, start: ImageStart): HostedDaemon {
+export function hosted(id: string, daemon: Daemon, start: ImageStart, looking: Looking): HostedDaemon {
   const { image, mounts } = daemon.in;
   return {
     id,
@@ -74,6 +99,7 @@ export function hosted(id: string, daemon: Daemon, start: ImageStart): HostedDae
     env: daemon.env ?? {},
     cwd: daemon.cwd ?? start.workdir,
     ...(daemon.graceMs === undefined ? {} : { graceMs: daemon.graceMs }),
+    ...(looking.by === 'host' ? { ready: looking.ready } : {}),
     image: {
       id: image,
       user: daemon.user ?? start.user,

@@ -4,10 +4,13 @@
  * Invariant: what is ended is ended in the reverse of the order in which it was started, and a subcontainer
  * goes after the last that runs in it. Daemons that Coppice runs are not ended here: their host ends them,
  * after this.
+ *
+ * When Coppice runs and looks at everything there is, nothing of the service is in this process, which may then
+ * sleep: see `isHeldByHost`.
  */
 import type { Effects } from '../effects.js';
 import { imageStart } from '../image.js';
-import { hosted, placements } from './placement.js';
+import { hosted, lookingAt, placements, type Looking } from './placement.js';
 import { DaemonProcess } from './process.js';
 import { Subcontainer, type SubcontainerSpec } from './subcontainer.js';
 import type { Ready, Unit, Units } from './unit.js';
@@ -15,6 +18,8 @@ import { Watch } from './health.js';
 
 /** A service that runs. */
 export interface RunningService {
+  /** Whether nothing of it is in this process. */
+  readonly isHeldByHost: boolean;
   term(): Promise<void>;
 }
 
@@ -38,25 +43,33 @@ class Service implements RunningService {
   /** Ends what was started, youngest first. */
   readonly #ends: (() => Promise<void>)[] = [];
   #isEnding = false;
+  #isHeldByHost = false;
 
   constructor(
     private readonly effects: Effects,
     private readonly units: Units,
   ) {}
 
+  get isHeldByHost(): boolean {
+    return this.#isHeldByHost;
+  }
+
   async begin(): Promise<void> {
     const { setDaemons } = this.effects;
     const placed = placements(this.units, setDaemons !== undefined);
     const toHost = this.units.ordered.flatMap(([id, unit]) =>
-      unit.kind === 'daemon' && placed.get(id)?.by === 'host' ? [[id, unit] as const] : [],
+      unit.kind === 'daemon' && placed.get(id)?.by === 'host' ? [[id, unit, lookingAt(id, unit, this.units)] as const] : [],
     );
+    const looking = new Map<string, Looking>(toHost.map(([id, , by]) => [id, by]));
+    this.#isHeldByHost = this.units.ordered.every(([id]) => (looking.get(id)?.by ?? 'package') !== 'package');
     if (setDaemons !== undefined) {
       // Also when there is none: a former version of the package may have declared some.
-      const daemons = await Promise.all(toHost.map(async ([id, unit]) => hosted(id, unit, await imageStart(unit.in.image))));
+      const daemons = await Promise.all(toHost.map(async ([id, unit, by]) => hosted(id, unit, await imageStart(unit.in.image), by)));
       await setDaemons({ daemons });
     }
     for (const [id, unit] of this.units.ordered) {
-      const ready = unit.kind === 'oneshot' ? undefined : unit.ready;
+      const isLookedAt = (looking.get(id)?.by ?? 'package') === 'package';
+      const ready = unit.kind === 'oneshot' || !isLookedAt ? undefined : unit.ready;
       const watch = ready === undefined ? null : this.#watchFor(id, ready);
       const isHosted = placed.get(id)?.by === 'host';
       const work = this.#bring(id, unit, watch, isHosted);

@@ -33,6 +33,7 @@ const SETTLE_MS = 20;
 /** A file with a shape; made by {@link jsonFile} and its siblings. */
 export class FileModel<T> implements Source<T> {
   #writing: Promise<unknown> = Promise.resolve();
+  #listeners: { readonly effects: Effects; readonly changed: () => void }[] = [];
 
   constructor(
     readonly file: VolumeFile,
@@ -48,6 +49,31 @@ export class FileModel<T> implements Source<T> {
   async read(effects?: Effects, changed?: () => void): Promise<T> {
     if (effects !== undefined && changed !== undefined) await this.#watch(effects, changed);
     return parse(this.schema, (await this.#raw()) ?? {}, this.file.name);
+  }
+
+  /**
+   * The same, followed without watching the disk: changed when this package has written something else through
+   * this model. A watch keeps a service's JavaScript awake, this does not; changes by others are read at the next start.
+   *
+   * @example
+   * ```ts
+   * import { envFile, shape, use, type Effects } from '@coppice/sdk';
+   * import { hello } from './package.js';
+   *
+   * const settings = envFile(hello.volume('main').file('app.env'), shape.object({ PORT: shape.integer().or(80) }));
+   *
+   * async function port(effects: Effects): Promise<number> {
+   *   return (await use(effects, settings.asWritten)).PORT;
+   * }
+   * ```
+   */
+  get asWritten(): Source<T> {
+    return {
+      read: (effects, changed) => {
+        if (changed !== undefined) this.#listeners.push({ effects, changed });
+        return this.read();
+      },
+    };
   }
 
   /** What the file says; null when there is no file, or it is not of the shape. */
@@ -109,6 +135,8 @@ export class FileModel<T> implements Source<T> {
         await file.close();
       }
       await rename(draft, path);
+      // Told once, as by a watch; those of scopes that were left meanwhile are forgotten with the rest.
+      for (const { effects, changed } of this.#listeners.splice(0)) if (effects.isInContext) changed();
     } catch (error) {
       await rm(draft, { force: true });
       throw error;

@@ -22,6 +22,7 @@ import type {
   TaskParams,
 } from '../effects.js';
 import type { PackageExports } from '../package.js';
+import type { RunningService } from '../daemons/service.js';
 import { MEDIA_VARIABLE } from '../places.js';
 import { replaceSpawner } from '../spawner.js';
 import type { UninitTarget } from '../versions.js';
@@ -63,7 +64,7 @@ export class TestHost {
   readonly #before: readonly (readonly [string, string | undefined])[];
   #needs: readonly DependencyRequirement[] = [];
   #smtp: Smtp | null = null;
-  #main: { term(): Promise<void> } | null = null;
+  #main: RunningService | null = null;
   #events = 0;
   #subcontainers = 0;
 
@@ -105,6 +106,11 @@ export class TestHost {
       if (effects.isInContext) void effects.restart();
     };
     this.#main = await (await this.pkg.main({ effects })).build();
+  }
+
+  /** Whether it runs, and all of it is with the host: then its JavaScript sleeps when nothing is asked of it. */
+  get isHeldByHost(): boolean {
+    return this.#main?.isHeldByHost === true;
   }
 
   /** As when it is stopped. */
@@ -278,6 +284,10 @@ export class TestHost {
         : {
             setDaemons: ask('set-daemons', ({ daemons }: { daemons: readonly HostedDaemon[] }) => {
               this.daemons = daemons;
+              // It looks at once, and finds everything well.
+              for (const { id, ready } of daemons) {
+                if (ready !== undefined) this.health.set(id, { name: ready.name, result: 'success', message: ready.well });
+              }
               return null;
             }),
           }),

@@ -5,8 +5,8 @@ import { hello } from './package';
 
 /** What runs. */
 export async function daemons(effects: Effects): Promise<Units> {
-  // The server reads its file once. Using it here restarts the service whenever the file changes.
-  await use(effects, config);
+  // The server reads its file once. Using it here restarts the service whenever the action has changed it.
+  await use(effects, config.asWritten);
 
   return units({
     server: daemon({

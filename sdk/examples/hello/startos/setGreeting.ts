@@ -1,7 +1,7 @@
 import { actionWithForm, fields, form, result } from '@coppice/sdk';
 import { config } from './config';
 
-/** The one thing a user can set. `daemons` sees the file change and has the service restarted. */
+/** The one thing a user can set. `daemons` sees the change and has the service restarted. */
 export const setGreeting = actionWithForm({
   id: 'set-greeting',
   name: 'Set greeting',

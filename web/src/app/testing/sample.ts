@@ -34,6 +34,7 @@ export function entry(over: Record<string, unknown> = {}, status: Record<string,
     restarts: {},
     parked: null,
     held: null,
+    asleep: null,
     ...over,
   });
 }

@@ -16,9 +16,10 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde_json::{Value, json};
 
 use super::{
-    super::super::{Event, ServiceContext},
+    super::super::{Event, ServiceContext, health::Report},
     declared::{Declared, ImageRoot},
     manager::HostingMsg,
+    ready,
     step::{Effect, Failure, Input, NotSpawned, State},
 };
 use crate::{
@@ -50,11 +51,14 @@ pub struct HostedShell {
     /// Says when the agent is there; ends with this, because a daemon may have thousands of actors in
     /// the life of one agent.
     watching: tokio::task::JoinHandle<()>,
+    /// Looks whether it is ready, while it runs.
+    looking: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Drop for HostedShell {
     fn drop(&mut self) {
         self.watching.abort();
+        self.look_away();
     }
 }
 
@@ -72,6 +76,7 @@ impl Actor for HostedActor {
         let (state, effects) = State::begin(ends.then(|| daemon.grace()), Mono::now());
         let mut shell = HostedShell {
             watching: watch_agent(&service, &myself),
+            looking: None,
             service,
             daemon,
             state: Some(state),
@@ -118,14 +123,20 @@ impl HostedShell {
                 Some(Input::Spawned(spawn(&service, &daemon).await))
             }),
             Effect::Signal(signal) => {
+                // That nothing listens any more is as it should be.
+                self.look_away();
                 answer(
                     myself,
                     async move { end_with(&service, &daemon, signal).await },
-                )
+                );
             }
             Effect::TellUp => {
                 let process = daemon.process();
                 service.hosted.is_up(&process);
+                if let Some(ready) = daemon.spec.ready.clone() {
+                    let look = ready::look(Arc::clone(&service), daemon.spec.id.clone(), ready);
+                    self.looking = Some(tokio::spawn(look));
+                }
                 service.hosting_slot.cast(HostingMsg::Up(process));
             }
             Effect::TellGone => {
@@ -136,9 +147,20 @@ impl HostedShell {
         }
     }
 
+    fn look_away(&mut self) {
+        if let Some(looking) = self.looking.take() {
+            looking.abort();
+        }
+    }
+
     fn die(&mut self, failure: Failure) -> ActorProcessingErr {
         self.state = None;
         let text = failure.to_string();
+        if let Some(ready) = &self.daemon.spec.ready {
+            let report = ready.failed(&text);
+            let id = self.daemon.spec.id.clone();
+            self.service.reports.report(Report { id, report });
+        }
         let cause = match failure {
             // Its report brings the record, and is acknowledged with it.
             Failure::Ended { .. } => None,

@@ -15,6 +15,7 @@ use coppice_wire::agent::{ProcessStarted, daemon_leaf, is_safe_name};
 use patchdb::{Secret, SecretStore};
 use serde::{Deserialize, Serialize};
 
+use super::ready::Ready;
 use crate::{
     problem::{Kind, Problem},
     service::ServiceContext,
@@ -53,6 +54,9 @@ pub struct DaemonSpec {
     /// The root it runs in; without one it runs in the container's own.
     #[serde(default)]
     pub image: Option<ImageRoot>,
+    /// When it counts as ready; nobody looks without.
+    #[serde(default)]
+    pub ready: Option<Ready>,
 }
 
 /// A fresh root over one of the package's images.
@@ -181,6 +185,7 @@ impl Declared {
             cwd: None,
             grace_ms: process.grace_ms.unwrap_or(GRACE_MS).min(LONGEST_GRACE_MS),
             image: None,
+            ready: None,
         };
         let revision = revision.parse().ok()?;
         Some(Self { revision, spec })
@@ -311,6 +316,9 @@ fn check_one(
     };
     if !(1..=LONGEST_GRACE_MS).contains(&spec.grace_ms) {
         return Err(format!("`graceMs` is 1 to {LONGEST_GRACE_MS}"));
+    }
+    if let Some(ready) = &spec.ready {
+        ready.check()?;
     }
     let words = spec
         .command

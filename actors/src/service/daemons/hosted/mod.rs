@@ -20,6 +20,7 @@ pub mod actor;
 pub mod declared;
 pub mod manager;
 pub mod plan;
+pub mod ready;
 pub mod roster;
 pub mod step;
 

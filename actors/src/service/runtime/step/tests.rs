@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::DesiredStatus;
 
 const NOW: Mono = Mono::from_millis(1_000_000);
 
@@ -10,6 +11,7 @@ fn launched() -> State {
             Input::AgentUp {
                 live: None,
                 next: 7,
+                asleep: None,
             },
             NOW,
         )
@@ -32,6 +34,7 @@ fn a_new_container_gets_a_new_generation_and_forgets_what_ran_before() {
         Input::AgentUp {
             live: None,
             next: 7,
+            asleep: None,
         },
         NOW,
     );
@@ -48,6 +51,7 @@ fn a_runtime_that_lives_is_adopted_and_not_started_again() {
         Input::AgentUp {
             live: Some(4),
             next: 5,
+            asleep: None,
         },
         NOW,
     );
@@ -65,6 +69,7 @@ fn a_main_that_was_adopted_is_stopped_when_running_is_not_what_is_wanted() {
         let live = Input::AgentUp {
             live: Some(4),
             next: 5,
+            asleep: None,
         };
         let (state, _) = State::Waiting.step(live, NOW);
         let (state, _) = state.step(Input::RuntimeUp { generation: 4 }, NOW);
@@ -341,11 +346,18 @@ fn any_input() -> impl Strategy<Value = Input> {
     prop_oneof![
         Just(Input::AgentUp {
             live: None,
-            next: 7
+            next: 7,
+            asleep: None,
+        }),
+        Just(Input::AgentUp {
+            live: None,
+            next: 7,
+            asleep: Some(6),
         }),
         Just(Input::AgentUp {
             live: Some(7),
-            next: 8
+            next: 8,
+            asleep: None,
         }),
         Just(Input::SpawnFailed("no".into())),
         (6u64..8).prop_map(|generation| Input::RuntimeUp { generation }),
@@ -360,6 +372,9 @@ fn any_input() -> impl Strategy<Value = Input> {
         result().prop_map(Input::StartDone),
         result().prop_map(Input::StopDone),
         result().prop_map(Input::ExitDone),
+        (6u64..8).prop_map(|generation| Input::Drowsy { generation }),
+        Just(Input::NotYet),
+        Just(Input::Rouse),
         Just(Input::Exit),
         any_desired().prop_map(Input::Desired),
         Just(Input::Hold),
@@ -377,7 +392,10 @@ proptest! {
             let ok = matches!((&state, &input), (State::Initialising { .. }, Input::InitDone(Ok(()))));
             let (next, effects) = state.step(input, now);
             initialised |= ok;
-            initialised &= !matches!(next, State::Waiting | State::Launching { .. });
+            initialised &= !matches!(
+                next,
+                State::Waiting | State::Waking { .. } | State::Launching { .. }
+            );
             if effects.contains(&Effect::CallStart) { prop_assert!(initialised); }
             state = next;
         }
@@ -415,7 +433,8 @@ proptest! {
         }
         if let Some((deadline, _)) = state.deadline() {
             let (later, _) = state.step(Input::Wake, deadline);
-            prop_assert!(matches!(later, State::Failed(_)));
+            let sleeps = matches!(later, State::Asleep { .. } | State::Waking { .. });
+            prop_assert!(sleeps || matches!(later, State::Failed(_)));
         }
     }
 

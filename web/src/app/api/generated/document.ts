@@ -133,6 +133,27 @@ export type Alpn = "reflect" | { "specified": unknown };
 export type Asked = "start" | "stop" | "restart";
 
 /**
+ * A service whose Node process ended for having nothing to do.
+ */
+export type Asleep = { 
+/**
+ * Since when.
+ */
+since: string, 
+/**
+ * Which generation of the runtime fell asleep.
+ */
+generation: number, 
+/**
+ * In which life of the container.
+ */
+container: string, 
+/**
+ * Whether it waits to be told of changes.
+ */
+watches: boolean, };
+
+/**
  * One port of a service that is reachable from outside its container.
  */
 export type BindInfo = { 
@@ -717,6 +738,10 @@ parked: Parked | null,
  * Set while the service failed and what it needs is missing.
  */
 held: Held | null, 
+/**
+ * Set while its JavaScript sleeps and everything it runs goes on without.
+ */
+asleep: Asleep | null, 
 /**
  * Its living daemons, by the agent's name for the process; shown, never stored.
  */
