@@ -29,7 +29,7 @@ use tokio::sync::watch;
 use self::checks::{Checks, MAX_CHECKS};
 use super::{Event, RuntimePhase, ServiceContext, hold, remedy::Remedies};
 use crate::{
-    model::{Cause, DesiredStatus, HealthReport, HealthResult},
+    model::{Cause, DesiredStatus, HealthReport},
     relay::relay,
 };
 
