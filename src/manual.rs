@@ -55,8 +55,8 @@ fn sections() -> Vec<Section> {
                 said("COPPICE_LOG", "what the server logs, such as `debug`"),
                 said(
                     "COPPICE_SLEEP_AFTER",
-                    "after how many quiet seconds the server ends the JavaScript of a service that has nothing to do, if it \
-                     can be made anew; 60 without, 0 for never",
+                    "after how many quiet seconds the server ends the JavaScript of a service that has nothing to do; 60 when it \
+                     is not set, 0 for never",
                 ),
                 said("NO_COLOR", "no colour, whatever its value"),
             ],
