@@ -295,6 +295,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::model::HealthResult;
 
     fn report(result: HealthResult) -> HealthReport {
         HealthReport {
