@@ -131,7 +131,6 @@ chapters! {
         a_package_is_uploaded_over_https_with_progress,
         its_web_interface_knows_its_first_login,
         its_other_port_is_open_to_other_machines,
-        what_only_its_start_took_is_given_back,
     }
     tiddlywiki {
         nobody_reads_it_without_the_login,

@@ -165,21 +165,3 @@ pub(super) fn its_other_port_is_open_to_other_machines(world: &mut World) {
         entry["hosts"]["sync"]
     );
 }
-
-/// Two seconds after its start. The package is built on StartOS's SDK, and loading it makes the room for young
-/// objects grow by 32 MB.
-pub(super) fn what_only_its_start_took_is_given_back(world: &mut World) {
-    world.healthy("syncthing");
-    let node = world.server.process("syncthing", "node");
-    let held = || {
-        let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", node.pid)).unwrap();
-        let line = rollup
-            .lines()
-            .find_map(|line| line.strip_prefix("Private_Dirty:"));
-        let kilobytes = line.unwrap().trim().trim_end_matches(" kB");
-        kilobytes.parse::<u64>().unwrap() / 1024
-    };
-    until("it holds less than 45 MB", seconds(30), || {
-        (held() < 45).then_some(())
-    });
-}
