@@ -37,7 +37,8 @@ export const setInterfacesOf = (ways: Ways) =>
     });
     const relay = await sdk.MultiHost.of(effects, 'peers').bindPortRange({
       internalStartPort: ports.relay,
-      externalStartPort: ports.relay + 1_000,
+      // Where no example listens.
+      externalStartPort: ports.relay + 500,
       numberOfPorts: relays,
     });
     await relay.export(sdk.createRangeInterface(effects, { id: 'relay', name: 'Relay', description: 'Ports to relay by' }));
