@@ -1,20 +1,16 @@
 //! What twenty services hold that do nothing: their agents, and Node, awake and asleep.
 
-use std::fs;
-
 use nix::sys::signal::Signal;
 
 use crate::{
-    clones::renamed,
     memory,
     samples::{load, tell, verdict},
     scratch::Scratch,
     server::Server,
-    start::example_file,
-    until::{patiently, seconds, until},
+    twenty::{SERVICES, pass, removed, started},
+    until::{seconds, until},
 };
 
-const SERVICES: usize = 20;
 /// The server's is a minute; what is held is the same.
 const QUIET: u32 = 5;
 /// How long one has nothing to do before it is looked at: what a start sets in motion is over.
@@ -24,14 +20,8 @@ pub(crate) fn measure(server: &mut Server, scratch: &Scratch) {
     // One of our SDK, and one of StartOS's, with its 2.6 MB of JavaScript.
     let [_, of_startos] = ["hello", "syncthing"].map(|package| {
         println!("\n{SERVICES} {package}s awake; load {}", load());
-        let ids = started(server, scratch, package);
-        until("all of them run", seconds(300), || {
-            let status = |id: &String| server.service(id).map(|one| one["status"].clone());
-            let runs = |id| status(id).is_some_and(|status| status == "running");
-            ids.iter().all(runs).then_some(())
-        });
-        // Nothing is waited for but time itself.
-        patiently(seconds(IDLE), seconds(1), || None::<()>);
+        let ids = started(server, scratch, package, seconds(300));
+        pass(IDLE);
         let each = told(server, &ids);
         removed(server, &ids);
         each
@@ -48,7 +38,7 @@ pub(crate) fn measure(server: &mut Server, scratch: &Scratch) {
     server.ended(seconds(30));
     server.sleep_after = QUIET;
     server.start();
-    let ids = started(server, scratch, "hello");
+    let ids = started(server, scratch, "hello", seconds(300));
     until("all of them sleep", seconds(300), || {
         let sleeps = |id: &String| {
             let status = server.json(&["service", "status", id]);
@@ -62,26 +52,6 @@ pub(crate) fn measure(server: &mut Server, scratch: &Scratch) {
     verdict("one that sleeps, but for its daemon", asleep, 8.0, " MB");
     tell("load after", &load());
     removed(server, &ids);
-}
-
-/// Copies of an example, installed and started.
-fn started(server: &Server, scratch: &Scratch, package: &str) -> Vec<String> {
-    let ids: Vec<String> = (0..SERVICES)
-        .map(|number| format!("idle-{package}-{number}"))
-        .collect();
-    let file = scratch.path("idle.s9pk");
-    for id in &ids {
-        fs::write(&file, renamed(&example_file(package), id)).unwrap();
-        server.cli(&["package", "install", file.to_str().unwrap()]);
-        server.cli(&["service", "start", id]);
-    }
-    ids
-}
-
-fn removed(server: &Server, ids: &[String]) {
-    for id in ids {
-        server.cli(&["package", "uninstall", id]);
-    }
 }
 
 /// Tells what they hold by kind of process; gives the PSS of each service's agents and Node, in MB.

@@ -3,17 +3,15 @@
 use std::{fs, time::Duration};
 
 use crate::{
-    clones::renamed,
     memory, now,
     processes::Process,
     samples::{load, tell, verdict},
     scratch::Scratch,
     server::Server,
-    start::example_file,
-    until::{patiently, seconds, until},
+    twenty::{SERVICES, pass, removed, started},
+    until::seconds,
 };
 
-const SERVICES: usize = 20;
 /// Before it is looked at: what a start sets in motion is over.
 const SETTLE: u64 = 30;
 /// How long it is looked at: two of the half minutes after which supervisors look around.
@@ -24,24 +22,7 @@ pub(crate) fn measure(server: &Server, scratch: &Scratch) {
         "\n{SERVICES} services idle, looked at for {LOOK} s; load {}",
         load()
     );
-    let ids: Vec<String> = (0..SERVICES)
-        .map(|number| format!("idle-{number}"))
-        .collect();
-    let file = scratch.path("idle.s9pk");
-    for id in &ids {
-        fs::write(&file, renamed(&example_file("hello"), id)).unwrap();
-        server.cli(&["package", "install", file.to_str().unwrap()]);
-        server.cli(&["service", "start", id]);
-    }
-    until("all of them run", seconds(120), || {
-        let list = server.json(&["service", "list"]);
-        let all = list.as_array()?.iter();
-        let running = all.filter(|one| {
-            one["status"] == "running"
-                && one["id"].as_str().is_some_and(|id| id.starts_with("idle-"))
-        });
-        (running.count() == SERVICES).then_some(())
-    });
+    let ids = started(server, scratch, "hello", seconds(120));
     pass(SETTLE);
     let parts = [
         ("heart", server.heart()),
@@ -83,14 +64,7 @@ pub(crate) fn measure(server: &Server, scratch: &Scratch) {
         );
     }
     tell("load after", &load());
-    for id in &ids {
-        server.cli(&["package", "uninstall", id]);
-    }
-}
-
-/// Nothing is waited for but time itself.
-fn pass(time: u64) {
-    patiently(seconds(time), seconds(1), || None::<()>);
+    removed(server, &ids);
 }
 
 /// How long a process has had a processor, with its threads that have ended.

@@ -57,6 +57,7 @@ mod memory;
 mod samples;
 mod start;
 mod timeline;
+mod twenty;
 
 use std::{
     process::{Command, ExitCode},
