@@ -109,9 +109,9 @@ fn core(how: &str) -> ExitCode {
             let number = std::env::var("COPPICE_CONTROL_FD").unwrap();
             // SAFETY: inherited from the heart for us, and used here only.
             let mut control = unsafe { UnixStream::from_raw_fd(number.parse().unwrap()) };
-            control.write_all(&u32::MAX.to_be_bytes()).unwrap();
+            // Said first: the heart kills us for the next line, as soon as it has read it, unless it ends first itself.
             say(&format!("core {}", std::process::id()));
-            // The heart kills us for that, unless it ends first itself.
+            control.write_all(&u32::MAX.to_be_bytes()).unwrap();
             while control.read(&mut [0; 64]).is_ok_and(|length| length > 0) {}
             return ExitCode::SUCCESS;
         }
