@@ -29,6 +29,8 @@ module.exports = {
 pub(crate) struct Package {
     manifest: Value,
     javascript: String,
+    /// Files beside its `index.js`.
+    beside: Vec<(String, Vec<u8>)>,
     /// What is in its image.
     image: Vec<(String, Vec<u8>)>,
     /// Device nodes there, as `mksquashfs` is told of them.
@@ -55,6 +57,7 @@ impl Package {
                 "hardwareRequirements": { "device": [], "ram": null, "arch": [arch] },
             }),
             javascript: HARMLESS.to_owned(),
+            beside: Vec::new(),
             image: vec![("filling".to_owned(), noise(300_000))],
             nodes: Vec::new(),
             files: vec![
@@ -89,6 +92,12 @@ impl Package {
 
     pub(crate) fn javascript(mut self, code: &str) -> Self {
         self.javascript = code.to_owned();
+        self
+    }
+
+    /// A second file of its code.
+    pub(crate) fn beside(mut self, name: &str, code: &str) -> Self {
+        self.beside.push((name.to_owned(), code.into()));
         self
     }
 
@@ -162,10 +171,12 @@ module.exports = {{
         let mut insert =
             |path: &str, body: Vec<u8>| draft.insert(path, Content::Bytes(body)).unwrap();
         insert("manifest.json", serde_json::to_vec(&self.manifest).unwrap());
-        insert(
-            "javascript.squashfs",
-            squash(work, &[("index.js", self.javascript.as_bytes())], &[]),
-        );
+        let beside = self.beside.iter();
+        let code: Vec<(&str, &[u8])> = beside
+            .map(|(name, code)| (name.as_str(), code.as_slice()))
+            .chain([("index.js", self.javascript.as_bytes())])
+            .collect();
+        insert("javascript.squashfs", squash(work, &code, &[]));
         let image = format!("images/{}/main.squashfs", std::env::consts::ARCH);
         let inside = self.image.iter();
         let inside: Vec<(&str, &[u8])> = inside

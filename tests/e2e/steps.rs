@@ -14,6 +14,7 @@ mod contract_callbacks;
 mod contract_files;
 mod contract_life;
 mod contract_network;
+mod contract_old_sdk;
 mod daemons;
 mod document;
 mod grown_back;
@@ -318,6 +319,12 @@ chapters! {
         only_a_plugin_gives_addresses_and_only_to_what_is_bound,
         a_plugin_reaches_the_ports_it_gave_addresses_to_and_no_others,
         a_plugins_address_survives_a_change_of_gateways_and_goes_with_the_plugin,
+    }
+    contract_old_sdk {
+        a_bundle_with_a_second_file_is_initialised_and_its_page_is_served,
+        the_one_value_of_its_task_is_what_is_accepted_and_what_is_filled_in,
+        interfaces_are_read_by_their_id_and_a_change_of_one_is_told,
+        it_may_say_itself_whether_it_runs,
     }
     attack {
         the_hosts_own_root_gets_through_with_every_attempt,

@@ -2,8 +2,12 @@
 //!
 //! The code is the packager's own and runs as them. It may print what it likes: the manifest comes
 //! through a file, not through standard output.
+//!
+//! It is loaded as in its container, where nothing is above it: the project's own `package.json`, which may say
+//! that the project's code is no CommonJS, says nothing of the bundle.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -20,12 +24,14 @@ process.exit(0);
 
 pub(super) fn evaluate(node: &Path, javascript: &Path) -> Result<Manifest, PackError> {
     let script = javascript.join("index.js");
-    let absolute = fs::canonicalize(&script).map_err(PackError::input(&script))?;
-    let answer = tempfile::NamedTempFile::new().map_err(PackError::output(Path::new("/tmp")))?;
+    let absolute = fs::canonicalize(javascript).map_err(PackError::input(javascript))?;
+    let aside = tempfile::tempdir().map_err(PackError::output(Path::new("/tmp")))?;
+    let (code, answer) = (aside.path().join("package"), aside.path().join("manifest"));
+    symlink(absolute, &code).map_err(PackError::output(&code))?;
     let output = Command::new(node)
-        .args(["-e", SCRIPT])
-        .arg(&absolute)
-        .arg(answer.path())
+        .args(["--preserve-symlinks", "-e", SCRIPT])
+        .arg(code.join("index.js"))
+        .arg(&answer)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -41,7 +47,7 @@ pub(super) fn evaluate(node: &Path, javascript: &Path) -> Result<Manifest, PackE
             said: essence(&said, &output.status.to_string()),
         });
     }
-    let json = fs::read(answer.path()).map_err(PackError::input(answer.path()))?;
+    let json = fs::read(&answer).map_err(PackError::input(&answer))?;
     Ok(Manifest::from_json(&json)?)
 }
 

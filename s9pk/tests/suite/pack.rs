@@ -292,6 +292,19 @@ fn an_icon_keeps_its_ending_and_loses_its_capitals() {
 }
 
 #[test]
+fn a_bundle_of_two_files_is_packed_also_where_the_project_says_that_its_code_is_of_modules() {
+    let project = Project::new();
+    project.write("package.json", r#"{ "type": "module" }"#);
+    project.write(
+        "javascript/index.js",
+        "exports.manifest = require('./index.cjs')",
+    );
+    let second = format!("module.exports = {}", manifest("hello", "1.0:0"));
+    project.write("javascript/index.cjs", second);
+    project.pack().unwrap();
+}
+
+#[test]
 fn code_that_fails_says_why() {
     let project = Project::new();
     project.write(

@@ -87,9 +87,9 @@ pub(super) fn a_binding_tells_the_addresses_that_packages_look_for(world: &mut W
         world,
         NET,
         "const { bindings } = await effects.getHostInfo({ hostId: 'main' });
-         const { available } = bindings['8000'].addresses;
+         const { available, guaWan } = bindings['8000'].addresses;
          const of = gateway => available.filter(one => one.metadata.gateway === gateway).map(one => [one.hostname, one.ssl]).sort();
-         return { bridge: of('lxcbr0'), loopback: of('lo'), os: await effects.getOsIp(),
+         return { bridge: of('lxcbr0'), loopback: of('lo'), os: await effects.getOsIp(), guaWan,
                   local: available.some(one => one.ssl && one.hostname.endsWith('.local') && one.metadata.kind === 'mdns') }",
     );
     let os = told["os"].as_str().unwrap();
@@ -100,6 +100,7 @@ pub(super) fn a_binding_tells_the_addresses_that_packages_look_for(world: &mut W
         "{told:#}"
     );
     assert_eq!(told["local"], true, "{told:#}");
+    assert_eq!(told["guaWan"], json!([]), "{told:#}");
 }
 
 pub(super) fn cleared_bindings_are_off_and_come_back_on_their_ports(world: &mut World) {
@@ -314,6 +315,12 @@ pub(super) fn only_a_plugin_gives_addresses_and_only_to_what_is_bound(world: &mu
     assert_eq!(code, 6);
     let (code, _) = refused(world, ONION, &export_url("http://a.onion/", 8000));
     assert_eq!(code, 38);
+    let of_nobody = export_url("a.onion", 8000).replace(&format!("'{NET}'"), "null");
+    let (code, said) = refused(world, ONION, &of_nobody);
+    assert!(
+        code == 6 && said.contains("the server's own pages"),
+        "{code} {said}"
+    );
     let twice = export_url("a.onion", 8000);
     ask(
         world,

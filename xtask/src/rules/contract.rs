@@ -8,8 +8,8 @@ use crate::checkout::Checkout;
 
 const TABLE: &str = "docs/service-abi.md";
 
-/// So many statements the contract has.
-const STATEMENTS: usize = 69;
+/// So many statements the contract has, with the differences between versions of the SDK.
+const STATEMENTS: usize = 82;
 
 pub(super) fn check(checkout: &Checkout) -> Result<Vec<String>> {
     let path = checkout.root.join(TABLE);
