@@ -25,7 +25,7 @@ use super::*;
 use crate::{
     model::{Cause, DaemonOwner, DesiredStatus},
     service::{
-        instance_spec,
+        RuntimePhase, instance_spec,
         testing::{self, TestHost},
     },
     testing::{Place, dial},
@@ -370,6 +370,47 @@ async fn one_that_does_not_end_when_it_is_asked_is_killed() {
             "signal 9 stubborn.1",
         ])
         .await;
+}
+
+#[tokio::test]
+async fn what_is_being_ended_is_not_looked_at_any_more() {
+    let Some((grown, life)) = Grown::begin().await else {
+        return;
+    };
+    let service = &life.service;
+    let checked = |name: &str| -> DaemonSpec {
+        let ready = json!({ "name": name, "port": 1, "graceMs": 3_600_000 });
+        let spec =
+            json!({ "id": name, "command": ["/bin/true"], "graceMs": 30_000, "ready": ready });
+        serde_json::from_value(spec).unwrap()
+    };
+    let checks = || Vec::from_iter(service.entry().unwrap().status_info.health.into_keys());
+    // At every turn all looks say what they see.
+    let turn = |phase: RuntimePhase| drop(service.phase.send_replace(phase));
+    declare(service, vec![checked("page"), checked(STUBBORN)])
+        .await
+        .unwrap();
+    until("both are looked at", || {
+        turn(RuntimePhase::Running);
+        checks() == ["page", STUBBORN]
+    })
+    .await;
+    declare(service, vec![checked("page")]).await.unwrap();
+    let said = ["start page.1", "start stubborn.2", "signal 15 stubborn.2"];
+    grown.said(&said).await;
+    for _ in 0..3 {
+        // What is said of a `main` that is down counts for nothing.
+        turn(RuntimePhase::Idle);
+        service.reports.clear();
+        until("nothing is said", || checks().is_empty()).await;
+        until("it is said anew", || {
+            turn(RuntimePhase::Running);
+            !checks().is_empty()
+        })
+        .await;
+        assert_eq!(checks(), ["page"]);
+    }
+    grown.said(&said).await;
 }
 
 #[tokio::test]
