@@ -1,7 +1,7 @@
 //! What every service's actors share: the server.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -18,7 +18,10 @@ use crate::{
     packages::Packages,
     problem::Problem,
     reserve::Reserve,
-    service::{Changed, ServiceContext, callbacks::Watchers},
+    service::{
+        Changed, ServiceContext,
+        callbacks::{Clear, Watchers},
+    },
 };
 
 /// The server: state, packages, containers, network. Handles only; nothing here decides.
@@ -145,9 +148,13 @@ impl Host {
         self.registry().insert(service.id.clone(), service);
     }
 
-    /// Forgets a service.
+    /// Forgets a service, and that it waits to hear of anything.
     pub fn remove_service(&self, id: &str) {
-        self.registry().remove(id);
+        let removed = self.registry().remove(id);
+        if let Some(service) = removed {
+            let except = BTreeSet::new();
+            service.unwatch(&Clear::Except { except });
+        }
     }
 
     /// A service with a tree.

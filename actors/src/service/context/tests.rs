@@ -102,6 +102,22 @@ async fn a_service_is_asked_for_as_long_as_it_watches_something() {
 }
 
 #[tokio::test]
+async fn a_service_that_is_removed_is_asked_for_no_longer() {
+    let at = testing::host();
+    let service = at.installed("a").await;
+    let changed = [Changed::One(Watched::Smtp)];
+    service.watch(Watched::Smtp, 1).unwrap();
+    assert!(service.host.watchers.of(&changed).contains("a"));
+    service.host.remove_service("a");
+    assert!(service.host.watchers.of(&changed).is_empty());
+    // Its successor's registrations are its own, whatever becomes of the one before.
+    let next = ServiceContext::new("a", Arc::clone(&at.host)).unwrap();
+    next.watch(Watched::Smtp, 1).unwrap();
+    service.begin_watching(2);
+    assert!(next.host.watchers.of(&changed).contains("a"));
+}
+
+#[tokio::test]
 async fn a_restart_record_is_numbered_and_durable_when_it_is_told() {
     let at = testing::host();
     let service = at.installed("a").await;
