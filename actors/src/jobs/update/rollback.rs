@@ -2,7 +2,7 @@
 //!
 //! Invariant: putting back may be run twice and be cut anywhere; the write that ends it gives everything back that
 //! the document holds of the service (tasks, addresses, interfaces, actions, what is wanted of it), and tells people
-//! why.
+//! why. What its owner allows it to use is no version's, and stays as it is.
 
 use super::{
     super::{Jobs, finish, journal::Journal},
@@ -137,6 +137,8 @@ async fn roll_back(
                 plugged::carry(&now.hosts, &id, &mut entry.hosts);
                 plugged::put_back(transaction, &id, &before.plugged)?;
                 entry.restarts = now.restarts;
+                // Its owner's, who may have changed them meanwhile; no version has a say in them.
+                entry.limits = now.limits;
                 entry.parked = None;
                 entry.held = None;
                 entry.went_down();

@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     jobs::{Manner, install, uninstall},
-    model::{By, Cause, DesiredStatus, PackageEntry},
+    model::{By, Cause, ChosenLimits, DesiredStatus, PackageEntry},
+    service::limits,
     testing::{ID, Manners, World, files},
 };
 
@@ -496,6 +497,41 @@ fn bad_11_an_update_that_its_owner_calls_off_goes_back() {
 #[test]
 fn bad_11_a_stop_calls_an_update_off_and_the_old_version_rests() {
     called_off(true);
+}
+
+#[test]
+fn limits_that_its_owner_sets_during_an_update_outlive_its_way_back() {
+    let mut world = with_old(true);
+    let new = Manners {
+        init_hangs: true,
+        ..spoiling()
+    };
+    world.containers.behave_in(NEW, new);
+    let (before, file) = (state(&mut world), new_package(&world));
+    let chosen = ChosenLimits {
+        pids: Some(100),
+        ..ChosenLimits::default()
+    };
+    let mut after = before;
+    after["limits"] = json!(chosen);
+    world
+        .live(None, move |jobs| async move {
+            let updating = tokio::spawn({
+                let jobs = jobs.clone();
+                async move { install(&jobs, Source::File(file)).await }
+            });
+            let rows = || jobs.host.document.jobs().into_values();
+            until("it is at its init", || rows().any(|row| row.step == "init")).await;
+            let service = jobs.host.service(ID).unwrap();
+            limits::set(&service, chosen).await.unwrap();
+            let by = By::Account {
+                name: "admin".to_owned(),
+            };
+            assert!(jobs.call_off(ID, CalledOff { by, stop: false }));
+            updating.await.unwrap().unwrap_err();
+            is_back(&jobs, true, &after).await.unwrap();
+        })
+        .unwrap();
 }
 
 #[test]
