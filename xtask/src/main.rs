@@ -10,6 +10,7 @@ mod debian;
 mod examples;
 mod heart;
 mod leftovers;
+mod newcomer;
 mod npm;
 mod rules;
 mod server;

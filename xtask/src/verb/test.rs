@@ -12,6 +12,7 @@ use crate::build::{self, cargo};
 use crate::checkout::Checkout;
 use crate::command;
 use crate::examples;
+use crate::newcomer;
 use crate::npm;
 use crate::steps::Steps;
 
@@ -52,6 +53,9 @@ pub(crate) fn run(checkout: &Checkout, steps: &mut Steps, options: &Options) -> 
             ))
         })?;
         typescript_tests(checkout, steps)?;
+        steps.always("a new package: make test", || {
+            newcomer::try_out(checkout, &built.coppice)
+        })?;
     }
     eprintln!("\nThe slowest ten:\n{}", steps.slowest(10));
     Ok(())
