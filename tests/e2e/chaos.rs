@@ -9,6 +9,9 @@
 //! meanwhile is its own: the same round meets another moment each time, which is why one seed is worth
 //! running twice.
 //!
+//! JavaScript that has nothing to do sleeps after a second, as it would in a minute, so that it is asleep when half of
+//! the rounds begin, and falls asleep or wakes while blows are dealt.
+//!
 //! What must be so is kept in [`model`]: an operation that was acknowledged has happened; one that was
 //! interrupted has happened or has not, and nothing in between is left.
 
@@ -111,6 +114,12 @@ pub(crate) fn run(world: &mut World, options: Options) {
             round: number,
         };
         let round = Round::draw(seed, number, subjects.len());
+        if round.from_sleep {
+            let asleep = model.clone();
+            (settled, ()) = Settled::wait(world, &subjects, &mut model, Some(&whole), |after| {
+                after.sleeps(&subjects, &asleep)
+            });
+        }
         settled = play(
             world, &subjects, &mut model, &settled, &whole, &round, &mut told,
         );
@@ -148,7 +157,16 @@ fn play(
     let order = round.order(model);
     let stream = stream::begin(world, subjects, model, round);
     let dealt = strike::carry_out(world, subjects, model, round, order);
-    println!("     round {}: {}", round.number, dealt.in_short(subjects));
+    let asleep = if round.from_sleep {
+        " (from sleep)"
+    } else {
+        ""
+    };
+    println!(
+        "     round {}{asleep}: {}",
+        round.number,
+        dealt.in_short(subjects)
+    );
     let (after, records) = Settled::wait(world, subjects, model, Some(whole), |after| {
         invariants::untouched(before, after, subjects, &dealt)?;
         records::check(subjects, before, after, &dealt)

@@ -51,6 +51,16 @@ impl Process {
     }
 }
 
+/// What a variable of its environment said when it was started.
+pub(crate) fn told_at_start(process: &Process, variable: &str) -> Option<String> {
+    let bytes = fs::read(format!("/proc/{}/environ", process.pid)).ok()?;
+    let all = String::from_utf8_lossy(&bytes);
+    let mut values = all
+        .split('\0')
+        .filter_map(|one| one.strip_prefix(variable)?.strip_prefix('='));
+    values.next().map(str::to_owned)
+}
+
 /// The parent of a process that has ended and was not waited for.
 pub(crate) fn parent_of_ended(pid: i32) -> Option<i32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;

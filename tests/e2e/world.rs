@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::{
@@ -48,6 +49,16 @@ impl World {
                 .cli_with_input(&["auth", "set-password", "--only-first"], PASSWORD);
             self.bare.get_or_insert_with(|| Traces::of(&self.server));
         }
+    }
+
+    /// The server runs and lets JavaScript sleep after so many quiet seconds; of services, that which starts from
+    /// now on. They stay.
+    pub(crate) fn sleeps_after(&mut self, seconds_of_quiet: u32) {
+        self.up();
+        self.server.signal(Signal::SIGINT);
+        self.server.ended(seconds(30));
+        self.server.sleep_after = seconds_of_quiet;
+        self.server.start();
     }
 
     /// The root certificate, as a browser gets it, in a file.

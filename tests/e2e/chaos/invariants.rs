@@ -9,7 +9,7 @@ use super::{
     model::{Fate, Model},
     records,
     strike::Dealt,
-    subjects::{Population, Subject},
+    subjects::{Population, Subject, generation},
 };
 use crate::{
     processes::{self, Process},
@@ -32,6 +32,9 @@ const LASTING: [&str; 4] = ["hello", "miniflux", "postgres", "syncthing"];
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub(super) population: Population,
+    /// Which generation of its Node lives, or sleeps.
+    generation: Option<u64>,
+    sleeps: bool,
     pub(super) records: Vec<Value>,
 }
 
@@ -105,6 +108,18 @@ impl Settled {
         self.services.get(id)
     }
 
+    /// Whether all JavaScript sleeps that can.
+    pub(super) fn sleeps(&self, subjects: &[Subject], model: &Model) -> Result<(), String> {
+        let awake = subjects.iter().enumerate().find(|(number, subject)| {
+            let can = subject.sleeps() && model.fate(*number).runs();
+            can && !self.of(subject.id()).is_some_and(|seen| seen.sleeps)
+        });
+        match awake {
+            Some((_, subject)) => Err(format!("`{}` is awake", subject.id())),
+            None => Ok(()),
+        }
+    }
+
     /// Waits until all that must hold does, and gives that and what `more` says of it. The model then knows
     /// how the services are. `whole` is how much there is when every service runs.
     pub(super) fn wait<T>(
@@ -166,18 +181,27 @@ fn look(
     if !beyond.is_empty() {
         return Err(beyond.join("\n"));
     }
-    let services = list.as_array().into_iter().flatten().map(|service| {
+    let mut services = BTreeMap::new();
+    for service in list.as_array().into_iter().flatten() {
         let id = service["id"].as_str().unwrap();
+        let population = Population::of(&world.server, id, &LASTING);
+        let asleep = document[id]["asleep"]["generation"].as_u64();
+        // One of ours fell asleep, or woke, between the two looks.
+        let is_subject = subjects.iter().any(|subject| subject.id() == id);
+        if is_subject && asleep.is_some() != population.nodes.is_empty() {
+            return Err(format!(
+                "`{id}` sleeps: {asleep:?}, and of it these live: {population:#?}"
+            ));
+        }
         let seen = Seen {
-            population: Population::of(&world.server, id, &LASTING),
+            generation: asleep.or_else(|| population.nodes.first().and_then(generation)),
+            sleeps: asleep.is_some(),
+            population,
             records: records::all(&world.server.json(&["service", "why", id])),
         };
-        (id.to_owned(), seen)
-    });
-    let settled = Settled {
-        services: services.collect(),
-        census,
-    };
+        services.insert(id.to_owned(), seen);
+    }
+    let settled = Settled { services, census };
     Ok((settled, fates))
 }
 
@@ -240,15 +264,24 @@ fn is_so(
     if checks.len() != wanted || checks.iter().any(|check| check["result"] != "success") {
         return Err(format!("its checks are {checks:#?}"));
     }
-    lives(&population, subject, *runs)?;
+    let sleeps = !entry["asleep"].is_null();
+    if sleeps && !(*runs && subject.sleeps()) {
+        return Err(format!("it sleeps: {}", entry["asleep"]));
+    }
+    lives(&population, subject, *runs, sleeps)?;
     if let Some(greeting) = greeting {
         says(world, subject, *runs, greeting)?;
     }
     Ok(())
 }
 
-/// One of each, or, of a stopped service, only what waits for its start.
-fn lives(population: &Population, subject: &Subject, runs: bool) -> Result<(), String> {
+/// One of each, but no Node where that sleeps; or, of a stopped service, only what waits for its start.
+fn lives(
+    population: &Population,
+    subject: &Subject,
+    runs: bool,
+    sleeps: bool,
+) -> Result<(), String> {
     let Population {
         agents,
         monitors,
@@ -267,9 +300,7 @@ fn lives(population: &Population, subject: &Subject, runs: bool) -> Result<(), S
     };
     names.sort_unstable();
     wanted.sort_unstable();
-    let one_each = [agents, monitors, nodes]
-        .iter()
-        .all(|place| place.len() == 1);
+    let one_each = agents.len() == 1 && monitors.len() == 1 && nodes.len() == usize::from(!sleeps);
     if one_each && names == wanted && (runs || others.is_empty()) {
         Ok(())
     } else {
@@ -340,9 +371,14 @@ pub(super) fn untouched(
     };
     for (id, old) in before.services.iter().filter(|(id, _)| !touched(id)) {
         let now = after.of(id).ok_or_else(|| format!("`{id}` is gone"))?;
-        let lasting = |seen: &Seen| Population {
-            others: Vec::new(),
-            ..seen.population.clone()
+        // One that sleeps is not woken for others' deaths, and its Node may have fallen asleep meanwhile.
+        let lasting = |seen: &Seen| {
+            let population = Population {
+                others: Vec::new(),
+                nodes: Vec::new(),
+                ..seen.population.clone()
+            };
+            (population, seen.generation)
         };
         if lasting(old) != lasting(now) {
             return Err(format!(

@@ -73,7 +73,7 @@ pub(super) enum Outcome {
 }
 
 /// Each service's possible fates; never none, and one only once somebody has looked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Model(Vec<Vec<Fate>>);
 
 impl Model {

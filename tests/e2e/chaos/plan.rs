@@ -60,6 +60,8 @@ pub(super) struct Round {
     pub(super) blows: Vec<Blow>,
     /// How long nobody starts a new heart.
     pub(super) heartless: Duration,
+    /// Whether it begins once all JavaScript sleeps that can.
+    pub(super) from_sleep: bool,
 }
 
 impl Round {
@@ -92,6 +94,7 @@ impl Round {
             wish,
             blows,
             heartless: Duration::from_millis(dice.random_range(0..600)),
+            from_sleep: dice.random_bool(0.5),
         }
     }
 

@@ -105,6 +105,7 @@ fn wanted(
     // Who was there when the round began; a process that just came up may die unnoticed with another.
     let hits: Vec<&Hit> = dealt
         .on(number)
+        .filter(|hit| !hit.was_leaving)
         .filter(|hit| hit.process.as_ref().is_some_and(|process| old.has(process)))
         .collect();
     let container = |hit: &&&Hit| matches!(hit.at, Victim::Agent(_) | Victim::Monitor(_));

@@ -3,12 +3,12 @@
 use std::{fmt, fmt::Write as _, process::Stdio, time::Duration};
 
 use coppice_clock::Mono;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     model::{Model, Order, Outcome},
     plan::{Round, Victim},
-    subjects::{Population, Subject},
+    subjects::{Population, Subject, generation},
 };
 use crate::{
     console::text,
@@ -24,8 +24,10 @@ const ANSWERED_WITHIN: Duration = seconds(180);
 #[derive(Clone, Debug)]
 pub(super) struct Hit {
     pub(super) at: Victim,
-    /// Who died of it; nobody when the place was empty.
+    /// Who died of it; nobody when the place was empty, as Node's is while it sleeps.
     pub(super) process: Option<Process>,
+    /// Whether it was Node that may have had leave to end already: then no runtime died.
+    pub(super) was_leaving: bool,
     when: Duration,
 }
 
@@ -128,12 +130,9 @@ pub(super) fn carry_out(
     let mut dealt = Dealt::default();
     for blow in &round.blows {
         pass((began + blow.after).since(Mono::now()));
-        let process = strike(world, subjects, blow.at, round.heartless);
-        dealt.all.push(Hit {
-            at: blow.at,
-            process,
-            when: Mono::now().since(began),
-        });
+        dealt
+            .all
+            .push(strike(world, subjects, blow.at, round.heartless, began));
     }
     if let Some((subject, order, mut child)) = asking {
         let ended = patiently(ANSWERED_WITHIN, Duration::from_millis(10), || {
@@ -193,34 +192,71 @@ fn strike(
     subjects: &[Subject],
     at: Victim,
     heartless: Duration,
-) -> Option<Process> {
-    let server = &mut world.server;
+    began: Mono,
+) -> Hit {
+    let node = match at {
+        Victim::Node(subject) => Some(subjects[subject].id()),
+        _ => None,
+    };
+    let aimed = aim(world, subjects, at);
+    // Nobody tells it once it is dead.
+    let generation = aimed.as_ref().and_then(generation);
+    let process = aimed.filter(|process| kill(world, at, process, heartless));
+    let when = Mono::now().since(began);
+    let was_leaving = node
+        .filter(|_| process.is_some())
+        .is_some_and(|id| may_have_left(world, id, generation));
+    Hit {
+        at,
+        process,
+        was_leaving,
+        when,
+    }
+}
+
+/// Whether it is noted that this generation of a service's Node sleeps, which is done before it gets leave to end.
+/// Without a core to ask it may be.
+fn may_have_left(world: &World, id: &str, generation: Option<u64>) -> bool {
+    let asked = world.server.try_cli(&["service", "status", id, "--json"]);
+    let told = serde_json::from_slice::<Value>(&asked.stdout).ok();
+    told.is_none_or(|told| {
+        let asleep = told["entry"]["asleep"]["generation"].as_u64();
+        asleep.is_some() && asleep == generation
+    })
+}
+
+fn aim(world: &World, subjects: &[Subject], at: Victim) -> Option<Process> {
+    let server = &world.server;
     let population = |subject: usize| {
         Population::of(server, subjects[subject].id(), subjects[subject].daemons())
     };
-    let process = match at {
+    match at {
         Victim::Daemon(subject) => population(subject).daemons.first().cloned(),
         Victim::Node(subject) => population(subject).nodes.first().cloned(),
         Victim::Agent(subject) => population(subject).agents.first().cloned(),
         Victim::Monitor(subject) => population(subject).monitors.first().cloned(),
         Victim::Core => child(server.heart().pid, "core"),
         Victim::Edge => child(server.heart().pid, "edge"),
-        Victim::Heart => {
-            let heart = server.heart();
-            server.shoot();
-            pass(heartless);
-            server.spawn();
-            return Some(heart);
-        }
-    }?;
+        Victim::Heart => Some(server.heart()),
+    }
+}
+
+/// Tells whether it was there to be killed.
+fn kill(world: &mut World, at: Victim, process: &Process, heartless: Duration) -> bool {
+    if at == Victim::Heart {
+        world.server.shoot();
+        pass(heartless);
+        world.server.spawn();
+        return true;
+    }
     if !process.try_shoot() {
-        return None;
+        return false;
     }
     // A busy machine takes its time to end it, and until then all looks well.
     until("what was killed is dead", seconds(30), || {
         (!process.lives()).then_some(())
     });
-    Some(process)
+    true
 }
 
 /// Lets time pass: the moment of a blow is drawn, and is no state that could be waited for.

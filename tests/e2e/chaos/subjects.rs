@@ -1,4 +1,5 @@
-//! The services that are killed: copies of `hello`, and `miniflux` with its PostgreSQL.
+//! The services that are killed: copies of `hello`, whose JavaScript sleeps when it has nothing to do, and `miniflux`
+//! with its PostgreSQL, whose does not.
 
 use std::{fs, path::PathBuf};
 
@@ -7,10 +8,13 @@ use serde_json::json;
 use super::model::{Fate, Model};
 use crate::{
     clones::renamed,
-    processes::{Process, number_inside},
+    processes::{Process, number_inside, told_at_start},
     server::Server,
     world::World,
 };
+
+/// After how many quiet seconds JavaScript sleeps: so few that it does in the middle of a round, too.
+const QUIET: u32 = 1;
 
 /// Names for copies.
 const TREES: [&str; 4] = ["aspen", "birch", "cedar", "douglas"];
@@ -48,6 +52,11 @@ impl Subject {
     /// What records may call a death among them.
     pub(super) const fn recorded(&self) -> &'static [&'static str] {
         self.recorded
+    }
+
+    /// Whether its JavaScript sleeps while it runs.
+    pub(super) fn sleeps(&self) -> bool {
+        self.greets()
     }
 
     /// Health checks it has while it runs.
@@ -96,7 +105,7 @@ impl Population {
 
 /// Installs and starts the services.
 pub(super) fn plant(world: &mut World, clones: usize, database: bool) -> Vec<Subject> {
-    world.up();
+    world.sleeps_after(QUIET);
     let folder = world.scratch.path("chaos");
     fs::create_dir_all(&folder).unwrap();
     let mut subjects: Vec<Subject> = TREES[..clones]
@@ -148,11 +157,17 @@ fn with_database(world: &World) -> Subject {
     }
 }
 
-/// Removes the copies.
-pub(super) fn clear(world: &World, subjects: &[Subject], model: &Model) {
+/// Removes the copies; what is left sleeps no more.
+pub(super) fn clear(world: &mut World, subjects: &[Subject], model: &Model) {
     for (number, subject) in subjects.iter().enumerate() {
         if subject.greets() && *model.fate(number) != Fate::Absent {
             world.server.cli(&["package", "uninstall", subject.id]);
         }
     }
+    world.sleeps_after(0);
+}
+
+/// Which generation of a service's Node this is.
+pub(super) fn generation(node: &Process) -> Option<u64> {
+    told_at_start(node, "COPPICE_GENERATION")?.parse().ok()
 }

@@ -8,7 +8,6 @@ use std::{
 };
 
 use coppice_clock::Mono;
-use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use super::{bad_packages::folder, daemons::plant};
@@ -63,14 +62,6 @@ module.exports = {
 };
 ";
 
-fn restart(world: &mut World, sleep_after: u32) {
-    // The services stay.
-    world.server.signal(Signal::SIGINT);
-    world.server.ended(seconds(30));
-    world.server.sleep_after = sleep_after;
-    world.server.start();
-}
-
 fn version(version: &str) -> Package {
     Package::good()
         .field("/version", json!(version))
@@ -79,7 +70,7 @@ fn version(version: &str) -> Package {
 
 pub(super) fn prepare(world: &mut World) {
     world.running("hello");
-    restart(world, QUIET);
+    world.sleeps_after(QUIET);
     // One that lives was told at its start when to sleep.
     let old = world.server.process("hello", "node");
     old.shoot();
@@ -359,7 +350,7 @@ pub(super) fn it_is_uninstalled_like_any_other(world: &mut World) {
     world.server.cli(&["package", "uninstall", ID, "--soft"]);
     let noted = fs::read_to_string(notes).unwrap();
     assert!(noted.ends_with("init null\nuninit 1.1.0:0\n"), "{noted}");
-    restart(world, 0);
+    world.sleeps_after(0);
     plant(world, &Package::good());
     world.server.cli(&["package", "uninstall", ID]);
 }
