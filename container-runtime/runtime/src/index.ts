@@ -34,6 +34,7 @@ delete process.env['NODE_COMPILE_CACHE'];
 delete process.env['COPPICE_GENERATION'];
 delete process.env['COPPICE_BOOT'];
 delete process.env['COPPICE_SLEEP_AFTER_MS'];
+delete process.env['GLIBC_TUNABLES'];
 
 // Made by their first use, which would look like the package's work if it came later.
 void [process.stdout, process.stderr];
