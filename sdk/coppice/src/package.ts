@@ -116,16 +116,19 @@ export class PackageHandle<Image extends string, Vol extends string, Dep extends
     if (kind === 'restore') await backup?.restore(effects);
     await versions.migrate(effects);
     await step(effects, 'setup', async inner => setup?.({ effects: inner, kind }));
-    await step(effects, 'interfaces', async inner => declareBindings(inner, await valueOf(interfaces, inner)));
-    await step(effects, 'needs', async inner => {
-      await inner.setDependencies({ dependencies: await valueOf(needs, inner) });
-    });
-    for (const one of actions) {
-      await step(effects, `action ${one.id}`, async inner => {
-        await inner.action.export({ id: one.id, metadata: await one.metadata(inner) });
-      });
-    }
-    await effects.action.clear({ except: actions.map(one => one.id) });
+    // At once: none of them reads what another declares, and a start waits for the host once instead of seven times.
+    await Promise.all([
+      step(effects, 'interfaces', async inner => declareBindings(inner, await valueOf(interfaces, inner))),
+      step(effects, 'needs', async inner => {
+        await inner.setDependencies({ dependencies: await valueOf(needs, inner) });
+      }),
+      ...actions.map(one =>
+        step(effects, `action ${one.id}`, async inner => {
+          await inner.action.export({ id: one.id, metadata: await one.metadata(inner) });
+        }),
+      ),
+      effects.action.clear({ except: actions.map(one => one.id) }),
+    ]);
     if (tasks === undefined) return;
     await step(effects, 'tasks', async inner => {
       const wanted = await valueOf(tasks, inner);

@@ -4,8 +4,9 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use coppice_clock::Wall;
 use coppice_containers::Inspection;
-use coppice_wire::agent::{
-    KILL_GENERATION, KillGeneration, LIST, ProcessKind, ProcessList, SPAWN, Spawn,
+use coppice_wire::{
+    agent::{KILL_GENERATION, KillGeneration, LIST, ProcessKind, ProcessList, SPAWN, Spawn},
+    paths,
 };
 use serde_json::{Value, json};
 
@@ -150,10 +151,10 @@ pub(super) async fn spawn(service: &Arc<ServiceContext>, generation: u64) -> Res
         generation: Some(generation),
         leaf: format!("runtime-{generation}"),
         argv: [
-            "/usr/bin/node",
+            paths::NODE,
             "--experimental-detect-module",
             "--trace-warnings",
-            "/usr/lib/startos/init/index.js",
+            paths::RUNTIME_ENTRY,
         ]
         .map(str::to_owned)
         .to_vec(),
@@ -166,6 +167,7 @@ pub(super) async fn spawn(service: &Arc<ServiceContext>, generation: u64) -> Res
             ("HOME", "/root".to_owned()),
             ("COPPICE_GENERATION", generation.to_string()),
             ("GLIBC_TUNABLES", GLIBC_TUNABLES.to_owned()),
+            ("NODE_COMPILE_CACHE", paths::COMPILE_CACHE.to_owned()),
         ]
         .into_iter()
         .chain(sleep_after.map(|after| ("COPPICE_SLEEP_AFTER_MS", after.as_millis().to_string())))
