@@ -20,7 +20,12 @@ import { Volume, type Mount } from './volume.js';
 /** Something fixed, or made in a step that runs again when what it uses changes. */
 export type Step<T> = T | ((effects: Effects) => Promise<T>);
 
-/** What {@link PackageHandle.build} takes. */
+/**
+ * What {@link PackageHandle.build} takes.
+ *
+ * In `init`, `versions` and `setup` come first, `tasks` last; interfaces, needs and actions in between are declared at
+ * the same time, so none of them may count on what another of them does.
+ */
 export interface PackageParts {
   readonly versions: Versions;
   /** What runs. Called on every start, and again, with a restart, when something it uses changes. */
