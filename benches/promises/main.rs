@@ -23,7 +23,7 @@ mod console;
 #[path = "../../tests/e2e/leftovers.rs"]
 #[allow(dead_code)]
 mod leftovers;
-#[path = "../../tests/e2e/machine_of_its_own.rs"]
+#[path = "../../actors/containers/tests/support/machine_of_its_own.rs"]
 mod machine_of_its_own;
 #[path = "../../tests/e2e/packages.rs"]
 #[allow(dead_code)]
