@@ -61,7 +61,7 @@ mod twenty;
 
 use std::{
     process::{Command, ExitCode},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use scratch::{INSIDE, Scratch};
@@ -182,4 +182,12 @@ fn inner(scratch: &Scratch, arguments: &Arguments) {
 )]
 fn now() -> Instant {
     Instant::now()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nothing is waited for but time itself"
+)]
+fn pass(time: Duration) {
+    std::thread::sleep(time);
 }
