@@ -22,7 +22,7 @@ pub struct ServiceSummary {
     /// Its version.
     pub version: String,
     /// One of `stopped`, `starting`, `running`, `stopping`, `restarting`, `unhealthy`, `error`,
-    /// `parked`, `held`, `installing`, `updating`, `removing`, `needs-task`.
+    /// `parked`, `held`, `installing`, `updating`, `removing`, `needs-task`, `backing-up`.
     pub status: String,
     /// Why, when there is something to say.
     pub detail: Option<String>,

@@ -4,8 +4,7 @@
  * Usage: `node index.js [socket [package]]`; both have their place in the container as default.
  */
 import module from 'node:module';
-import { giveMemoryBack } from './memory.js';
-import { COMPILE_CACHE, HOST_SOCKET, PACKAGE } from './paths.js';
+import { HOST_SOCKET, PACKAGE } from './paths.js';
 import { runRuntime } from './runtime.js';
 import { isObject } from './message.js';
 import { hasWork, livingPipes } from './sleep.js';
@@ -14,7 +13,6 @@ declare const COPPICE_RUNTIME_VERSION: string;
 /** From what a service's start asked for last to what is done once for it. */
 const STARTED_AFTER_MS = 2000;
 
-const saveCompiledCode = keepCompiledCode();
 let starting: NodeJS.Timeout | undefined;
 // Packages carry what newer Nodes call deprecated; nobody who reads a service's log can act on it.
 process.noDeprecation = true;
@@ -34,6 +32,7 @@ delete process.env['NODE_COMPILE_CACHE'];
 delete process.env['COPPICE_GENERATION'];
 delete process.env['COPPICE_BOOT'];
 delete process.env['COPPICE_SLEEP_AFTER_MS'];
+delete process.env['GLIBC_TUNABLES'];
 
 // Made by their first use, which would look like the package's work if it came later.
 void [process.stdout, process.stderr];
@@ -54,30 +53,22 @@ runRuntime({
   onUp: () => {
     clearTimeout(starting);
     // Later: a service's first start should not wait for a disk.
-    starting = setTimeout(started, STARTED_AFTER_MS).unref();
+    starting = setTimeout(() => void started(), STARTED_AFTER_MS).unref();
   },
   onExit: () => process.exit(0),
 });
 
-function started(): void {
+async function started(): Promise<void> {
   saveCompiledCode();
+  // Loaded now, as are Node's own modules for it: a start should not wait for them.
+  const { giveMemoryBack } = await import('./memory.js');
   giveMemoryBack();
 }
 
 /**
- * Lets the next runtime start from compiled code: compiling a package is most of its start.
- *
- * Node 20 cannot, and a read-only disk must not matter. Returns what writes the code down, because
- * a killed process would not.
+ * Lets the next runtime start from compiled code, where the host named a folder for it: compiling a package is most of
+ * its start. Node would write it down when it ends, but what is killed does not end. Node 20 cannot.
  */
-function keepCompiledCode(): () => void {
-  if (!('enableCompileCache' in module) || typeof module.enableCompileCache !== 'function') return () => undefined;
-  try {
-    module.enableCompileCache(process.env['NODE_COMPILE_CACHE'] ?? COMPILE_CACHE);
-  } catch (error) {
-    console.error('no compile cache:', error);
-  }
-  return () => {
-    if ('flushCompileCache' in module && typeof module.flushCompileCache === 'function') module.flushCompileCache();
-  };
+function saveCompiledCode(): void {
+  if ('flushCompileCache' in module && typeof module.flushCompileCache === 'function') module.flushCompileCache();
 }

@@ -1,5 +1,3 @@
 /** Where things are in the container; the same as `paths` in the `coppice-wire` crate. */
 export const HOST_SOCKET = '/media/startos/rpc/host.sock';
 export const PACKAGE = '/usr/lib/startos/package/index.js';
-/** What a later runtime need not compile again; lives as long as whoever mounts it, else as the container. */
-export const COMPILE_CACHE = '/var/cache/coppice/node';

@@ -9,7 +9,6 @@ import { Context } from './context.js';
 import { makeEffects, type Effects, type Means } from './effects.js';
 import { loadPackage, type Action, type InitKind, type Package, type RunningMain } from './package.js';
 import { MainProcess } from './main-process.js';
-import { parseTarget } from './target.js';
 
 /** A life-cycle call came before `init` had succeeded. */
 export class NotInitialized extends Error {
@@ -80,6 +79,8 @@ export class Service {
     return this.#once('exit', async () => {
       const loaded = this.#package;
       if (loaded === null) return null;
+      // The SDK's versions are a quarter of what a runtime has to load, and only an end needs them.
+      const { parseTarget } = await import('./target.js');
       const parsed = parseTarget(target);
       await this.stop();
       await loaded.uninit({ effects: makeEffects(this.#means, null, id), target: parsed });

@@ -20,6 +20,8 @@ afterEach(async () => {
   await host.close();
 });
 
+const SOON = { COPPICE_SLEEP_AFTER_MS: '50' };
+
 function start(members: string, more: Record<string, string> = {}): ChildProcess {
   const path = writePackage(host.dir, members);
   child = spawn(process.execPath, [BUNDLE, host.socketPath, path], {
@@ -41,12 +43,13 @@ test('a rejection nobody handles is logged and the service lives on', async () =
   expect(stderr).not.toContain('muted one');
 });
 
-test('signals are ignored and the language is the one it was given', async () => {
-  const running = start("actions: { get: () => ({ run: async () => [process.env.LANG, process.env.COPPICE_GENERATION ?? null] }) }");
+test('signals are ignored, and of its environment the package sees the language', async () => {
+  const ours = { NODE_COMPILE_CACHE: host.dir, GLIBC_TUNABLES: 'glibc.malloc.mmap_threshold=32768', ...SOON };
+  const running = start('actions: { get: () => ({ run: async () => Object.keys(process.env).concat(process.env.LANG) }) }', ours);
   await host.must('init', { id: 'e', kind: null });
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) running.kill(signal);
   const answer = await host.must('execute', { id: 'e', procedure: '/actions/x/run', input: {} });
-  expect(answer).toEqual(['de_DE.UTF-8', null]);
+  expect(answer).toEqual(['PATH', 'LANG', 'de_DE.UTF-8']);
   expect(host.hellos[0]).toMatchObject({ generation: 3, boot: 'b' });
 });
 
@@ -64,7 +67,6 @@ const working = (work: string, isHeldByHost = true): string => `main: async ({ e
   setTimeout(() => { work.end(); effects.getOsIp(); }, 500).unref();
   return { build: async () => ({ isHeldByHost: ${String(isHeldByHost)}, term: async () => {} }) };
 }`;
-const SOON = { COPPICE_SLEEP_AFTER_MS: '50' };
 
 test.each([
   ['a file watch', "(w => ({ end: () => w.close() }))(require('node:fs').watch('.'))"],

@@ -33,6 +33,9 @@ pub const START_CLI: &str = "/usr/bin/start-cli";
 /// Node.
 pub const NODE: &str = "/usr/bin/node";
 
+/// Where Node keeps the package's JavaScript compiled, from one runtime to the next.
+pub const COMPILE_CACHE: &str = "/var/cache/coppice/node";
+
 /// Variable that tells a runtime its generation.
 pub const ENV_GENERATION: &str = "COPPICE_GENERATION";
 /// Variable that tells a spawned process the uuid of this container life.

@@ -193,25 +193,31 @@ export function checkBindings(bindings: readonly Binding[]): void {
 export async function declareBindings(effects: Effects, bindings: readonly Binding[]): Promise<void> {
   checkBindings(bindings);
   const kept: { id: string; internalPort: number }[] = [];
+  const exports: (() => Promise<unknown>)[] = [];
   const interfaces: string[] = [];
+  // One after the other: who comes first gets the port that two wish for.
   for (const binding of bindings) {
     if (binding.kind === 'port') {
-      await effects.bind(binding.bind);
-      kept.push({ id: binding.bind.id, internalPort: binding.bind.internalPort });
+      const { bind } = binding;
+      await effects.bind(bind);
+      kept.push({ id: bind.id, internalPort: bind.internalPort });
       for (const one of binding.interfaces) {
-        await effects.exportServiceInterface(exported(binding.bind, one));
+        exports.push(() => effects.exportServiceInterface(exported(bind, one)));
         interfaces.push(one.id);
       }
     } else {
       const { host, start, externalStart, count, interface: one } = binding;
       await effects.bindRange({ id: host, internalStartPort: start, externalStartPort: externalStart, numberOfPorts: count });
-      await effects.exportRangeServiceInterface({ hostId: host, internalStartPort: start, ...one });
+      exports.push(() => effects.exportRangeServiceInterface({ hostId: host, internalStartPort: start, ...one }));
       kept.push({ id: host, internalPort: start });
       interfaces.push(one.id);
     }
   }
-  await effects.clearBindings({ except: kept });
-  await effects.clearServiceInterfaces({ except: interfaces });
+  await Promise.all([
+    ...exports.map(declare => declare()),
+    effects.clearBindings({ except: kept }),
+    effects.clearServiceInterfaces({ except: interfaces }),
+  ]);
 }
 
 function exported(bind: BindParams, one: Interface): Parameters<Effects['exportServiceInterface']>[0] {

@@ -48,18 +48,18 @@ it('lives through install, a form, a start, a stop, a backup hook and an uninsta
   });
   try {
     await host.must('init', { id: 'a', kind: 'install' });
-    expect(host.methods()).toEqual([
-      'get-data-version',
-      'set-data-version',
+    expect(host.methods().sort()).toEqual([
+      'action.clear',
+      'action.clear-tasks',
+      'action.create-task',
+      'action.export',
       'bind',
-      'export-service-interface',
       'clear-bindings',
       'clear-service-interfaces',
+      'export-service-interface',
+      'get-data-version',
+      'set-data-version',
       'set-dependencies',
-      'action.export',
-      'action.clear',
-      'action.create-task',
-      'action.clear-tasks',
     ]);
     expect(host.last('bind')).toMatchObject({ eventId: 'a', id: 'ui', internalPort: 8080 });
     const form = await host.must('execute', { id: 'b', procedure: '/actions/set-greeting/getInput', input: { prefill: null } });

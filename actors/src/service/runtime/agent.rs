@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use coppice_clock::Wall;
 use coppice_containers::Inspection;
-use coppice_wire::agent::{KILL_GENERATION, KillGeneration, ProcessKind, ProcessList, Spawn};
+use coppice_wire::{
+    agent::{KILL_GENERATION, KillGeneration, ProcessKind, ProcessList, Spawn},
+    paths,
+};
 use serde_json::json;
 
 use super::{
@@ -16,6 +19,10 @@ use super::{
     step::{Input, SETTLE_DEADLINE},
 };
 use crate::{link::Peer, model::Asleep};
+
+/// V8 compiles in pieces of up to 32 KB that it takes from malloc and gives back. From the heap of malloc they leave
+/// holes that stay resident: 9 MB of them in a Node that compiled 2.6 MB of JavaScript. Mapped each for itself they are gone.
+const GLIBC_TUNABLES: &str = "glibc.malloc.mmap_threshold=32768";
 
 pub(super) async fn ask_list(agent: &Peer) -> Result<ProcessList, String> {
     let list = agent::list(agent, PATIENCE).await;
@@ -144,6 +151,8 @@ pub(super) async fn spawn(service: &Arc<ServiceContext>, generation: u64) -> Res
         [
             ("HOME", "/root".to_owned()),
             ("COPPICE_GENERATION", generation.to_string()),
+            ("GLIBC_TUNABLES", GLIBC_TUNABLES.to_owned()),
+            ("NODE_COMPILE_CACHE", paths::COMPILE_CACHE.to_owned()),
         ]
         .into_iter()
         .chain(sleep_after.map(|after| ("COPPICE_SLEEP_AFTER_MS", after.as_millis().to_string())))
@@ -154,10 +163,10 @@ pub(super) async fn spawn(service: &Arc<ServiceContext>, generation: u64) -> Res
         generation: Some(generation),
         leaf: format!("runtime-{generation}"),
         argv: [
-            "/usr/bin/node",
+            paths::NODE,
             "--experimental-detect-module",
             "--trace-warnings",
-            "/usr/lib/startos/init/index.js",
+            paths::RUNTIME_ENTRY,
         ]
         .map(str::to_owned)
         .to_vec(),
