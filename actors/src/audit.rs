@@ -40,9 +40,10 @@ impl Document {
 #[cfg(test)]
 mod tests {
     use coppice_clock::Wall;
-    use patchdb::{Options, PublicPointer, Store};
+    use patchdb::PublicPointer;
 
     use super::*;
+    use crate::testing::document;
 
     fn row(at: i64, account: &str) -> AuditRow {
         AuditRow {
@@ -55,12 +56,6 @@ mod tests {
             object: Some("hello".into()),
             error: None,
         }
-    }
-
-    fn document() -> (Document, tempfile::TempDir) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path(), Options::default()).unwrap();
-        (Document::new(store), folder)
     }
 
     #[tokio::test]

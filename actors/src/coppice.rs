@@ -3,20 +3,21 @@
 //! Invariant: a wish is durable before anybody acts on it. Nothing here knows HTTP, sessions or
 //! who may ask: that is the gateway's business.
 
+mod summary;
+mod tree;
 mod usage;
 mod why;
 
+pub use summary::ServiceSummary;
+pub use tree::TreeNode;
 pub use usage::ServiceUsage;
 pub use why::Why;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
-use coppice_clock::{Mono, Wall};
 use coppice_containers::Limits;
-use coppice_supervision::{ChildKind, ChildState, NodeState, Supervisor, Tree, inspect};
-use serde::Serialize;
+use coppice_supervision::Supervisor;
 use serde_json::{Map, Value};
-use ts_rs::TS;
 
 use crate::{
     forest,
@@ -44,47 +45,6 @@ const STOP_PATIENCE: Duration = Duration::from_secs(150);
 pub struct Coppice {
     jobs: Jobs,
     root: Supervisor,
-}
-
-/// One actor of the live tree.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, TS)]
-#[serde(rename_all = "camelCase")]
-pub struct TreeNode {
-    /// Its name.
-    pub id: String,
-    /// Whether it supervises others.
-    pub supervisor: bool,
-    /// What it is doing, in a word or two.
-    pub state: String,
-    /// How long it has been up, in milliseconds; null while it is not.
-    #[ts(type = "number | null")]
-    pub uptime_ms: Option<u64>,
-    /// How often it was restarted.
-    pub restarts: u32,
-    /// What is below it.
-    pub children: Vec<TreeNode>,
-}
-
-/// How a service is, in one word with its reason.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, TS)]
-#[serde(rename_all = "camelCase")]
-pub struct ServiceSummary {
-    /// Its id.
-    pub id: String,
-    /// Its name for people.
-    pub title: String,
-    /// Its version.
-    pub version: String,
-    /// One of `stopped`, `starting`, `running`, `stopping`, `restarting`, `unhealthy`, `error`,
-    /// `parked`, `held`, `installing`, `updating`, `removing`, `needs-task`.
-    pub status: String,
-    /// Why, when there is something to say.
-    pub detail: Option<String>,
-    /// Since when it runs.
-    #[ts(type = "string | null")]
-    pub started: Option<Wall>,
-    /// Its own HTTPS address, when it has an interface for a browser.
-    pub address: Option<String>,
 }
 
 impl Coppice {
@@ -397,14 +357,6 @@ impl Coppice {
         ServiceLogs::in_folder(&self.host().layout.data.join("logs"))
     }
 
-    /// The live tree of actors; `None` while the root is going down.
-    pub async fn tree(&self) -> Option<TreeNode> {
-        Some(node(
-            inspect(&self.root.actor().get_cell()).await?,
-            Mono::now(),
-        ))
-    }
-
     /// Has every package end what it runs and takes its container down, in reverse order of dependence;
     /// what is wanted stays as it is, so the next start brings everything back.
     pub async fn stop_everything(&self) {
@@ -464,26 +416,6 @@ impl Coppice {
         let _ = tokio::time::timeout(BRING_UP_PATIENCE, done).await;
         host.service(id).ok_or_else(|| without_tree(id, &entry))
     }
-
-    fn summary(&self, id: &str, entry: &PackageEntry) -> ServiceSummary {
-        let title = entry.state_info.manifest().get("title");
-        let (status, detail) = describe(entry);
-        let named = crate::hosts::named_binding(&entry.hosts).is_some();
-        let network = &self.host().network;
-        let port = match network.listening.https {
-            443 => String::new(),
-            port => format!(":{port}"),
-        };
-        ServiceSummary {
-            id: id.to_owned(),
-            title: title.and_then(Value::as_str).unwrap_or_default().to_owned(),
-            version: entry.state_info.version().to_owned(),
-            status: status.to_owned(),
-            detail,
-            started: entry.status_info.started,
-            address: named.then(|| format!("https://{}{port}", network.service_name(id))),
-        }
-    }
 }
 
 /// Why nothing can be asked of a service whose actors are not there: they did not come up, and are tried again.
@@ -511,97 +443,6 @@ fn blocked(task: &crate::model::Task) -> Problem {
         "action `{}` of `{}` has to be run first{reason}; run it, then start again",
         task.action_id, task.package_id
     ))
-}
-
-/// The word for a service's state, and its reason.
-fn describe(entry: &PackageEntry) -> (&'static str, Option<String>) {
-    use crate::model::HealthResult;
-    let status = &entry.status_info;
-    if !matches!(entry.state_info, StateInfo::Installed { .. }) {
-        return (entry.state_info.name(), None);
-    }
-    if let Some(parked) = &entry.parked
-        && status.desired.wants_running()
-    {
-        return ("parked", Some(parked.reason.clone()));
-    }
-    if let Some(held) = &entry.held
-        && status.desired.wants_running()
-    {
-        return ("held", Some(held.reason.clone()));
-    }
-    if let Some(error) = &status.error {
-        return ("error", Some(error.details.clone()));
-    }
-    match (status.desired, status.started) {
-        (DesiredStatus::Stopped, None) => match tasks::blocking(entry) {
-            Some(task) => (
-                "needs-task",
-                Some(
-                    task.reason
-                        .clone()
-                        .unwrap_or_else(|| task.action_id.clone()),
-                ),
-            ),
-            None => ("stopped", None),
-        },
-        (DesiredStatus::Stopped, Some(_)) => ("stopping", None),
-        (DesiredStatus::Restarting { .. }, _) => ("restarting", None),
-        (DesiredStatus::BackingUp { .. }, _) => ("backing-up", None),
-        (DesiredStatus::Running, None) => ("starting", None),
-        (DesiredStatus::Running, Some(_)) => {
-            let says = |results: &[HealthResult]| {
-                let mut checks = status.health.values();
-                checks
-                    .find(|check| results.contains(&check.result))
-                    .map(|check| {
-                        let message = check
-                            .message
-                            .as_deref()
-                            .map(|text| format!(": {text}"))
-                            .unwrap_or_default();
-                        format!("{}{message}", check.name)
-                    })
-            };
-            if let Some(detail) = says(&[HealthResult::Failure]) {
-                ("unhealthy", Some(detail))
-            } else if let Some(detail) = says(&[
-                HealthResult::Starting,
-                HealthResult::Waiting,
-                HealthResult::Loading,
-            ]) {
-                ("starting", Some(detail))
-            } else {
-                ("running", None)
-            }
-        }
-    }
-}
-
-fn node(tree: Tree, now: Mono) -> TreeNode {
-    let state = match &tree.state {
-        NodeState::Known(ChildState::Running { .. }) => "running".to_owned(),
-        NodeState::Known(other) => format!("{other:?}")
-            .split([' ', '{', '('])
-            .next()
-            .unwrap_or_default()
-            .to_lowercase(),
-        NodeState::NotAnswering => "not answering".to_owned(),
-    };
-    TreeNode {
-        id: tree.id.to_string(),
-        supervisor: tree.kind == ChildKind::Supervisor,
-        state,
-        uptime_ms: tree
-            .started_at
-            .and_then(|at| u64::try_from(now.since(at).as_millis()).ok()),
-        restarts: tree.restarts,
-        children: tree
-            .children
-            .into_iter()
-            .map(|child| node(child, now))
-            .collect(),
-    }
 }
 
 /// Package ids so that each comes after what it depends on; a circle is cut anywhere.

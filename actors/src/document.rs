@@ -426,7 +426,10 @@ impl Document {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{HealthResult, Severity, StateInfo, Task};
+    use crate::{
+        model::{HealthResult, Severity, StateInfo, Task},
+        testing::document,
+    };
 
     fn entry() -> PackageEntry {
         PackageEntry::bare(StateInfo::Installed {
@@ -436,9 +439,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_history_names_the_request_that_a_change_was_made_for() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path(), patchdb::Options::default()).unwrap();
-        let document = Document::new(store);
+        let (document, _folder) = document();
         let install = document.transact("test", "install", |transaction| {
             transaction.put_package("a", &entry())
         });
@@ -505,9 +506,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_durable_change_of_a_service_leaves_its_volatile_health_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path(), patchdb::Options::default()).unwrap();
-        let document = Document::new(store);
+        let (document, _folder) = document();
         document
             .transact("test", "install", |transaction| {
                 transaction.put_package("a", &entry())

@@ -144,10 +144,9 @@ fn surplus<'a>(rows: &'a BTreeMap<String, Notification>, new: &Notification) -> 
 #[cfg(test)]
 mod tests {
     use coppice_clock::Wall;
-    use patchdb::{Options, Store};
 
     use super::*;
-    use crate::model::NotificationLevel;
+    use crate::{model::NotificationLevel, testing::document};
 
     fn said(sender: &str, title: usize) -> Notification {
         Notification {
@@ -159,12 +158,6 @@ mod tests {
             data: None,
             seen: false,
         }
-    }
-
-    fn document() -> (Document, tempfile::TempDir) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path(), Options::default()).unwrap();
-        (Document::new(store), folder)
     }
 
     #[tokio::test]

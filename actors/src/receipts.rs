@@ -84,15 +84,9 @@ fn found(of: &ReceiptOf) -> &[Finding] {
 #[cfg(test)]
 mod tests {
     use coppice_containers::Leftover;
-    use patchdb::{Options, Store};
 
     use super::*;
-
-    fn document() -> (Document, tempfile::TempDir) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path(), Options::default()).unwrap();
-        (Document::new(store), folder)
-    }
+    use crate::testing::document;
 
     #[tokio::test]
     async fn receipts_are_kept_in_their_order_and_the_oldest_go() {

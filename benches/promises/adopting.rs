@@ -2,42 +2,33 @@
 //!
 //! It has one when it knows the processes of each (the agent has called) and each runtime answers a call.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use serde_json::json;
 
 use crate::{
     adoption::is_adopted,
     api::Api,
-    clones::renamed,
-    now,
+    now, pass,
     samples::{Samples, load, millis, tell, verdict},
     scratch::Scratch,
     server::Server,
+    start::SUCCESS,
+    twenty::{SERVICES, removed, started},
     until::{patiently, seconds, until},
 };
 
-const SERVICES: usize = 20;
 /// A little longer than a core has to live for its next death to be its first again.
 const PROVEN: Duration = Duration::from_secs(11);
 
 pub(crate) fn measure(server: &Server, scratch: &Scratch, kills: usize) {
     let api = Api::of(server);
-    let ids: Vec<String> = (1..=SERVICES).map(|n| format!("tree{n:02}")).collect();
-    let examples = std::env::var_os("COPPICE_EXAMPLES").unwrap();
-    let hello = std::path::Path::new(&examples).join("hello.s9pk");
-    for id in &ids {
-        let file = scratch.path(id);
-        fs::write(&file, renamed(&hello, id)).unwrap();
-        api.call("package.install-file", json!({ "path": file }));
-        fs::remove_file(file).unwrap();
-        api.call("package.start", json!({ "id": id }));
-    }
+    let ids = started(server, scratch, "hello", seconds(120));
     for id in &ids {
         until(&format!("`{id}` is healthy"), seconds(60), || {
             let status = api.call("package.status", json!({ "id": id }));
             let health = &status["entry"]["statusInfo"]["health"];
-            health.to_string().contains("\"success\"").then_some(())
+            health.to_string().contains(SUCCESS).then_some(())
         });
     }
     println!(
@@ -64,7 +55,7 @@ pub(crate) fn measure(server: &Server, scratch: &Scratch, kills: usize) {
         }
         adopted.push(now().duration_since(began));
         // The heart starts a core that had lived for a while at once; one that dies sooner waits, which is not measured.
-        patiently(PROVEN, seconds(1), || None::<()>);
+        pass(PROVEN);
     }
     assert!(daemons.iter().all(|daemon| daemon.lives()));
     tell(
@@ -79,7 +70,5 @@ pub(crate) fn measure(server: &Server, scratch: &Scratch, kills: usize) {
     );
     verdict("p99", worst.as_secs_f64() * 1000.0, 1000.0, " ms");
     tell("load after", &load());
-    for id in &ids {
-        api.call("package.uninstall", json!({ "id": id }));
-    }
+    removed(server, &ids);
 }

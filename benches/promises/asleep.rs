@@ -3,11 +3,11 @@
 use nix::sys::signal::Signal;
 
 use crate::{
-    memory,
+    memory, pass,
     samples::{load, tell, verdict},
     scratch::Scratch,
     server::Server,
-    twenty::{SERVICES, pass, removed, started},
+    twenty::{SERVICES, removed, started},
     until::{seconds, until},
 };
 
@@ -21,7 +21,7 @@ pub(crate) fn measure(server: &mut Server, scratch: &Scratch) {
     let [_, of_startos] = ["hello", "syncthing"].map(|package| {
         println!("\n{SERVICES} {package}s awake; load {}", load());
         let ids = started(server, scratch, package, seconds(300));
-        pass(IDLE);
+        pass(seconds(IDLE));
         let each = told(server, &ids);
         removed(server, &ids);
         each

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::{
     packages::Package,
+    pass,
     samples::{Samples, load, tell},
     scratch::Scratch,
     server::Server,
@@ -94,7 +95,7 @@ pub(crate) fn measure(server: &Server, scratch: &Scratch) {
     ] {
         let (mut samples, mut all) = (Samples::default(), Duration::ZERO);
         for _ in 0..rounds {
-            pause(REFILL);
+            pass(REFILL);
             all += ask(server, call, count, crowd).into_samples(&mut samples);
         }
         let [half, most] = [50, 99].map(|percent| samples.percentile(percent).as_micros());
@@ -139,12 +140,4 @@ fn ask(server: &Server, call: &str, count: u32, crowd: bool) -> Told {
     };
     assert_eq!(told.each.len(), count as usize);
     told
-}
-
-fn pause(time: Duration) {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "what a service may ask comes back with time"
-    )]
-    std::thread::sleep(time);
 }

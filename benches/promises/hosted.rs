@@ -19,6 +19,7 @@ use crate::{
     api::Api,
     now,
     packages::Package,
+    pass,
     processes::{Process, cgroups_named, in_cgroup},
     samples::{Samples, load, millis, ratio, tell, verdict},
     scratch::Scratch,
@@ -94,13 +95,13 @@ pub(crate) fn measure(server: &Server, scratch: &Scratch, kills: usize) {
         .map(|n| kept_by_runsv(server, scratch, n))
         .collect();
     let (mut coppice, mut runsv) = (Samples::default(), Samples::default());
-    pause(LIFE);
+    pass(LIFE);
     for turn in 0..kills {
         let began = now();
         let (one, other) = (&ours[turn % PAIRS], &theirs[turn % PAIRS].kept);
         coppice.push(one.kill());
         runsv.push(other.kill());
-        pause((LIFE / PAIRS as u32).saturating_sub(began.elapsed()));
+        pass((LIFE / PAIRS as u32).saturating_sub(began.elapsed()));
     }
     for (name, samples) in [("Coppice", &coppice), ("runsv", &runsv)] {
         let percentiles = [50, 90, 99].map(|percent| millis(samples.percentile(percent)));
@@ -114,11 +115,6 @@ pub(crate) fn measure(server: &Server, scratch: &Scratch, kills: usize) {
         verdict(&format!("p{percent} against runsv's"), times, 1.0, "x");
     }
     tell("load after", &load());
-}
-
-fn pause(time: Duration) {
-    #[expect(clippy::disallowed_methods, reason = "a life has to last so long")]
-    std::thread::sleep(time);
 }
 
 fn kept_by_coppice(server: &Server, scratch: &Scratch, api: &Api, number: usize) -> Kept {

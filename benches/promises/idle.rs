@@ -3,12 +3,12 @@
 use std::{fs, time::Duration};
 
 use crate::{
-    memory, now,
+    memory, now, pass,
     processes::Process,
     samples::{load, tell, verdict},
     scratch::Scratch,
     server::Server,
-    twenty::{SERVICES, pass, removed, started},
+    twenty::{SERVICES, removed, started},
     until::seconds,
 };
 
@@ -23,7 +23,7 @@ pub(crate) fn measure(server: &Server, scratch: &Scratch) {
         load()
     );
     let ids = started(server, scratch, "hello", seconds(120));
-    pass(SETTLE);
+    pass(seconds(SETTLE));
     let parts = [
         ("heart", server.heart()),
         ("core", server.child("core")),
@@ -32,7 +32,7 @@ pub(crate) fn measure(server: &Server, scratch: &Scratch) {
     let cpu = |process: &Process| ran(process.pid);
     let before = parts.each_ref().map(|(_, process)| cpu(process));
     let began = now();
-    pass(LOOK);
+    pass(seconds(LOOK));
     let elapsed = now().duration_since(began);
     let mut sum = 0.0;
     for ((what, process), before) in parts.iter().zip(before) {

@@ -14,7 +14,7 @@ use crate::{
 /// Leaves the machine's mounts and links; the disk stays the machine's own, since it is measured.
 pub(crate) fn isolate(scratch: &Scratch) {
     set_pdeathsig(Signal::SIGKILL).unwrap();
-    machine_of_its_own::enter(scratch);
+    machine_of_its_own::enter(&scratch.mount_point());
     run("ip", &["link", "set", "lo", "up"]);
 }
 

@@ -23,7 +23,7 @@ mod console;
 #[path = "../../tests/e2e/leftovers.rs"]
 #[allow(dead_code)]
 mod leftovers;
-#[path = "../../tests/e2e/machine_of_its_own.rs"]
+#[path = "../../actors/containers/tests/support/machine_of_its_own.rs"]
 mod machine_of_its_own;
 #[path = "../../tests/e2e/packages.rs"]
 #[allow(dead_code)]
@@ -61,7 +61,7 @@ mod twenty;
 
 use std::{
     process::{Command, ExitCode},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use scratch::{INSIDE, Scratch};
@@ -182,4 +182,12 @@ fn inner(scratch: &Scratch, arguments: &Arguments) {
 )]
 fn now() -> Instant {
     Instant::now()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nothing is waited for but time itself"
+)]
+fn pass(time: Duration) {
+    std::thread::sleep(time);
 }

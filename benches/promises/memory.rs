@@ -3,12 +3,7 @@
 use std::fs;
 
 use crate::{
-    api::Api,
-    processes::Process,
-    samples::tell,
-    server::Server,
-    start,
-    until::{patiently, seconds},
+    api::Api, pass, processes::Process, samples::tell, server::Server, start, until::seconds,
 };
 
 /// What is looked at, after the service has run this long with nothing to do.
@@ -18,8 +13,7 @@ pub(crate) fn tell_all(server: &Server) {
     println!("\nmemory, hello running and idle for {IDLE} s");
     let api = Api::of(server);
     start::start(&api);
-    // Nothing is waited for but time itself.
-    patiently(seconds(IDLE), seconds(1), || None::<()>);
+    pass(seconds(IDLE));
     for (what, process) in [
         ("heart", server.heart()),
         ("core", server.child("core")),

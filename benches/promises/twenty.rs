@@ -2,13 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use crate::{
-    clones::renamed,
-    scratch::Scratch,
-    server::Server,
-    start::example_file,
-    until::{patiently, seconds, until},
-};
+use crate::{clones::renamed, scratch::Scratch, server::Server, start::example_file, until::until};
 
 pub(crate) const SERVICES: usize = 20;
 
@@ -42,9 +36,4 @@ pub(crate) fn removed(server: &Server, ids: &[String]) {
     for id in ids {
         server.cli(&["package", "uninstall", id]);
     }
-}
-
-/// Nothing is waited for but time itself.
-pub(crate) fn pass(time: u64) {
-    patiently(seconds(time), seconds(1), || None::<()>);
 }

@@ -4,13 +4,14 @@
 //! messages, stops are asked for and reported by ractor, waits are timers that send messages. So a
 //! shutdown and an inspection are always heard.
 
+mod children;
+mod started;
 mod tasks;
 
 use std::{
     collections::HashMap,
     hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, OnceLock},
-    time::Duration,
 };
 
 use coppice_clock::Mono;
@@ -18,17 +19,18 @@ use futures_util::future::join_all;
 use ractor::{
     Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent,
 };
-use tokio::{sync::oneshot, task::JoinHandle};
+use tokio::sync::oneshot;
 
-use tasks::{AbortOnDrop, StartTask, end, send_after, watch};
+pub(crate) use started::spawn;
+
+use tasks::{AbortOnDrop, StartTask, end, send_after};
 
 use crate::{
     clock::Clock,
-    context::{ChildContext, Spawned, StartError},
-    core::{Command, CommandError, CommandId, Effect, Input, Key, Shutdown, StartId, State},
+    context::StartError,
+    core::{Command, CommandError, CommandId, Effect, Input, Key, StartId, State},
     event::{self, What},
     exit::{self, ExitReason, Failure, ShutdownDetail},
-    guarded::Guarded,
     handle::{ChildInfo, Children, Supervisor, SupervisorMsg},
     id::{ChildId, TreePath},
     spec::{ChildSpec, StartFn, SupervisorSpec, check_significance},
@@ -60,70 +62,6 @@ pub(crate) enum Request {
     Restart,
     Delete,
     Unpark,
-}
-
-/// A supervisor whose children may still be starting.
-pub(crate) struct Started {
-    pub(crate) actor: ActorRef<SupervisorMsg>,
-    pub(crate) ended: Arc<OnceLock<ExitReason>>,
-    up: oneshot::Receiver<Result<(), Failure>>,
-    task: JoinHandle<()>,
-}
-
-impl Started {
-    pub(crate) fn cell(&self) -> ActorCell {
-        self.actor.get_cell()
-    }
-
-    /// Waits until all children are up.
-    pub(crate) async fn up(self) -> Result<ActorCell, StartError> {
-        let cell = self.cell();
-        self.up_and_task().await?;
-        Ok(cell)
-    }
-
-    pub(crate) async fn up_and_task(self) -> Result<JoinHandle<()>, StartError> {
-        match self.up.await {
-            Ok(Ok(())) => Ok(self.task),
-            Ok(Err(failure)) => {
-                // The children are down; this waits for the actor itself to go.
-                let _ = self.task.await;
-                Err(StartError::Failed(failure))
-            }
-            Err(_) => Err(StartError::Failed(Failure::text(
-                "the supervisor ended before its children were up",
-            ))),
-        }
-    }
-}
-
-/// Spawns the actor; its children start after that.
-pub(crate) async fn spawn(
-    spec: SupervisorSpec,
-    path: TreePath,
-    parent: Option<ActorCell>,
-) -> Result<Started, StartError> {
-    spec.check().map_err(StartError::failed)?;
-    let (up_sender, up) = oneshot::channel();
-    let ended = Arc::new(OnceLock::new());
-    let arguments = Arguments {
-        spec,
-        path,
-        parent: parent.as_ref().and_then(Supervisor::from_cell),
-        up: up_sender,
-        ended: ended.clone(),
-    };
-    let shell = Guarded(Shell);
-    let (actor, task) = match parent {
-        Some(parent) => Actor::spawn_linked(None, shell, arguments, parent).await?,
-        None => Actor::spawn(None, shell, arguments).await?,
-    };
-    Ok(Started {
-        actor,
-        ended,
-        up,
-        task,
-    })
 }
 
 struct Shell;
@@ -404,102 +342,6 @@ impl Running {
         Ok(())
     }
 
-    fn begin_start(
-        &mut self,
-        myself: &ActorRef<SupervisorMsg>,
-        key: Key,
-        start: StartId,
-        restarts: u32,
-        deadline: Option<Duration>,
-    ) {
-        let (Some(factory), Some((id, _))) =
-            (self.factories.get(&key), self.core().child_rules(key))
-        else {
-            return;
-        };
-        let context = ChildContext {
-            parent: myself.get_cell(),
-            path: self.path.child(id.clone()),
-            restarts,
-            observer: self.spec.observer.clone(),
-            clock: self.clock.clone(),
-            spawned: Spawned::default(),
-        };
-        let task = StartTask::begin(
-            myself.clone(),
-            factory.clone(),
-            context,
-            (key, start),
-            deadline,
-        );
-        self.starts.insert(key, task);
-    }
-
-    fn start_done(
-        &mut self,
-        myself: &ActorRef<SupervisorMsg>,
-        key: Key,
-        start: StartId,
-        result: Result<ActorCell, StartError>,
-    ) -> Result<(), ActorProcessingErr> {
-        if self
-            .starts
-            .get(&key)
-            .is_some_and(|task| task.start == start)
-        {
-            self.starts.remove(&key);
-        }
-        let ended_early = match &result {
-            Ok(cell) => self.early.remove(&cell.get_id()),
-            Err(_) => None,
-        };
-        if self.starts.is_empty() {
-            self.early.clear();
-        }
-        let cell = match result {
-            Ok(cell) => cell,
-            Err(StartError::Ignore) => return self.feed(myself, Input::Ignored(key, start)),
-            Err(StartError::Failed(failure)) => {
-                return self.feed(myself, Input::StartFailed(key, start, failure));
-            }
-        };
-        if !self.core().is_starting(key, start) {
-            // Given up in the moment it succeeded.
-            cell.kill();
-            return Ok(());
-        }
-        let actor = cell.get_id();
-        if ended_early.is_none() && !is_child_of(&cell, myself) {
-            // The start function did not link it, or it has just ended. Either way someone has to
-            // look: an end between this line and the link would be reported to nobody.
-            cell.link(myself.get_cell());
-            watch(myself.clone(), cell.clone());
-        }
-        self.cells.insert(key, cell);
-        self.actors.insert(actor, (key, start));
-        self.feed(myself, Input::Started(key, start))?;
-        match ended_early {
-            Some(reason) => self.actor_ended(myself, actor, reason),
-            None => Ok(()),
-        }
-    }
-
-    fn actor_ended(
-        &mut self,
-        myself: &ActorRef<SupervisorMsg>,
-        actor: ActorId,
-        reason: ExitReason,
-    ) -> Result<(), ActorProcessingErr> {
-        let Some((key, start)) = self.actors.remove(&actor) else {
-            if !self.starts.is_empty() {
-                self.early.insert(actor, reason);
-            }
-            return Ok(());
-        };
-        self.cells.remove(&key);
-        self.feed(myself, Input::Exited(key, start, reason))
-    }
-
     fn add(
         &mut self,
         myself: &ActorRef<SupervisorMsg>,
@@ -562,22 +404,6 @@ impl Running {
         }
     }
 
-    fn stops_in_reverse(&self) -> Vec<(ActorCell, Shutdown)> {
-        let mut stops: Vec<_> = self
-            .cells
-            .iter()
-            .filter_map(|(key, cell)| {
-                let (_, rules) = self.core().child_rules(*key)?;
-                Some((*key, cell.clone(), rules.shutdown))
-            })
-            .collect();
-        stops.sort_by_key(|(key, ..)| std::cmp::Reverse(*key));
-        stops
-            .into_iter()
-            .map(|(_, cell, shutdown)| (cell, shutdown))
-            .collect()
-    }
-
     fn observe(&self, what: What, at: Mono) {
         tracing::debug!(supervisor = %self.path, ?what, "supervision");
         if let Some(observer) = &self.spec.observer {
@@ -597,9 +423,4 @@ fn jitter_seed(path: &TreePath, now: Mono) -> u64 {
     path.to_string().hash(&mut hasher);
     now.hash(&mut hasher);
     hasher.finish()
-}
-
-fn is_child_of(cell: &ActorCell, supervisor: &ActorRef<SupervisorMsg>) -> bool {
-    cell.try_get_supervisor()
-        .is_some_and(|parent| parent.get_id() == supervisor.get_id())
 }

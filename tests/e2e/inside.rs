@@ -69,7 +69,7 @@ fn hold(world: &World) {
 
 /// Leaves the machine's mounts, links and disk.
 fn isolate(scratch: &Scratch) {
-    machine_of_its_own::enter(scratch);
+    machine_of_its_own::enter(&scratch.mount_point());
     let image = scratch.path("disk.ext4");
     fs::File::create(&image)
         .unwrap()

@@ -25,6 +25,7 @@ mod inside;
 mod intruder;
 mod lan;
 mod leftovers;
+#[path = "../../actors/containers/tests/support/machine_of_its_own.rs"]
 mod machine_of_its_own;
 mod outside;
 mod packages;

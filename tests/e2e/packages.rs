@@ -1,5 +1,8 @@
 //! Packages made by code: one that is good, and what may be wrong with it.
 
+#[path = "../../actors/src/testing/seedling.rs"]
+mod seedling;
+
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
@@ -8,7 +11,7 @@ use std::{
 
 use coppice_s9pk::{Commitment, Content, Draft, HEADER_SIZE, Header};
 use ed25519_dalek::SigningKey;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::console::run;
 
@@ -40,36 +43,14 @@ pub(crate) struct Package {
 
 impl Package {
     pub(crate) fn good() -> Self {
-        let arch = std::env::consts::ARCH;
+        let files = seedling::files().map(|(path, body)| (path, body.into()));
         Self {
-            manifest: json!({
-                "id": ID,
-                "version": "1.0.0:0",
-                "canMigrateTo": "*",
-                "canMigrateFrom": "*",
-                "title": "Seedling",
-                "description": { "short": "Small", "long": "Small and young" },
-                "releaseNotes": "Sown.",
-                "license": "MIT",
-                "upstreamRepo": "https://example.com/seedling",
-                "images": { "main": { "source": "packed", "arch": [arch], "emulateMissingAs": null } },
-                "volumes": ["main"],
-                "hardwareRequirements": { "device": [], "ram": null, "arch": [arch] },
-            }),
+            manifest: seedling::manifest(ID, "1.0.0:0"),
             javascript: HARMLESS.to_owned(),
             beside: Vec::new(),
             image: vec![("filling".to_owned(), noise(300_000))],
             nodes: Vec::new(),
-            files: vec![
-                (
-                    "icon.svg".to_owned(),
-                    b"<svg xmlns='http://www.w3.org/2000/svg'/>".to_vec(),
-                ),
-                ("LICENSE.md".to_owned(), b"MIT".to_vec()),
-                ("instructions.md".to_owned(), b"Water it.".to_vec()),
-                (format!("images/{arch}/main.json"), b"{}".to_vec()),
-                (format!("images/{arch}/main.env"), Vec::new()),
-            ],
+            files: files.into(),
         }
     }
 

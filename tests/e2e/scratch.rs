@@ -70,6 +70,13 @@ impl Scratch {
         self.folder.join(name)
     }
 
+    /// An empty folder, made now, for what is mounted on the way to a machine of the run's own.
+    pub(crate) fn mount_point(&self) -> PathBuf {
+        let folder = self.path("mount-point");
+        fs::create_dir(&folder).unwrap();
+        folder
+    }
+
     /// The folder's own name; no other run has it.
     pub(crate) fn name(&self) -> String {
         self.folder

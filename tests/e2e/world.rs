@@ -162,6 +162,16 @@ impl World {
         })
     }
 
+    /// Kills the core and waits for its successor to answer.
+    pub(crate) fn another_core(&mut self) {
+        let core = self.server.child("core");
+        core.shoot();
+        until("there is a new core", seconds(10), || {
+            (self.server.child("core") != core).then_some(())
+        });
+        self.server.answers();
+    }
+
     /// Takes down what runs; what cannot be is removed by the outer process.
     pub(crate) fn end(&mut self) {
         if self.server.runs() {

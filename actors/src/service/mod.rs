@@ -14,6 +14,7 @@
 //! ```
 
 pub mod actions;
+mod agent;
 pub mod callbacks;
 pub mod container;
 mod context;

@@ -25,7 +25,9 @@ use coppice_s9pk::{Content, Draft};
 use coppice_supervision::{ChildSpec, Supervisor, SupervisorSpec};
 use ed25519_dalek::SigningKey;
 use patchdb::SecretStore;
-use serde_json::{Value, json};
+use serde_json::Value;
+
+use super::seedling;
 
 /// The choices of a first start, and what the server says of itself.
 pub(crate) async fn settle(host: &Host) {
@@ -88,35 +90,20 @@ pub(crate) async fn grow(host: &Arc<Host>) -> (Jobs, Supervisor) {
 
 /// A signed package with all its parts, none of which is ever mounted. Its JavaScript says which version it is.
 pub(crate) fn package(id: &str, version: &str, changed: impl FnOnce(&mut Value)) -> Vec<u8> {
-    let arch = std::env::consts::ARCH;
-    let mut manifest = json!({
-        "id": id,
-        "version": version,
-        "canMigrateTo": "*",
-        "canMigrateFrom": "*",
-        "title": "Seedling",
-        "description": { "short": "Small", "long": "Small and young" },
-        "releaseNotes": "Sown.",
-        "license": "MIT",
-        "upstreamRepo": "https://example.com/seedling",
-        "images": { "main": { "source": "packed", "arch": [arch], "emulateMissingAs": null } },
-        "volumes": ["main"],
-        "hardwareRequirements": { "device": [], "ram": null, "arch": [arch] },
-    });
+    let mut manifest = seedling::manifest(id, version);
     changed(&mut manifest);
-    let javascript = format!("hsqs {version}");
+    let image = format!("images/{}/main.squashfs", std::env::consts::ARCH);
+    let made = [
+        ("manifest.json".to_owned(), manifest.to_string()),
+        ("javascript.squashfs".to_owned(), format!("hsqs {version}")),
+        (image, "hsqs, too".to_owned()),
+    ];
+    let usual = seedling::files().map(|(path, body)| (path, body.to_owned()));
     let mut draft = Draft::new();
-    for (path, body) in [
-        ("manifest.json", manifest.to_string().as_bytes()),
-        ("icon.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>"),
-        ("LICENSE.md", b"MIT"),
-        ("instructions.md", b"Water it.".as_slice()),
-        ("javascript.squashfs", javascript.as_bytes()),
-        (&format!("images/{arch}/main.squashfs"), b"hsqs, too"),
-        (&format!("images/{arch}/main.json"), b"{}"),
-        (&format!("images/{arch}/main.env"), b""),
-    ] {
-        draft.insert(path, Content::Bytes(body.to_vec())).unwrap();
+    for (path, body) in made.into_iter().chain(usual) {
+        draft
+            .insert(&path, Content::Bytes(body.into_bytes()))
+            .unwrap();
     }
     let header = draft.sign(&SigningKey::from_bytes(&[7; 32]));
     let mut bytes = Vec::new();

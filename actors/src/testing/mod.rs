@@ -9,8 +9,10 @@ mod fuse;
 mod house;
 mod inhabited;
 mod line;
+mod passed_on;
 mod puppet;
 mod scale;
+mod seedling;
 mod sim;
 
 use std::{
@@ -40,6 +42,9 @@ use crate::{boot, document::Document, host::Host, jobs::Jobs};
 
 /// The id of the package that tests install.
 pub(crate) const ID: &str = "seedling";
+
+/// Longer than anything here takes on a busy machine.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 /// How long a thread may be at its last work when a life ends.
 const LAST_BREATH: Duration = Duration::from_secs(30);
@@ -157,6 +162,24 @@ pub(crate) fn open_host(
 ) -> Arc<Host> {
     let store = Store::open(layout.data.join("state"), options).unwrap();
     house::host(layout, backend, Document::new(store).with_fuse(fuse))
+}
+
+/// A document without a server, for as long as its folder is kept.
+pub(crate) fn document() -> (Document, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), Options::default()).unwrap();
+    (Document::new(store), folder)
+}
+
+/// Waits until something is so.
+pub(crate) async fn until(what: &str, holds: impl Fn() -> bool) {
+    let wait = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let waited = tokio::time::timeout(LONG, wait).await;
+    assert!(waited.is_ok(), "{what}: not so after {LONG:?}");
 }
 
 /// Every file and folder below `folder`, seen from there.

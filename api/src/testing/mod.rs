@@ -11,9 +11,13 @@ mod inhabited;
 #[path = "../../../actors/src/testing/line.rs"]
 #[allow(dead_code)]
 mod line;
+#[path = "../../../actors/src/testing/passed_on.rs"]
+mod passed_on;
 #[path = "../../../actors/src/testing/puppet.rs"]
 #[allow(dead_code)]
 mod puppet;
+#[path = "../../../actors/src/testing/seedling.rs"]
+mod seedling;
 
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc, time::Duration};
 

@@ -238,15 +238,7 @@ impl Disk {
 
     /// The stored revisions `from..=to`, oldest first; shorter when the history begins later.
     pub(crate) fn history(&self, from: u64, to: u64) -> Result<Vec<LogEntry>, DiskReadError> {
-        self.read(|opened, txn| history::range(opened.history, txn, from, to))
-            .map_err(|source| DiskReadError::Database {
-                dir: self.dir.clone(),
-                source,
-            })?
-            .map_err(|row| DiskReadError::Damaged {
-                dir: self.dir.clone(),
-                row,
-            })
+        self.read_history(|opened, txn| history::range(opened.history, txn, from, to))
     }
 
     /// The newest `count` stored revisions of those that are `wanted`, newest first.
@@ -255,7 +247,17 @@ impl Disk {
         count: usize,
         wanted: impl Fn(&LogEntry) -> bool,
     ) -> Result<Vec<LogEntry>, DiskReadError> {
-        self.read(|opened, txn| history::back(opened.history, txn, count, wanted))
+        self.read_history(|opened, txn| history::back(opened.history, txn, count, wanted))
+    }
+
+    fn read_history(
+        &self,
+        read: impl FnOnce(
+            &Opened,
+            &RoTxn<'_, WithoutTls>,
+        ) -> Result<Result<Vec<LogEntry>, DamagedRow>, heed::Error>,
+    ) -> Result<Vec<LogEntry>, DiskReadError> {
+        self.read(read)
             .map_err(|source| DiskReadError::Database {
                 dir: self.dir.clone(),
                 source,

@@ -8,5 +8,6 @@ mod header;
 mod manifest;
 mod pack;
 mod package;
+mod project;
 mod store;
 mod vectors;

@@ -159,16 +159,6 @@ fn span() -> Duration {
     seconds(told.map_or(6, |told| told.parse().unwrap()))
 }
 
-/// Kills the core and waits for its successor to answer.
-fn another_core(world: &mut World) {
-    let core = world.server.child("core");
-    core.shoot();
-    until("there is a new core", seconds(10), || {
-        (world.server.child("core") != core).then_some(())
-    });
-    world.server.answers();
-}
-
 pub(super) fn a_websocket_and_a_download_outlive_one_core_after_the_other(world: &mut World) {
     const ROUND: Duration = Duration::from_secs(10);
     let session = world.session();
@@ -181,7 +171,7 @@ pub(super) fn a_websocket_and_a_download_outlive_one_core_after_the_other(world:
     let bytes = 90_000_000 / usize::try_from(count).unwrap();
     while rounds < count {
         rounds += 1;
-        another_core(world);
+        world.another_core();
         let said = format!("after core {rounds}");
         assert_eq!(socket.echo(&said).as_deref(), Ok(said.as_str()));
         download.go_on(bytes);

@@ -29,18 +29,9 @@ fn starts(world: &World) -> Vec<Value> {
         .collect()
 }
 
-fn another_core(world: &mut World) {
-    let core = world.server.child("core");
-    core.shoot();
-    until("there is a new core", seconds(10), || {
-        (world.server.child("core") != core).then_some(())
-    });
-    world.server.answers();
-}
-
 pub(super) fn a_start_after_a_kill_has_a_receipt_that_nothing_was_left(world: &mut World) {
     let before = starts(world).len();
-    another_core(world);
+    world.another_core();
     let after = starts(world);
     assert_eq!(after.len(), before + 1);
     assert_eq!(after[before]["found"], serde_json::json!([]), "{after:#?}");
@@ -95,7 +86,7 @@ pub(super) fn leftovers_of_every_kind_are_found_removed_and_listed(world: &mut W
     );
     run("nft", &["add", "chain", "inet", &table, "stray"]);
 
-    another_core(world);
+    world.another_core();
     let found = |kind: &str| -> BTreeSet<String> {
         let receipts = world.server.json(&["server", "receipts"]);
         let rows = receipts.as_array().unwrap().iter().rev().take(2);
@@ -169,7 +160,7 @@ pub(super) fn a_firewall_that_cannot_be_changed_is_a_notice_and_no_reason_to_end
     let nft = run("sh", &["-c", "command -v nft"]);
     let nft = nft.trim();
     run("mount", &["--bind", "/bin/false", nft]);
-    another_core(world);
+    world.another_core();
     let core = world.server.child("core");
     let said = "Ports and rules between services are as they were";
     let shown = until("it is said", seconds(20), || {

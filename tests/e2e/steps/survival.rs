@@ -11,7 +11,7 @@ use crate::{
     console::run,
     packages,
     processes::Process,
-    until::{patiently, seconds, until},
+    until::{patiently, seconds},
     visitor::Visitor,
     world::World,
 };
@@ -127,12 +127,7 @@ pub(super) fn a_download_of_100_mb_survives_the_death_of_the_core(world: &mut Wo
         (outcome, received)
     });
     has_begun.recv_timeout(seconds(20)).unwrap();
-    let core = world.server.child("core");
-    core.shoot();
-    until("there is a new core", seconds(10), || {
-        (world.server.child("core") != core).then_some(())
-    });
-    world.server.answers();
+    world.another_core();
     go_on.send(()).unwrap();
     let (outcome, received) = downloading.join().unwrap();
     outcome.unwrap_or_else(|failed| panic!("after {received} bytes: {failed}"));

@@ -12,10 +12,13 @@ mod hostile;
 mod inside;
 mod lifecycle;
 mod limits;
+#[path = "../support/machine_of_its_own.rs"]
+mod machine_of_its_own;
 #[path = "../suite/mod.rs"]
 mod suite;
 
 use std::{
+    fs,
     future::Future,
     panic::AssertUnwindSafe,
     pin::Pin,
@@ -25,10 +28,6 @@ use std::{
 use coppice_clock::Mono;
 use futures_util::FutureExt;
 use host::TestHost;
-use nix::{
-    mount::{MntFlags, MsFlags, mount, umount2},
-    sched::{CloneFlags, unshare},
-};
 
 type Test = for<'a> fn(&'a TestHost) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
 
@@ -96,7 +95,10 @@ fn main() -> ExitCode {
         chosen.iter().for_each(|(name, _)| println!("{name}: test"));
         return ExitCode::SUCCESS;
     }
-    isolate();
+    // Kept, and not removed with what is in it: in between, that is the machine's cgroups.
+    let aside = tempfile::tempdir().unwrap().keep();
+    machine_of_its_own::enter(&aside);
+    fs::remove_dir(aside).unwrap();
     let host = TestHost::new();
     // SAFETY: no thread was started yet.
     unsafe { coppice_containers::prepare_process() };
@@ -140,35 +142,6 @@ fn main() -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
-}
-
-/// Takes this process, and so every thread and container to come, off the machine's mounts and links.
-/// The new `/sys` shows the new links; the cgroups stay where they were.
-fn isolate() {
-    const NONE: Option<&str> = None;
-    unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET).unwrap();
-    let bind = MsFlags::MS_BIND | MsFlags::MS_REC;
-    let aside = tempfile::tempdir().unwrap();
-    mount(NONE, "/", NONE, MsFlags::MS_PRIVATE | MsFlags::MS_REC, NONE).unwrap();
-    mount(Some("/sys/fs/cgroup"), aside.path(), NONE, bind, NONE).unwrap();
-    umount2("/sys", MntFlags::MNT_DETACH).unwrap();
-    mount(Some("sysfs"), "/sys", Some("sysfs"), MsFlags::empty(), NONE).unwrap();
-    // AppArmor's profiles go through it; a kernel without security modules may not have it.
-    let _ = mount(
-        Some("securityfs"),
-        "/sys/kernel/security",
-        Some("securityfs"),
-        MsFlags::empty(),
-        NONE,
-    );
-    mount(
-        Some(aside.path()),
-        "/sys/fs/cgroup",
-        NONE,
-        MsFlags::MS_MOVE,
-        NONE,
-    )
-    .unwrap();
 }
 
 /// Runs a program of the machine, by full path: `PATH` is not what it was.

@@ -1,11 +1,12 @@
 use coppice_wire::{Decoder, Message, Role, RpcError};
 use futures_util::future::BoxFuture;
+use serde_json::json;
 use tokio::{io::AsyncReadExt, net::UnixStream};
 
-use super::*;
+use super::{changes::DELIVERY_PATIENCE, *};
 use crate::{
     link::{Accepted, Handler},
-    service::{Watched, testing},
+    service::{Changed, Clear, Watched, testing},
 };
 
 struct Deaf;

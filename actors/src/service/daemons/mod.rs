@@ -19,17 +19,17 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use coppice_supervision::{ChildSpec, Supervisor};
 use coppice_wire::agent::{
-    ACK, LIST, ProcessExited, ProcessKind, ProcessList, ProcessStarted, daemon_leaf,
+    ACK, ProcessExited, ProcessKind, ProcessList, ProcessStarted, daemon_leaf,
 };
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::task::TaskTracker;
 
 pub use self::shown::Shown;
 
 use self::ledger::{Change, KEPT, Ledger};
-use super::{ContainerPhase, Event, ProcessReport, RuntimePhase, ServiceContext};
+use super::{ContainerPhase, Event, ProcessReport, RuntimePhase, ServiceContext, agent::list};
 use crate::{
     link::Peer,
     model::{By, Cause, DesiredStatus},
@@ -184,11 +184,8 @@ impl DaemonsState {
         let myself = myself.clone();
         tokio::spawn(async move {
             let list = loop {
-                match agent.call(LIST, Value::Null, LIST_PATIENCE).await {
-                    Ok(list) => match serde_json::from_value(list) {
-                        Ok(list) => break Some(list),
-                        Err(error) => tracing::warn!(%error, "an agent's list is unreadable"),
-                    },
+                match list(&agent, LIST_PATIENCE).await {
+                    Ok(list) => break Some(list),
                     Err(_) if agent.has_ended() => break None,
                     Err(error) => tracing::warn!(%error, "asking the agent again"),
                 }

@@ -15,9 +15,8 @@ use crate::{
         runtime::{RuntimeMsg, step::Input},
         testing::{self, TestHost},
     },
+    testing::{LONG, until},
 };
-
-const LONG: Duration = Duration::from_secs(20);
 
 struct Grown {
     at: TestHost,
@@ -79,15 +78,6 @@ fn parks_at_once() -> Parking {
 
 fn phase(service: &ServiceContext) -> ContainerPhase {
     service.container.borrow().clone()
-}
-
-async fn until(what: &str, holds: impl Fn() -> bool) {
-    let wait = async {
-        while !holds() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    assert!(tokio::time::timeout(LONG, wait).await.is_ok(), "{what}");
 }
 
 impl Grown {

@@ -1,32 +1,32 @@
 //! What the runtime's actor asks of the agent: what lives, start Node, end a generation.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc};
 
 use coppice_clock::Wall;
 use coppice_containers::Inspection;
 use coppice_wire::{
-    agent::{KILL_GENERATION, KillGeneration, LIST, ProcessKind, ProcessList, SPAWN, Spawn},
+    agent::{KILL_GENERATION, KillGeneration, ProcessKind, ProcessList, Spawn},
     paths,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
-    super::{ServiceContext, daemons::hosted},
+    super::{
+        ServiceContext,
+        agent::{self, PATIENCE},
+        daemons::hosted,
+    },
     step::{Input, SETTLE_DEADLINE},
 };
 use crate::{link::Peer, model::Asleep};
-
-/// The agent answers from memory and `fork`; a slow disk may hold Node's binary.
-const AGENT_PATIENCE: Duration = Duration::from_secs(30);
 
 /// V8 compiles in pieces of up to 32 KB that it takes from malloc and gives back. From the heap of malloc they leave
 /// holes that stay resident: 9 MB of them in a Node that compiled 2.6 MB of JavaScript. Mapped each for itself they are gone.
 const GLIBC_TUNABLES: &str = "glibc.malloc.mmap_threshold=32768";
 
 pub(super) async fn ask_list(agent: &Peer) -> Result<ProcessList, String> {
-    let list = agent.call(LIST, Value::Null, AGENT_PATIENCE).await;
-    serde_json::from_value(list.map_err(|error| error.to_string())?)
-        .map_err(|error| error.to_string())
+    let list = agent::list(agent, PATIENCE).await;
+    list.map_err(|error| error.to_string())
 }
 
 /// The generation of the Node process that lives.
@@ -140,12 +140,24 @@ pub(super) async fn spawn(service: &Arc<ServiceContext>, generation: u64) -> Res
     for old in outlived(&ask_list(&agent).await?, generation) {
         let params = json!(KillGeneration { generation: old });
         agent
-            .call(KILL_GENERATION, params, AGENT_PATIENCE)
+            .call(KILL_GENERATION, params, PATIENCE)
             .await
             .map_err(|error| error.to_string())?;
     }
     take_subcontainers_away(service).await?;
+    let mut env = agent::environment(service.host.lang());
     let sleep_after = service.host.sleep_after;
+    env.extend(
+        [
+            ("HOME", "/root".to_owned()),
+            ("COPPICE_GENERATION", generation.to_string()),
+            ("GLIBC_TUNABLES", GLIBC_TUNABLES.to_owned()),
+            ("NODE_COMPILE_CACHE", paths::COMPILE_CACHE.to_owned()),
+        ]
+        .into_iter()
+        .chain(sleep_after.map(|after| ("COPPICE_SLEEP_AFTER_MS", after.as_millis().to_string())))
+        .map(|(name, value)| (name.to_owned(), value)),
+    );
     let request = Spawn {
         id: format!("runtime-{generation}"),
         generation: Some(generation),
@@ -158,29 +170,12 @@ pub(super) async fn spawn(service: &Arc<ServiceContext>, generation: u64) -> Res
         ]
         .map(str::to_owned)
         .to_vec(),
-        env: [
-            (
-                "PATH",
-                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
-            ),
-            ("LANG", service.host.lang()),
-            ("HOME", "/root".to_owned()),
-            ("COPPICE_GENERATION", generation.to_string()),
-            ("GLIBC_TUNABLES", GLIBC_TUNABLES.to_owned()),
-            ("NODE_COMPILE_CACHE", paths::COMPILE_CACHE.to_owned()),
-        ]
-        .into_iter()
-        .chain(sleep_after.map(|after| ("COPPICE_SLEEP_AFTER_MS", after.as_millis().to_string())))
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect(),
+        env,
         cwd: None,
         grace_ms: None,
     };
-    agent
-        .call(SPAWN, json!(request), AGENT_PATIENCE)
-        .await
-        .map_err(|error| error.to_string())?;
-    Ok(())
+    let spawned = agent::spawn(&agent, &request).await;
+    spawned.map(drop).map_err(|error| error.to_string())
 }
 
 /// A runtime that died could not take its subcontainers away, and nobody else knows of them. Those of the
@@ -206,7 +201,7 @@ pub(super) async fn kill_generation(service: &Arc<ServiceContext>, generation: u
     // Without an agent there is no container, and nothing of any generation in it.
     let Some(agent) = agent else { return };
     let params = json!(KillGeneration { generation });
-    if let Err(error) = agent.call(KILL_GENERATION, params, AGENT_PATIENCE).await {
+    if let Err(error) = agent.call(KILL_GENERATION, params, PATIENCE).await {
         tracing::warn!(service = service.id, generation, %error, "an old generation was not ended");
     }
 }

@@ -9,27 +9,24 @@ mod agent;
 mod failure;
 mod phase;
 pub mod step;
+mod watching;
 
 use std::{sync::Arc, time::Duration};
 
 use coppice_clock::{Mono, Wall};
 use coppice_supervision::STEPS;
-use coppice_wire::{
-    agent::ProcessKind,
-    runtime::{EXIT, Exit, INIT, Init, InitKind, START, STOP},
-};
+use coppice_wire::runtime::{EXIT, Exit, INIT, Init, InitKind, START, STOP};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde_json::{Value, json};
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::oneshot;
 
 use self::{
     agent::{ask_list, find_runtime, give_leave, kill_generation, live_runtime, spawn},
     phase::phase_of,
     step::{Effect, Input, State},
+    watching::{watch_links, watch_processes},
 };
-use super::{
-    ProcessEvent, ProcessReport, RuntimePhase, ServiceContext, daemons::hosted, hold::Hold,
-};
+use super::{ProcessReport, RuntimePhase, ServiceContext, daemons::hosted, hold::Hold};
 use crate::{
     ids,
     link::{CallError, Peer},
@@ -41,9 +38,6 @@ use crate::{
 
 /// Bytes of a package's own words in the error that is shown.
 const SHOWN_BYTES: usize = 2048;
-/// How long the runtime's connection may be away before its process is looked for; it redials after
-/// a quarter of a second at most.
-const LINK_PATIENCE: Duration = Duration::from_secs(10);
 /// Between two tries of a question that the agent or the store did not answer.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -512,79 +506,4 @@ async fn call_init(
     }
     let noted = service.host.document.init_done(&service.id).await;
     Some(noted.map_err(|error| error.to_string()))
-}
-
-fn watch_links(service: &Arc<ServiceContext>, myself: &ActorRef<RuntimeMsg>) {
-    let (mut agents, actor) = (service.agent.subscribe(), myself.clone());
-    tokio::spawn(async move {
-        while agents.changed().await.is_ok() {
-            let agent = agents.borrow_and_update().clone();
-            if actor.send_message(RuntimeMsg::Agent(agent)).is_err() {
-                break;
-            }
-        }
-    });
-    let (mut runtimes, actor) = (service.runtime.subscribe(), myself.clone());
-    tokio::spawn(async move {
-        loop {
-            let away = runtimes.borrow().is_none();
-            let message = tokio::select! {
-                biased;
-                changed = runtimes.changed() => {
-                    if changed.is_err() {
-                        break;
-                    }
-                    let dialled = runtimes.borrow_and_update();
-                    let Some(generation) = dialled.as_ref().map(|link| link.generation) else {
-                        continue;
-                    };
-                    RuntimeMsg::Input(Input::RuntimeUp { generation })
-                }
-                // The end of the process is reported, unless the report was lost.
-                () = tokio::time::sleep(LINK_PATIENCE), if away => RuntimeMsg::Look,
-            };
-            if actor.send_message(message).is_err() {
-                break;
-            }
-        }
-    });
-}
-
-fn watch_processes(
-    mut events: broadcast::Receiver<Arc<ProcessReport>>,
-    actor: ActorRef<RuntimeMsg>,
-) {
-    tokio::spawn(async move {
-        loop {
-            let report = match events.recv().await {
-                Ok(report) => report,
-                // The runtime's own end may be among what was missed in a storm of processes.
-                Err(broadcast::error::RecvError::Lagged(_)) => {
-                    if actor.send_message(RuntimeMsg::Look).is_err() {
-                        break;
-                    }
-                    continue;
-                }
-                Err(broadcast::error::RecvError::Closed) => break,
-            };
-            let ProcessEvent::Exited(exit) = &report.event else {
-                continue;
-            };
-            let (ProcessKind::Runtime, Some(generation)) = (exit.kind, exit.generation) else {
-                continue;
-            };
-            let input = Input::RuntimeEnded {
-                generation,
-                code: exit.code,
-                signal: exit.signal,
-                oom_kills: exit.oom_kills,
-            };
-            if actor
-                .send_message(RuntimeMsg::Ended(input, report))
-                .is_err()
-            {
-                break;
-            }
-        }
-    });
 }

@@ -15,7 +15,7 @@ use coppice_containers::{
 };
 
 use super::{
-    super::house::version_in,
+    super::{house::version_in, passed_on::passed_on},
     chance::{Chance, Weather},
     inhabitant::Inhabitant,
     recorder::Recorder,
@@ -210,54 +210,7 @@ impl Backend for Ground {
         })
     }
 
-    fn create_subcontainer_fs<'a>(
-        &'a self,
-        instance: &'a Segment,
-        image: &'a Segment,
-        guid: &'a Segment,
-    ) -> Pending<'a, Result<(), OpError>> {
-        self.containers
-            .create_subcontainer_fs(instance, image, guid)
-    }
-
-    fn destroy_subcontainer_fs<'a>(
-        &'a self,
-        instance: &'a Segment,
-        guid: &'a Segment,
-    ) -> Pending<'a, Result<(), OpError>> {
-        self.containers.destroy_subcontainer_fs(instance, guid)
-    }
-
-    fn subcontainers<'a>(
-        &'a self,
-        instance: &'a Segment,
-    ) -> Pending<'a, Result<Vec<Segment>, OpError>> {
-        self.containers.subcontainers(instance)
-    }
-
-    fn mount_into<'a>(
-        &'a self,
-        instance: &'a Segment,
-        mount: &'a VolumeMount,
-    ) -> Pending<'a, Result<(), OpError>> {
-        self.containers.mount_into(instance, mount)
-    }
-
-    fn set_limits<'a>(
-        &'a self,
-        instance: &'a Segment,
-        limits: &'a Limits,
-    ) -> Pending<'a, Result<(), OpError>> {
-        self.containers.set_limits(instance, limits)
-    }
-
-    fn usage<'a>(
-        &'a self,
-        instance: &'a Segment,
-        leaf: Option<&'a Segment>,
-    ) -> Pending<'a, Result<Usage, OpError>> {
-        self.containers.usage(instance, leaf)
-    }
+    passed_on!(containers);
 
     fn reconcile<'a>(&'a self, known: &'a [Segment]) -> Pending<'a, Receipt> {
         Box::pin(async move {
@@ -272,13 +225,5 @@ impl Backend for Ground {
             }
             receipt
         })
-    }
-
-    fn files_in_use(&self) -> Pending<'_, Result<Vec<PathBuf>, OpError>> {
-        self.containers.files_in_use()
-    }
-
-    fn preflight(&self) -> Pending<'_, Vec<Check>> {
-        self.containers.preflight()
     }
 }

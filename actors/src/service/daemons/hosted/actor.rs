@@ -3,20 +3,24 @@
 //! A process that dies ends its actor; the supervisor `hosted` starts the next one, which starts the
 //! process again or, if it lives after all, adopts it. Ending this actor touches no process.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc};
 
 use coppice_clock::Mono;
 use coppice_containers::{FileKind, Segment, VolumeMount};
 use coppice_supervision::ExitReason;
 use coppice_wire::{
-    agent::{LIST, ProcessList, SIGNAL, SPAWN, Signal, Spawn, Spawned},
+    agent::{SIGNAL, Signal, Spawn},
     codes, paths,
 };
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
-    super::super::{Event, ServiceContext, health::Report},
+    super::super::{
+        Event, ServiceContext,
+        agent::{self, AskError, PATIENCE},
+        health::Report,
+    },
     declared::{Declared, ImageRoot},
     manager::HostingMsg,
     ready,
@@ -26,10 +30,6 @@ use crate::{
     link::{CallError, Peer},
     model::Cause,
 };
-
-/// The agent answers from memory and `fork`; a slow disk may hold the program.
-const AGENT_PATIENCE: Duration = Duration::from_secs(30);
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Messages of a daemon's actor.
 #[derive(Debug)]
@@ -227,26 +227,21 @@ async fn spawn(service: &Arc<ServiceContext>, daemon: &Declared) -> Result<i32, 
         service.hosted.note_root(&process);
     }
     let request = request(daemon, service.host.lang());
-    let spawned = ask(&agent, SPAWN, json!(request)).await?;
-    let spawned: Result<Spawned, _> = serde_json::from_value(spawned);
-    spawned
-        .map(|spawned| spawned.pid)
-        .map_err(|error| NotSpawned::Refused(error.to_string()))
+    Ok(agent::spawn(&agent, &request).await?.pid)
 }
 
 async fn living(agent: &Peer, process: &str) -> Result<Option<i32>, NotSpawned> {
-    let list = ask(agent, LIST, Value::Null).await?;
-    let list: ProcessList = serde_json::from_value(list)
-        .map_err(|error| NotSpawned::Refused(format!("the agent's list: {error}")))?;
+    let list = agent::list(agent, PATIENCE).await?;
     let mut all = list.processes.iter();
     Ok(all.find(|one| one.id == process).map(|one| one.pid))
 }
 
-async fn ask(agent: &Peer, method: &str, params: Value) -> Result<Value, NotSpawned> {
-    match agent.call(method, params, AGENT_PATIENCE).await {
-        Ok(value) => Ok(value),
-        Err(CallError::Closed) => Err(NotSpawned::Lost),
-        Err(error) => Err(NotSpawned::Refused(error.to_string())),
+impl From<AskError> for NotSpawned {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Call(CallError::Closed) => Self::Lost,
+            error => Self::Refused(error.to_string()),
+        }
     }
 }
 
@@ -288,8 +283,7 @@ fn root_of(daemon: &Declared) -> String {
 /// What the agent is asked to run.
 fn request(daemon: &Declared, lang: String) -> Spawn {
     let spec = &daemon.spec;
-    let usual = [("PATH", PATH.to_owned()), ("LANG", lang)];
-    let mut env: BTreeMap<_, _> = usual.map(|(name, value)| (name.to_owned(), value)).into();
+    let mut env = agent::environment(lang);
     let (mut argv, mut cwd) = (Vec::new(), spec.cwd.clone());
     if let Some(image) = &spec.image {
         argv.extend([paths::START_CONTAINER, "subcontainer", "launch"].map(str::to_owned));
@@ -322,7 +316,7 @@ async fn end_with(service: &Arc<ServiceContext>, daemon: &Declared, signal: i32)
         id: daemon.process(),
         signal
     });
-    match agent.call(SIGNAL, params, AGENT_PATIENCE).await {
+    match agent.call(SIGNAL, params, PATIENCE).await {
         Err(CallError::Refused(error)) if error.code == codes::NOT_FOUND => Some(Input::NotThere),
         Ok(_) => None,
         Err(error) => {
@@ -334,6 +328,8 @@ async fn end_with(service: &Arc<ServiceContext>, daemon: &Declared, signal: i32)
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::{super::declared::DaemonSpec, *};
 
     fn daemon(spec: Value) -> Declared {

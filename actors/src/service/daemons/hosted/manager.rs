@@ -7,13 +7,18 @@
 use std::{sync::Arc, time::Duration};
 
 use coppice_supervision::{ChildSpec, CommandError, Shutdown, Supervisor};
-use coppice_wire::agent::{LIST, ProcessKind, ProcessList, ProcessStarted};
+use coppice_wire::agent::{ProcessKind, ProcessStarted};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::{
-    super::{super::ServiceContext, ASK_AGAIN, LIST_PATIENCE},
+    super::{
+        super::{
+            ServiceContext,
+            agent::{self, AskError},
+        },
+        ASK_AGAIN, LIST_PATIENCE,
+    },
     actor::HostedActor,
     declared::{Declarations, Declared, is_wanted},
     plan::{Effect, Input, Plan, Stage},
@@ -121,7 +126,7 @@ impl HostingState {
                 Ok(processes) => drop(myself.send_message(HostingMsg::Living(processes))),
                 Err(_) if agent.has_ended() => {}
                 Err(error) => {
-                    tracing::warn!(service, error, "asking the agent again");
+                    tracing::warn!(service, %error, "asking the agent again");
                     myself.send_after(ASK_AGAIN, || HostingMsg::Agent);
                 }
             }
@@ -239,10 +244,8 @@ impl HostingState {
 }
 
 /// The host's processes that live, oldest first.
-async fn living(agent: &Peer) -> Result<Vec<ProcessStarted>, String> {
-    let list = agent.call(LIST, Value::Null, LIST_PATIENCE).await;
-    let list: ProcessList = serde_json::from_value(list.map_err(|error| error.to_string())?)
-        .map_err(|error| error.to_string())?;
+async fn living(agent: &Peer) -> Result<Vec<ProcessStarted>, AskError> {
+    let list = agent::list(agent, LIST_PATIENCE).await?;
     let hosts = list.processes.into_iter();
     Ok(hosts
         .filter(|process| process.kind == ProcessKind::Host)

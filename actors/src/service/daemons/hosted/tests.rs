@@ -28,10 +28,9 @@ use crate::{
         RuntimePhase, instance_spec,
         testing::{self, TestHost},
     },
-    testing::{Place, dial},
+    testing::{LONG, Place, dial, until},
 };
 
-const LONG: Duration = Duration::from_secs(20);
 /// A daemon of this name does not care for SIGTERM.
 const STUBBORN: &str = "stubborn";
 
@@ -271,15 +270,6 @@ fn specs(names: &[&str]) -> Vec<DaemonSpec> {
         serde_json::from_value(spec).unwrap()
     });
     all.collect()
-}
-
-async fn until(what: &str, holds: impl Fn() -> bool) {
-    let wait = async {
-        while !holds() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    assert!(tokio::time::timeout(LONG, wait).await.is_ok(), "{what}");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
-/** What the host calls. The versions that the tests go through are one bundle: `build.sh` says in it which one it is. */
-import { buildManifest, VersionGraph } from '@start9labs/start-sdk';
+/** What the host calls. */
+import { buildManifest } from '@start9labs/start-sdk';
+import { graphOf, version } from '../version';
 import { port } from './interfaces';
 import { mainOn } from './main';
 import { manifest as ownManifest } from './manifest';
@@ -8,13 +9,7 @@ import { v1_0_0 } from './versions/v1_0_0';
 import { v2_0_0 } from './versions/v2_0_0';
 import { v2_1_0 } from './versions/v2_1_0';
 
-const version: string = '@VERSION@';
-const versions: VersionGraph<string> =
-  version === '1.0.0'
-    ? VersionGraph.of({ current: v1_0_0, other: [] })
-    : version === '2.0.0'
-      ? VersionGraph.of({ current: v2_0_0, other: [v1_0_0] })
-      : VersionGraph.of({ current: v2_1_0, other: [v2_0_0, v1_0_0] });
+const versions = graphOf(v1_0_0, v2_0_0, v2_1_0);
 export const manifest = buildManifest(versions, ownManifest);
 export const init = initWith(versions);
 export const uninit = uninitWith(versions);

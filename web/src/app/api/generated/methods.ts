@@ -896,7 +896,7 @@ title: string,
 version: string, 
 /**
  * One of `stopped`, `starting`, `running`, `stopping`, `restarting`, `unhealthy`, `error`,
- * `parked`, `held`, `installing`, `updating`, `removing`, `needs-task`.
+ * `parked`, `held`, `installing`, `updating`, `removing`, `needs-task`, `backing-up`.
  */
 status: string, 
 /**

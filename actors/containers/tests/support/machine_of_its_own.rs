@@ -1,25 +1,24 @@
-//! Mounts and links of this process's own, for a server that makes both.
+//! Mounts and links of this process's own, for whoever makes both, as a server and its containers do.
+//!
+//! The end-to-end tests and the benches have this file by its path.
 
-use std::fs;
+use std::path::Path;
 
 use nix::{
     mount::{MntFlags, MsFlags, mount, umount2},
     sched::{CloneFlags, unshare},
 };
 
-use crate::scratch::Scratch;
-
-/// Leaves the machine's mounts and links. The new `/sys` shows the new links; the cgroups stay where
-/// they were; `/run` begins empty, so no name in it meets another's.
-pub(crate) fn enter(scratch: &Scratch) {
+/// Takes this process, and so every thread and container to come, off the machine's mounts and links.
+/// The new `/sys` shows the new links; the cgroups stay where they were (meanwhile they are at `aside`, an
+/// empty folder); `/run` begins empty, so no name in it meets another's.
+pub(crate) fn enter(aside: &Path) {
     const NONE: Option<&str> = None;
     unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET).unwrap();
     mount(NONE, "/", NONE, MsFlags::MS_PRIVATE | MsFlags::MS_REC, NONE).unwrap();
-    let aside = scratch.path("cgroup");
-    fs::create_dir(&aside).unwrap();
     mount(
         Some("/sys/fs/cgroup"),
-        &aside,
+        aside,
         NONE,
         MsFlags::MS_BIND | MsFlags::MS_REC,
         NONE,
@@ -35,7 +34,7 @@ pub(crate) fn enter(scratch: &Scratch) {
         MsFlags::empty(),
         NONE,
     );
-    mount(Some(&aside), "/sys/fs/cgroup", NONE, MsFlags::MS_MOVE, NONE).unwrap();
+    mount(Some(aside), "/sys/fs/cgroup", NONE, MsFlags::MS_MOVE, NONE).unwrap();
     mount(
         Some("run"),
         "/run",
