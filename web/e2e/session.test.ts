@@ -86,3 +86,40 @@ describe('the connection', () => {
     await s.page.getByRole('link', { name: 'Hello', exact: true }).waitFor();
   });
 });
+
+describe('a network that comes and goes', () => {
+  it('costs no click: parts of the page and forms are asked for again', async () => {
+    stage.allow(/ERR_INTERNET_DISCONNECTED/);
+    const { page } = await stage.enter('/services');
+    const dropped = new Set<string>();
+    await page.route(/chunk-.*\.js$|\/rpc\/v1$/, route => {
+      const { url, post } = { url: route.request().url(), post: route.request().postDataJSON() as { method: string } | null };
+      const what = post?.method ?? url;
+      const isRead = post === null || post.method === 'package.action.get-input';
+      if (!isRead || dropped.has(what)) return route.continue();
+      dropped.add(what);
+      return route.abort('internetdisconnected');
+    });
+    await page.getByRole('link', { name: 'Hello', exact: true }).click();
+    await page.locator('tui-tabs a', { hasText: 'Actions' }).click();
+    await page.getByRole('button', { name: 'Run Settings' }).click();
+    await page.getByLabel('Greeting').waitFor();
+    expect(dropped).toContain('package.action.get-input');
+    expect([...dropped].filter(what => what.endsWith('.js')).length).toBeGreaterThan(1);
+  });
+
+  it('that stays away is told of, and the click works once it is back', async () => {
+    stage.allow(/ERR_INTERNET_DISCONNECTED|MissingPartError/);
+    const { page } = await stage.enter('/services/hello/actions');
+    const run = page.getByRole('button', { name: 'Run Settings' });
+    await run.waitFor();
+    await page.route(/chunk-.*\.js$/, route => route.abort('internetdisconnected'));
+    await run.click();
+    await page.getByText('A part of this page did not arrive.').waitFor();
+    await page.locator('tui-tabs a', { hasText: 'Logs' }).click();
+    await expect.poll(() => page.getByText('A part of this page did not arrive.').count()).toBe(2);
+    await page.unroute(/chunk-.*\.js$/);
+    await run.click();
+    await page.getByLabel('Greeting').waitFor();
+  });
+});

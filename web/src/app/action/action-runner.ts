@@ -1,4 +1,5 @@
 import { inject, Injectable } from '@angular/core';
+import { part } from '../state/again';
 import { Notices } from '../state/notices';
 import { Store } from '../state/store';
 import { actionBlocked } from '../words/actions';
@@ -41,8 +42,10 @@ export class ActionRunner {
     }
     const { name, description, warning, hasInput } = action;
     const data: ActionCall = { ...request, name, description, warning, hasInput };
-    const { ActionDialog } = await import('./action.dialog');
-    // A slip of the mouse must not cost a filled-in form: only the buttons close it.
-    this.notices.dialog(ActionDialog, `${name} – ${manifestOf(entry).title}`, { size: 'm', dismissible: false, data });
+    await this.notices.guard(async () => {
+      const { ActionDialog } = await part(() => import('./action.dialog'));
+      // A slip of the mouse must not cost a filled-in form: only the buttons close it.
+      this.notices.dialog(ActionDialog, `${name} – ${manifestOf(entry).title}`, { size: 'm', dismissible: false, data });
+    });
   }
 }

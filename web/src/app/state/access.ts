@@ -15,7 +15,7 @@ export class Access {
   private readonly connection = inject(Connection);
 
   sessions(): Promise<Sessions> {
-    return this.connection.call('auth.session.list', {}, sessions);
+    return this.connection.ask('auth.session.list', {}, sessions);
   }
 
   async endSessions(ids: readonly string[]): Promise<void> {
@@ -23,7 +23,7 @@ export class Access {
   }
 
   tokens(): Promise<Grant[]> {
-    return this.connection.call('auth.token.list', {}, grants);
+    return this.connection.ask('auth.token.list', {}, grants);
   }
 
   /** The token, which the server tells this once. */
@@ -37,7 +37,7 @@ export class Access {
   }
 
   keys(): Promise<Grant[]> {
-    return this.connection.call('auth.key.list', {}, grants);
+    return this.connection.ask('auth.key.list', {}, grants);
   }
 
   async removeKey(id: string): Promise<void> {
@@ -45,7 +45,7 @@ export class Access {
   }
 
   twoStep(): Promise<TwoStep> {
-    return this.connection.call('auth.totp.status', {}, twoStep);
+    return this.connection.ask('auth.totp.status', {}, twoStep);
   }
 
   offerApp(password: string): Promise<OfferedApp> {

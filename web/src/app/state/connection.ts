@@ -1,7 +1,8 @@
 import { computed, Injectable, signal } from '@angular/core';
 import { PatchDb, type Status, type Transport } from '@coppice/patch-db';
 import * as z from 'zod/mini';
-import { LOGGED_OUT, RpcClient, RpcError, type Method, type Params, type Taking } from '../api/rpc';
+import { LOGGED_OUT, RpcClient, RpcError, UnreachableError, type Method, type Params, type Taking } from '../api/rpc';
+import { again } from './again';
 
 /**
  * ```text
@@ -82,6 +83,14 @@ export class Connection {
       if (isLoggedOut(error)) this.forget();
       throw error;
     }
+  }
+
+  /** Calls a method that may be called twice for once, and does so where no answer arrives. Throws as `call` does. */
+  ask<M extends Method, S extends z.ZodMiniType>(method: M, params: Params<M>, schema: S & Taking<M, S>): Promise<z.output<S>> {
+    return again(
+      () => this.call<M, S>(method, params, schema),
+      error => error instanceof UnreachableError,
+    );
   }
 
   /** Subscribes anew, after a login. */

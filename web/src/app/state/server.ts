@@ -24,7 +24,9 @@ export class Server {
   }
 
   async command(command: Command, id: string): Promise<void> {
-    await this.connection.call(`package.${command}`, { id }, nothing);
+    // Whoever wants it to run wants the same a second time; a second restart would be one more.
+    if (command === 'restart') await this.connection.call('package.restart', { id }, nothing);
+    else await this.connection.ask(`package.${command}`, { id }, nothing);
   }
 
   /** `soft` keeps the data; `force` removes the service even if its own code objects. */
@@ -34,7 +36,7 @@ export class Server {
 
   /** The form of an action, or null when it has none. */
   getInput(packageId: string, actionId: string, prefill: Record<string, unknown> | null): Promise<ActionInput | null> {
-    return this.connection.call('package.action.get-input', { packageId, actionId, prefill }, actionInput);
+    return this.connection.ask('package.action.get-input', { packageId, actionId, prefill }, actionInput);
   }
 
   /** `eventId` is the one the form came with: the package keeps its validator under it. */
@@ -53,7 +55,7 @@ export class Server {
 
   /** The lines before `cursor`, oldest first. */
   logsBefore(id: string, cursor: string, limit: number): Promise<z.infer<typeof logPage>> {
-    return this.connection.call('package.logs', { id, cursor, limit, before: true }, logPage);
+    return this.connection.ask('package.logs', { id, cursor, limit, before: true }, logPage);
   }
 
   /** The last `limit` lines (or all after `cursor`), then every new one over the socket. */

@@ -1,5 +1,6 @@
 import { ChangeDetectionStrategy, Component, inject, input } from '@angular/core';
 import { TuiButton } from '@taiga-ui/core';
+import { part } from '../state/again';
 import { Notices } from '../state/notices';
 
 /** Shows a text as a QR code in a dialog; the encoder is loaded on the first use. */
@@ -18,7 +19,9 @@ export class QrButton {
   private readonly notices = inject(Notices);
 
   protected async show(): Promise<void> {
-    const { QrDialog } = await import('./qr.dialog');
-    this.notices.dialog(QrDialog, 'Scan with a phone', { size: 's', data: this.value() });
+    await this.notices.guard(async () => {
+      const { QrDialog } = await part(() => import('./qr.dialog'));
+      this.notices.dialog(QrDialog, 'Scan with a phone', { size: 's', data: this.value() });
+    });
   }
 }
