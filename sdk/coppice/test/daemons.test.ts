@@ -230,6 +230,24 @@ describe('where the package runs daemons itself', () => {
     );
   });
 
+  it('work that requires others is tried again until it is done', () => {
+    let tries = 0;
+    const all = units({
+      db: daemon({ in: box, command: ['/db'], ready: { name: 'Database', check: well } }),
+      prepare: oneshot(() => (++tries < 3 ? Promise.reject(new Error('the database went away')) : Promise.resolve()), { requires: ['db'] }),
+      web: daemon({ in: box, command: ['/web'], requires: ['prepare'], ready: { name: 'Web', check: well } }),
+    });
+    return withHost(
+      built({ daemons: () => Promise.resolve(all) }),
+      async host => {
+        await host.start();
+        await host.until('the other one runs', () => runs(host).includes('/web'));
+        expect(tries).toBe(3);
+      },
+      startos,
+    );
+  });
+
   it('work that fails fails the start, and leaves nothing behind', () =>
     withHost(
       built({

@@ -8,6 +8,7 @@
  * When Coppice runs and looks at everything there is, nothing of the service is in this process, which may then
  * sleep: see `isHeldByHost`.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Effects } from '../effects.js';
 import { imageStart } from '../image.js';
 import { hosted, lookingAt, placements, type Looking } from './placement.js';
@@ -15,6 +16,10 @@ import { DaemonProcess } from './process.js';
 import { Subcontainer, type SubcontainerSpec } from './subcontainer.js';
 import type { Ready, Unit, Units } from './unit.js';
 import { Watch } from './health.js';
+
+/** Milliseconds before work that failed is tried again; doubled with every failure, up to the second. */
+const FIRST_PAUSE_MS = 250;
+const LONGEST_PAUSE_MS = 30_000;
 
 /** A service that runs. */
 export interface RunningService {
@@ -42,7 +47,7 @@ class Service implements RunningService {
   readonly #there = new Map<string, Promise<void>>();
   /** Ends what was started, youngest first. */
   readonly #ends: (() => Promise<void>)[] = [];
-  #isEnding = false;
+  readonly #ending = new AbortController();
   #isHeldByHost = false;
 
   constructor(
@@ -83,7 +88,7 @@ class Service implements RunningService {
   }
 
   async term(): Promise<void> {
-    this.#isEnding = true;
+    this.#ending.abort();
     await Promise.all([...this.#watches.values()].map(watch => watch.end()));
     for (const end of this.#ends.reverse()) await quietly(end);
     for (const box of [...this.#boxes.values()].reverse()) await quietly(async () => (await box).close());
@@ -105,7 +110,8 @@ class Service implements RunningService {
     if (this.#isEnding) throw new Error('the service is being stopped');
     switch (unit.kind) {
       case 'oneshot':
-        await unit.run(this.effects);
+        if (requires.length === 0) await unit.run(this.effects);
+        else await this.#persist(id, unit.run);
         return;
       case 'check':
         watch?.begin(null);
@@ -124,6 +130,24 @@ class Service implements RunningService {
         await watch?.well();
       }
     }
+  }
+
+  /** Work that requires others is tried again until it is done: one of them may die in the midst of it, and comes back. */
+  async #persist(id: string, run: (effects: Effects) => Promise<unknown>): Promise<void> {
+    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+      try {
+        await run(this.effects);
+        return;
+      } catch (error) {
+        if (this.#isEnding) throw error;
+        console.error(`\`${id}\` failed and is tried again in ${pause / 1000} s:`, error);
+      }
+      await delay(pause, undefined, { signal: this.#ending.signal });
+    }
+  }
+
+  get #isEnding(): boolean {
+    return this.#ending.signal.aborted;
   }
 
   #nameOf(id: string): string {
