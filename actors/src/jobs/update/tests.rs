@@ -6,6 +6,7 @@ mod bad;
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use super::*;
 use crate::{
@@ -16,6 +17,18 @@ use crate::{
 
 const OLD: &str = "1.0.0:0";
 const NEW: &str = "2.0.0:0";
+
+/// Begins an update to `file`, and waits until the new version is at its `init`.
+async fn up_to_its_init(jobs: &Jobs, file: PathBuf) -> JoinHandle<Result<Installed, Problem>> {
+    let updating = tokio::spawn({
+        let jobs = jobs.clone();
+        async move { install(&jobs, Source::File(file)).await }
+    });
+    let rows = || jobs.host.document.jobs().into_values();
+    until("it is at its init", || rows().any(|row| row.step == "init")).await;
+    updating
+}
+
 async fn want(jobs: &Jobs, desired: DesiredStatus) {
     let service = jobs.host.service(ID).unwrap();
     let wish = move |entry: &mut PackageEntry| {
@@ -252,12 +265,7 @@ fn an_uninstall_after_an_update_that_was_killed_removes_everything() {
     let file = new_package(&world);
     world
         .live(None, move |jobs| async move {
-            let updating = tokio::spawn({
-                let jobs = jobs.clone();
-                async move { install(&jobs, Source::File(file)).await }
-            });
-            let rows = || jobs.host.document.jobs().into_values();
-            until("it is at its init", || rows().any(|row| row.step == "init")).await;
+            let updating = up_to_its_init(&jobs, file).await;
             jobs.runner.kill_all().await;
             updating.await.unwrap().unwrap_err();
             uninstall(&jobs, ID, Manner::default()).await.unwrap();

@@ -1,6 +1,10 @@
 //! Services behind their names.
 
-use std::{net::TcpListener, process::Command, time::Duration};
+use std::{
+    net::{SocketAddr, TcpListener},
+    process::Command,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use coppice_net::table::{ProxyMode, Role, Target};
@@ -156,15 +160,17 @@ fn two_thousand_requests_one_after_the_other_all_succeed() {
     });
 }
 
+/// An address that refuses.
+fn closed() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap()
+}
+
 #[test]
 fn a_service_that_refuses_is_named_to_people_and_programs() {
     in_a_world(|| async {
         let mut world = World::unpublished();
-        let closed = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap();
-        world.service("hello-willow.local", closed, false);
+        world.service("hello-willow.local", closed(), false);
         world.publish().await;
         let url = "https://hello-willow.local/";
         let page = world
@@ -191,11 +197,7 @@ fn a_service_that_refuses_is_named_to_people_and_programs() {
 fn the_way_from_a_silent_service_to_the_dashboard_has_the_port_of_the_dashboard() {
     in_a_world(|| async {
         let mut world = World::unpublished();
-        let closed = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap();
-        world.service("hello-willow.local", closed, false);
+        world.service("hello-willow.local", closed(), false);
         world.stop_listening("0.0.0.0:443");
         world.listen("0.0.0.0:8443", Role::Https);
         world.publish().await;

@@ -215,12 +215,7 @@ fn called_off(stop: bool) {
     let file = new_package(&world);
     let (problem, why) = world
         .live(None, move |jobs| async move {
-            let updating = tokio::spawn({
-                let jobs = jobs.clone();
-                async move { install(&jobs, Source::File(file)).await }
-            });
-            let rows = || jobs.host.document.jobs().into_values();
-            until("it is at its init", || rows().any(|row| row.step == "init")).await;
+            let updating = up_to_its_init(&jobs, file).await;
             let entry = jobs.host.document.package(ID).unwrap();
             assert_eq!(entry.state_info.name(), "updating");
             assert_eq!(entry.state_info.manifest()["version"], OLD);
@@ -268,12 +263,7 @@ fn limits_that_its_owner_sets_during_an_update_outlive_its_way_back() {
     after["limits"] = json!(chosen);
     world
         .live(None, move |jobs| async move {
-            let updating = tokio::spawn({
-                let jobs = jobs.clone();
-                async move { install(&jobs, Source::File(file)).await }
-            });
-            let rows = || jobs.host.document.jobs().into_values();
-            until("it is at its init", || rows().any(|row| row.step == "init")).await;
+            let updating = up_to_its_init(&jobs, file).await;
             let service = jobs.host.service(ID).unwrap();
             limits::set(&service, chosen).await.unwrap();
             let by = By::Account {
